@@ -1,0 +1,354 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLock};
+
+use super::check::{self, CheckReport};
+use super::error::{Error, Result};
+use super::home::{self, HomeLock, Layout};
+use super::session::Session;
+use super::workspace::OpenWorkspace;
+use crate::access::{self, Principal};
+use crate::catalog::{Catalog, EmbeddingCache, WorkspaceRow};
+use crate::clock::Clock;
+use crate::embed::Embedder;
+use crate::id::WorkspaceName;
+use crate::index::{ANALYZER_VERSION, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
+use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
+use crate::search::Reranker;
+use crate::store::{Blobs, Tree};
+use crate::text;
+
+/// Larger files are noted and not indexed, unless the settings say otherwise.
+pub const DEFAULT_MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// How a home is opened.
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// The home's directory; made where it is missing.
+    pub home: PathBuf,
+    /// The model; `None` leaves lexical search, and every answer says so.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// A second look at the best hits.
+    pub reranker: Option<Arc<dyn Reranker>>,
+    /// See [`DEFAULT_MAX_FILE_BYTES`].
+    pub max_file_bytes: u64,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl EngineOptions {
+    /// With every setting at its default and no model.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            embedder: None,
+            reranker: None,
+            max_file_bytes: DEFAULT_MAX_FILE_BYTES,
+            clock: Clock::System,
+        }
+    }
+
+    /// With this model.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Option<Arc<dyn Embedder>>) -> Self {
+        self.embedder = embedder;
+        self
+    }
+
+    /// With this limit for files that are indexed, in bytes.
+    #[must_use]
+    pub fn max_file_bytes(mut self, max_file_bytes: u64) -> Self {
+        self.max_file_bytes = max_file_bytes;
+        self
+    }
+
+    /// With this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+/// An open home. One process has it at a time.
+pub struct Engine {
+    pub(super) layout: Layout,
+    pub(super) catalog: Catalog,
+    pub(super) blobs: Blobs,
+    pub(super) embedder: Option<Arc<dyn Embedder>>,
+    pub(super) reranker: Option<Arc<dyn Reranker>>,
+    cache: Option<EmbeddingCache>,
+    pub(super) max_file_bytes: u64,
+    pub(super) clock: Clock,
+    workspaces: RwLock<BTreeMap<WorkspaceName, Arc<OpenWorkspace>>>,
+    rebuilt: RwLock<Vec<String>>,
+    _lock: HomeLock,
+}
+
+/// What one indexing run did.
+#[derive(Debug, Clone, Default)]
+pub struct IndexReport {
+    /// Of the tree.
+    pub scan: ScanReport,
+    /// Files whose text was indexed anew.
+    pub files_indexed: u64,
+    /// Chunks that were embedded; the others were known.
+    pub chunks_embedded: u64,
+    /// Chunks in the index.
+    pub chunks: u64,
+    /// Files skipped, by code, with the reason of each.
+    pub skipped: Vec<(String, String, String)>,
+}
+
+impl Engine {
+    /// Opens or makes a home, and every workspace in it.
+    ///
+    /// # Errors
+    /// [`Error::HomeInUse`], [`Error::Folder`], or what catalog and index give.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let in_folder = |source| Error::Folder { path: options.home.clone(), source };
+        std::fs::create_dir_all(&options.home).map_err(in_folder)?;
+        let root = options.home.canonicalize().map_err(in_folder)?;
+        let layout = Layout::new(&root);
+        let lock = home::take(&layout)?;
+        let catalog = Catalog::open(&layout.catalog())?;
+        let blobs = Blobs::open(&layout.blobs())?;
+        blobs.sweep()?;
+        let cache = match &options.embedder {
+            Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
+            None => None,
+        };
+        let engine = Self {
+            layout,
+            catalog,
+            blobs,
+            embedder: options.embedder,
+            reranker: options.reranker,
+            cache,
+            max_file_bytes: options.max_file_bytes,
+            clock: options.clock,
+            workspaces: RwLock::new(BTreeMap::new()),
+            rebuilt: RwLock::new(Vec::new()),
+            _lock: lock,
+        };
+        for row in engine.catalog.workspaces()? {
+            engine.open_workspace(row)?;
+        }
+        Ok(engine)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint {
+            format: INDEX_FORMAT,
+            analyzer: ANALYZER_VERSION,
+            extractor: text::EXTRACTOR_VERSION,
+            chunker: text::CHUNKER_VERSION,
+            model: self.embedder.as_ref().map(|embedder| embedder.id().to_string()),
+            dim: self.embedder.as_ref().map_or(0, |embedder| embedder.dim()),
+        }
+    }
+
+    fn open_workspace(&self, row: WorkspaceRow) -> Result<Arc<OpenWorkspace>> {
+        let tree = Tree::open(&row.root)?;
+        let (index, reason) = WorkspaceIndex::open(&self.layout.index(row.id), &self.fingerprint())?;
+        if let Some(reason) = reason {
+            tracing::warn!(workspace = %row.name, reason, "the index is rebuilt");
+            let line = format!("{}: {reason}", row.name);
+            self.rebuilt.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line);
+        }
+        let name = row.name.clone();
+        let open = Arc::new(OpenWorkspace::new(row, tree, index));
+        let mut workspaces = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        workspaces.insert(name, Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// The home's directory.
+    pub fn home(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// The model, where there is one.
+    pub fn embedder(&self) -> Option<&Arc<dyn Embedder>> {
+        self.embedder.as_ref()
+    }
+
+    /// Indexes that were thrown away when the home was opened, each with its reason; they fill again by themselves.
+    pub fn rebuilt(&self) -> Vec<String> {
+        self.rebuilt.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Attaches an existing folder as a workspace; one that is attached already stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Folder`] where it is no folder, [`Error::Invalid`] where the name stands for another one.
+    pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
+        let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
+        let root = folder.canonicalize().map_err(in_folder)?;
+        self.put_workspace(name, root, true)
+    }
+
+    /// Makes an empty workspace in the home; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Folder`], [`Error::Invalid`] where the name stands for an attached folder.
+    pub fn create_workspace(&self, name: &WorkspaceName) -> Result<()> {
+        let root = self.layout.workspaces().join(name.as_str());
+        std::fs::create_dir_all(&root).map_err(|source| Error::Folder { path: root.clone(), source })?;
+        self.put_workspace(name, root, false)
+    }
+
+    fn put_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
+        let now_ms = self.clock.now_ms();
+        let row = self.catalog.write(|tx| tx.put_workspace(name, &root, attached, now_ms))?;
+        if row.root != root {
+            return Err(Error::Invalid {
+                field: "name",
+                found: format!("`{name}`, which stands for `{}`", row.root.display()),
+                expected: "another name".to_owned(),
+            });
+        }
+        if self.workspace(name).is_none() {
+            self.open_workspace(row)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn workspace(&self, name: &WorkspaceName) -> Option<Arc<OpenWorkspace>> {
+        self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).get(name).cloned()
+    }
+
+    pub(super) fn open_workspaces(&self) -> Vec<Arc<OpenWorkspace>> {
+        self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).values().cloned().collect()
+    }
+
+    /// The names of all workspaces, ascending.
+    pub fn workspace_names(&self) -> Vec<WorkspaceName> {
+        self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).keys().cloned().collect()
+    }
+
+    pub(super) fn context<'a>(&'a self, workspace: &'a OpenWorkspace, cancelled: &'a AtomicBool) -> Context<'a> {
+        let semantic = self.embedder.as_deref().zip(self.cache.as_ref());
+        Context {
+            workspace: &workspace.row,
+            tree: &workspace.tree,
+            index: &workspace.index,
+            catalog: &self.catalog,
+            blobs: &self.blobs,
+            semantic: semantic.map(|(embedder, cache)| Semantic { embedder, cache }),
+            max_file_bytes: self.max_file_bytes,
+            clock: self.clock,
+            cancelled,
+        }
+    }
+
+    /// Brings one workspace's index up to its files, in this thread, to the end.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or what the stages give; everything committed so far stays.
+    pub fn index(
+        &self,
+        name: &WorkspaceName,
+        cancelled: &AtomicBool,
+        on_progress: &mut OnProgress<'_>,
+    ) -> Result<IndexReport> {
+        let workspace = self
+            .workspace(name)
+            .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
+        let context = self.context(&workspace, cancelled);
+        let scan = ingest::scan(&context, on_progress)?;
+        let files_indexed = ingest::catch_up_lexical(&context, on_progress)?;
+        workspace.notify();
+        let chunks_embedded = ingest::catch_up_semantic(&context, on_progress)?;
+        workspace.notify();
+        Ok(IndexReport {
+            scan,
+            files_indexed,
+            chunks_embedded,
+            chunks: workspace.index.searcher().n_chunks(),
+            skipped: self.skipped(&workspace)?,
+        })
+    }
+
+    fn skipped(&self, workspace: &OpenWorkspace) -> Result<Vec<(String, String, String)>> {
+        let rows = self.catalog.files(workspace.row.id)?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| row.state.skipped.map(|(code, reason)| (row.path.as_str().to_owned(), code, reason)))
+            .collect())
+    }
+
+    /// Compares catalog, blobs, index and tree; with `repair` an index that fails is built anew.
+    ///
+    /// # Errors
+    /// Where they can't even be read.
+    pub fn check(&self, repair: bool) -> Result<CheckReport> {
+        check::check(self, repair)
+    }
+
+    /// Throws the index of every workspace away; the next indexing run builds it from the files.
+    ///
+    /// # Errors
+    /// Where the folders can't be emptied.
+    pub fn drop_indexes(&self) -> Result<()> {
+        for workspace in self.open_workspaces() {
+            self.drop_index(workspace)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_index(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
+        let row = workspace.row.clone();
+        self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&row.name);
+        // The writer's lock on the folder ends with the last user of the old index.
+        match Arc::try_unwrap(workspace) {
+            Ok(workspace) => workspace.index.close()?,
+            Err(_) => {
+                return Err(Error::Invalid {
+                    field: "index",
+                    found: format!("in use for workspace `{}`", row.name),
+                    expected: "no search or indexing at the same time".to_owned(),
+                });
+            }
+        }
+        let folder = self.layout.index(row.id);
+        std::fs::remove_dir_all(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
+        self.open_workspace(row)?;
+        Ok(())
+    }
+
+    /// Makes the home's first token, for its admin; `None` where one was made before.
+    ///
+    /// # Errors
+    /// Where it can't be kept.
+    pub fn first_token(&self) -> Result<Option<String>> {
+        if access::has_tokens(&self.catalog)? { Ok(None) } else { self.issue_admin_token().map(Some) }
+    }
+
+    /// Makes a further token for the admin. Whoever can open the home may have one.
+    ///
+    /// # Errors
+    /// Where it can't be kept.
+    pub fn issue_admin_token(&self) -> Result<String> {
+        Ok(access::issue_token(&self.catalog, &admin(), self.clock.now_ms())?)
+    }
+
+    /// What the holder of a token does.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`].
+    pub fn session(self: &Arc<Self>, token: &str) -> Result<Session> {
+        let principal = access::authenticate(&self.catalog, token)?.ok_or(Error::Unauthorized)?;
+        Ok(Session::new(Arc::clone(self), principal))
+    }
+
+    /// What whoever can open the home's files does: everything.
+    pub fn owner_session(self: &Arc<Self>) -> Session {
+        Session::new(Arc::clone(self), admin())
+    }
+}
+
+fn admin() -> Principal {
+    Principal { id: "human:admin".to_owned(), admin: true }
+}

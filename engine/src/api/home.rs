@@ -1,0 +1,76 @@
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::error::{Error, Result};
+use crate::id::WorkspaceId;
+
+/// Where everything of a home is.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// For a home directory that exists.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The home itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Workspaces that the home keeps itself.
+    pub fn workspaces(&self) -> PathBuf {
+        self.root.join("workspaces")
+    }
+
+    /// What is not the users' own.
+    pub fn private(&self) -> PathBuf {
+        self.root.join(".waypost")
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> PathBuf {
+        self.private().join("catalog.db")
+    }
+
+    /// The cache of embeddings.
+    pub fn embeddings(&self) -> PathBuf {
+        self.private().join("embeddings.db")
+    }
+
+    /// Bytes by hash.
+    pub fn blobs(&self) -> PathBuf {
+        self.private().join("blobs")
+    }
+
+    /// The index of one workspace.
+    pub fn index(&self, workspace: WorkspaceId) -> PathBuf {
+        self.private().join("index").join(workspace.to_string())
+    }
+}
+
+/// Keeps other processes off the home for as long as it lives; a process that dies gives it up.
+pub struct HomeLock {
+    _file: File,
+}
+
+/// Makes the home's private folder, and takes the home.
+///
+/// # Errors
+/// [`Error::Folder`] where it can't be made, [`Error::HomeInUse`] where another process has it.
+pub fn take(layout: &Layout) -> Result<HomeLock> {
+    let in_folder = |source| Error::Folder { path: layout.root().to_owned(), source };
+    fs::create_dir_all(layout.private()).map_err(in_folder)?;
+    let path = layout.private().join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(in_folder)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(HomeLock { _file: file }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::HomeInUse { home: layout.root().to_owned() }),
+        Err(error) => Err(in_folder(error.into())),
+    }
+}

@@ -1,0 +1,45 @@
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use super::error::Result;
+use crate::catalog::WorkspaceRow;
+use crate::id::Seq;
+use crate::index::WorkspaceIndex;
+use crate::store::Tree;
+
+/// A workspace that is open: its folder and its index.
+pub struct OpenWorkspace {
+    pub row: WorkspaceRow,
+    pub tree: Tree,
+    pub index: WorkspaceIndex,
+    moved: (Mutex<()>, Condvar),
+}
+
+impl OpenWorkspace {
+    pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex) -> Self {
+        Self { row, tree, index, moved: (Mutex::new(()), Condvar::new()) }
+    }
+
+    /// Tells those who wait that the index has moved on.
+    pub fn notify(&self) {
+        self.moved.1.notify_all();
+    }
+
+    /// Waits until the lexical arm has read up to `seq`; whether it has.
+    pub fn wait_for(&self, seq: Seq, patience: Duration) -> Result<bool> {
+        let deadline = Instant::now() + patience;
+        let mut guard = self.moved.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        loop {
+            if self.index.position().lexical() >= seq {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // A wake-up between the look and the wait would be missed, so no wait is long.
+            let step = left.min(Duration::from_millis(50));
+            guard = self.moved.1.wait_timeout(guard, step).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+    }
+}

@@ -1,0 +1,278 @@
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Catalog, CatalogError, Tx};
+use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceId};
+
+/// What was last seen of a file in the plain tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileRow {
+    /// Its number.
+    pub id: FileId,
+    /// Below the workspace's root.
+    pub path: RelPath,
+    /// Its bytes, its type, and whether it is indexed.
+    pub state: FileState,
+    /// The change that made it so.
+    pub seq: Seq,
+}
+
+/// The state of a file's bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileState {
+    /// Hash of the bytes.
+    pub version: VersionId,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Modification time as the file system gives it, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// By content, such as `text/markdown`.
+    pub mime_type: String,
+    /// Natural or programming language, where it could be told.
+    pub language: Option<String>,
+    /// Why the file is not indexed: a stable code and a sentence.
+    pub skipped: Option<(String, String)>,
+}
+
+/// Which files of a workspace; all conditions hold together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct FileFilter {
+    /// The file itself, or a folder above it.
+    pub path_prefix: Option<RelPath>,
+    /// Exact, or a family such as `text/*`.
+    pub mime_type: Option<String>,
+    /// Exact.
+    pub language: Option<String>,
+    /// The name's ending, without its dot.
+    pub extension: Option<String>,
+    /// A part of the path, any case.
+    pub path_contains: Option<String>,
+    /// Milliseconds since 1970, exclusive.
+    pub modified_after_ms: Option<i64>,
+    /// Milliseconds since 1970, exclusive.
+    pub modified_before_ms: Option<i64>,
+}
+
+impl FileFilter {
+    /// Whether every file passes.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How many files a workspace holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileStats {
+    /// Files whose text is indexed.
+    pub indexed: u64,
+    /// Files that are skipped with a reason.
+    pub skipped: u64,
+    /// Bytes of all files.
+    pub size_bytes: u64,
+}
+
+const COLUMNS: &str = "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq";
+
+impl Catalog {
+    /// All files of a workspace, by path.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn files(&self, workspace: WorkspaceId) -> Result<Vec<FileRow>, CatalogError> {
+        self.read(|sql| {
+            let query = format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 ORDER BY path");
+            let mut statement = sql.prepare_cached(&query)?;
+            let rows = statement.query_map([workspace.0], read_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The file at a path.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn file(&self, workspace: WorkspaceId, path: &RelPath) -> Result<Option<FileRow>, CatalogError> {
+        self.read(|sql| find(sql, workspace, path))
+    }
+
+    /// The file of a number.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn file_by_id(&self, file: FileId) -> Result<Option<FileRow>, CatalogError> {
+        self.read(|sql| {
+            let query = format!("SELECT {COLUMNS} FROM files WHERE id = ?1");
+            Ok(sql.prepare_cached(&query)?.query_row([file.0 as i64], read_row).optional()?)
+        })
+    }
+
+    /// The numbers of the files that pass a filter, ascending.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn file_ids(&self, workspace: WorkspaceId, filter: &FileFilter) -> Result<Vec<FileId>, CatalogError> {
+        let prefix = filter.path_prefix.as_ref().map(|prefix| prefix.as_str().to_owned()).unwrap_or_default();
+        let (mime, mime_family) = match filter.mime_type.as_deref() {
+            Some(text) => match text.strip_suffix("/*") {
+                Some(family) => (None, Some(format!("{family}/"))),
+                None => (Some(text.to_owned()), None),
+            },
+            None => (None, None),
+        };
+        self.read(|sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT id FROM files WHERE workspace = ?1
+                 AND (?2 = '' OR path = ?2 OR substr(path, 1, length(?2) + 1) = ?2 || '/')
+                 AND (?3 IS NULL OR mime_type = ?3)
+                 AND (?4 IS NULL OR substr(mime_type, 1, length(?4)) = ?4)
+                 AND (?5 IS NULL OR language = ?5)
+                 AND (?6 IS NULL OR lower(substr(path, -length(?6) - 1)) = '.' || lower(?6))
+                 AND (?7 IS NULL OR instr(lower(path), lower(?7)) > 0)
+                 AND (?8 IS NULL OR mtime_ns > ?8)
+                 AND (?9 IS NULL OR mtime_ns < ?9)
+                 ORDER BY id",
+            )?;
+            let to_ns = |ms: i64| ms.saturating_mul(1_000_000);
+            let rows = statement.query_map(
+                params![
+                    workspace.0,
+                    prefix,
+                    mime,
+                    mime_family,
+                    filter.language,
+                    filter.extension,
+                    filter.path_contains,
+                    filter.modified_after_ms.map(to_ns),
+                    filter.modified_before_ms.map(to_ns),
+                ],
+                |row| Ok(FileId(row.get::<_, i64>(0)? as u64)),
+            )?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Counts over a workspace.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn file_stats(&self, workspace: WorkspaceId) -> Result<FileStats, CatalogError> {
+        self.read(|sql| {
+            Ok(sql.query_row(
+                "SELECT count(*) FILTER (WHERE skip_code IS NULL), count(*) FILTER (WHERE skip_code IS NOT NULL),
+                        coalesce(sum(size_bytes), 0) FROM files WHERE workspace = ?1",
+                [workspace.0],
+                |row| {
+                    Ok(FileStats {
+                        indexed: row.get::<_, i64>(0)? as u64,
+                        skipped: row.get::<_, i64>(1)? as u64,
+                        size_bytes: row.get::<_, i64>(2)? as u64,
+                    })
+                },
+            )?)
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// The file at a path, as this transaction sees it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn file(&self, workspace: WorkspaceId, path: &RelPath) -> Result<Option<FileRow>, CatalogError> {
+        find(self.sql(), workspace, path)
+    }
+
+    /// The number that a path has or gets; its row is completed by [`Tx::put_file`].
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn put_file(
+        &self,
+        workspace: WorkspaceId,
+        path: &RelPath,
+        state: &FileState,
+        seq: Seq,
+    ) -> Result<FileId, CatalogError> {
+        let (skip_code, skip_reason) = match &state.skipped {
+            Some((code, reason)) => (Some(code), Some(reason)),
+            None => (None, None),
+        };
+        let id: i64 = self
+            .sql()
+            .prepare_cached(
+                "INSERT INTO files (workspace, path, version, size_bytes, mtime_ns, mime_type, language,
+                                    skip_code, skip_reason, seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (workspace, path) DO UPDATE SET version = ?3, size_bytes = ?4, mtime_ns = ?5,
+                     mime_type = ?6, language = ?7, skip_code = ?8, skip_reason = ?9, seq = ?10
+                 RETURNING id",
+            )?
+            .query_row(
+                params![
+                    workspace.0,
+                    path.as_str(),
+                    &state.version.as_bytes()[..],
+                    state.size_bytes as i64,
+                    state.mtime_ns,
+                    state.mime_type,
+                    state.language,
+                    skip_code,
+                    skip_reason,
+                    seq.0 as i64,
+                ],
+                |row| row.get(0),
+            )?;
+        Ok(FileId(id as u64))
+    }
+
+    /// Notes a new modification time of unchanged bytes: no event, no re-indexing.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn touch_file(&self, file: FileId, mtime_ns: i64) -> Result<(), CatalogError> {
+        self.sql()
+            .prepare_cached("UPDATE files SET mtime_ns = ?2 WHERE id = ?1")?
+            .execute(params![file.0 as i64, mtime_ns])?;
+        Ok(())
+    }
+
+    /// Forgets a file that is gone.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn remove_file(&self, file: FileId) -> Result<(), CatalogError> {
+        self.sql().prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([file.0 as i64])?;
+        Ok(())
+    }
+}
+
+fn find(sql: &Connection, workspace: WorkspaceId, path: &RelPath) -> Result<Option<FileRow>, CatalogError> {
+    let query = format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path = ?2");
+    Ok(sql.prepare_cached(&query)?.query_row(params![workspace.0, path.as_str()], read_row).optional()?)
+}
+
+fn read_row(row: &Row<'_>) -> Result<FileRow, rusqlite::Error> {
+    use rusqlite::types::Type;
+    let path: String = row.get(1)?;
+    let path = RelPath::new(&path)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error)))?;
+    let code: Option<String> = row.get(7)?;
+    let reason: Option<String> = row.get(8)?;
+    Ok(FileRow {
+        id: FileId(row.get::<_, i64>(0)? as u64),
+        path,
+        state: FileState {
+            version: read_version(row, 2)?,
+            size_bytes: row.get::<_, i64>(3)? as u64,
+            mtime_ns: row.get(4)?,
+            mime_type: row.get(5)?,
+            language: row.get(6)?,
+            skipped: code.map(|code| (code, reason.unwrap_or_default())),
+        },
+        seq: Seq(row.get::<_, i64>(9)? as u64),
+    })
+}
+
+fn read_version(row: &Row<'_>, column: usize) -> Result<VersionId, rusqlite::Error> {
+    let bytes: [u8; 32] = row.get(column)?;
+    Ok(VersionId::from_bytes(bytes))
+}

@@ -1,0 +1,152 @@
+//! Takes small facts, gives them back after any crash: the SQLite file of a home.
+//!
+//! Nouns: [`Catalog`] (the open file), [`Tx`] (one atomic change), [`FileRow`] (what is known of a file).
+//! It holds no file contents and no index; the plain tree is the truth, and this is what was last seen of it.
+
+mod embeddings;
+mod error;
+mod files;
+mod schema;
+mod workspaces;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+pub use embeddings::EmbeddingCache;
+pub use error::CatalogError;
+pub use files::{FileFilter, FileRow, FileState, FileStats};
+pub use workspaces::WorkspaceRow;
+
+/// The open catalog of one home: one writing connection, and readers that never wait for it (WAL).
+pub struct Catalog {
+    path: std::path::PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+/// One atomic change of the catalog; dropped without [`Tx::commit`] it changes nothing.
+pub struct Tx<'a> {
+    inner: rusqlite::Transaction<'a>,
+}
+
+impl Tx<'_> {
+    /// Makes the change durable (`synchronous=FULL`).
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`] where the disk refuses; nothing is changed then.
+    pub fn commit(self) -> Result<(), CatalogError> {
+        Ok(self.inner.commit()?)
+    }
+
+    /// The SQL of other rooms runs inside the same transaction.
+    pub(crate) fn sql(&self) -> &Connection {
+        &self.inner
+    }
+}
+
+impl Catalog {
+    /// Opens or makes the catalog file and brings its format up to date.
+    ///
+    /// # Errors
+    /// [`CatalogError`] where the file can't be opened, is damaged, or is of a newer format.
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+        let mut writer = Connection::open(path)?;
+        configure(&writer)?;
+        schema::migrate(&mut writer)?;
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Runs `change` in one transaction and commits it when it gives `Ok`.
+    ///
+    /// # Errors
+    /// What `change` gives, or [`CatalogError::Sqlite`].
+    pub fn write<T, E: From<CatalogError>>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let inner =
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
+        let tx = Tx { inner };
+        let value = change(&tx)?;
+        tx.commit()?;
+        Ok(value)
+    }
+
+    /// Runs `look` on a connection of its own, on one consistent snapshot of the catalog.
+    ///
+    /// # Errors
+    /// What `look` gives, or [`CatalogError::Sqlite`].
+    pub fn read<T, E: From<CatalogError>>(&self, look: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let pooled = self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let connection = match pooled {
+            Some(connection) => connection,
+            None => open_reader(&self.path)?,
+        };
+        let value = look(&connection);
+        let mut readers = self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if readers.len() < MAX_POOLED_READERS {
+            readers.push(connection);
+        }
+        value
+    }
+
+    /// SQLite's own check of the file's structure; empty when it is sound.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`] where even the check can't run.
+    pub fn integrity(&self) -> Result<Vec<String>, CatalogError> {
+        self.read(|sql| {
+            let mut statement = sql.prepare("PRAGMA integrity_check")?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let lines: Vec<String> = rows.collect::<Result<_, _>>()?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+
+    /// A remembered setting of the home.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn meta(&self, key: &str) -> Result<Option<String>, CatalogError> {
+        use rusqlite::OptionalExtension;
+        self.read(|sql| {
+            Ok(sql
+                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// Remembers a setting of the home.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), CatalogError> {
+        self.write(|tx| {
+            tx.sql().execute(
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+                [key, value],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+/// Readers kept open between calls; a few more than the threads that usually ask.
+const MAX_POOLED_READERS: usize = 8;
+
+fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), CatalogError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}

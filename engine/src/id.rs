@@ -1,0 +1,248 @@
+//! Checked names for the things that every room passes around.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A name or path that can't be one.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum IdError {
+    /// The workspace name has a character outside the allowed set, or the wrong length.
+    #[error("`{name}` is not a workspace name: expected 1 to 64 of `a-z A-Z 0-9 . _ -`, first a letter or digit")]
+    WorkspaceName {
+        /// What was given.
+        name: String,
+    },
+    /// The path breaks a rule of `/<workspace>/<folders>/<file>`.
+    #[error("`{path}` is not a path here: {expected}")]
+    Path {
+        /// What was given, cut to 200 characters.
+        path: String,
+        /// The rule that it breaks.
+        expected: &'static str,
+    },
+    /// Not 64 hexadecimal digits.
+    #[error("`{text}` is not a version: expected 64 hexadecimal digits")]
+    Version {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// The name of a workspace, the first segment of each path in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct WorkspaceName(String);
+
+impl WorkspaceName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`IdError::WorkspaceName`] where it is empty, longer than 64, or has another character than `a-z A-Z 0-9 . _ -`.
+    pub fn new(name: &str) -> Result<Self, IdError> {
+        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        if first && rest && name.len() <= 64 {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(IdError::WorkspaceName { name: name.chars().take(80).collect() })
+        }
+    }
+
+    /// The nearest valid name for a folder called `text`: other characters become `-`.
+    pub fn from_folder(text: &str) -> Self {
+        let cleaned: String = text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+            .take(64)
+            .collect();
+        let cleaned = cleaned.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        Self(if cleaned.is_empty() { "workspace".to_owned() } else { cleaned.to_owned() })
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkspaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A path inside a workspace, without the workspace and without a leading slash: `drafts/post.md`.
+///
+/// UTF-8, NFC, `/`-separated; the empty path is the workspace's root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RelPath(String);
+
+impl RelPath {
+    /// Checks a path below a workspace's root; `""` and `/` name the root.
+    ///
+    /// # Errors
+    /// [`IdError::Path`] for `.` and `..` segments, empty segments, control characters, back slashes,
+    /// names over 255 bytes and paths over 4,096 bytes.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        use unicode_normalization::UnicodeNormalization;
+        let refuse = |expected| Err(IdError::Path { path: text.chars().take(200).collect(), expected });
+        let composed: String = text.nfc().collect();
+        let inner = composed.strip_prefix('/').unwrap_or(&composed);
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if inner.len() > 4096 {
+            return refuse("at most 4096 bytes");
+        }
+        if inner.is_empty() {
+            return Ok(Self(String::new()));
+        }
+        for segment in inner.split('/') {
+            match segment {
+                "" => return refuse("no empty segment"),
+                "." | ".." => return refuse("no `.` or `..` segment"),
+                _ if segment.len() > 255 => return refuse("names of at most 255 bytes"),
+                _ if segment.contains('\\') => return refuse("`/` as the separator, never `\\`"),
+                _ if segment.chars().any(char::is_control) => return refuse("no control character"),
+                _ => {}
+            }
+        }
+        Ok(Self(inner.to_owned()))
+    }
+
+    /// The path as text, `""` for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the workspace's root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last segment.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// Whether the path names Waypost's own folder or lies in it.
+    pub fn is_hidden(&self) -> bool {
+        self.0.split('/').any(|segment| segment.eq_ignore_ascii_case(".waypost"))
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Splits `/<workspace>/<rest>` into its checked halves.
+///
+/// # Errors
+/// [`IdError`] where either half breaks its rules.
+pub fn split_path(path: &str) -> Result<(WorkspaceName, RelPath), IdError> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let (workspace, rest) = inner.split_once('/').unwrap_or((inner, ""));
+    Ok((WorkspaceName::new(workspace)?, RelPath::new(rest)?))
+}
+
+/// `/<workspace>/<path>`.
+pub fn join_path(workspace: &WorkspaceName, path: &RelPath) -> String {
+    format!("/{workspace}/{path}")
+}
+
+/// The catalog's number of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkspaceId(pub i64);
+
+impl fmt::Display for WorkspaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ws_{:06}", self.0)
+    }
+}
+
+/// The catalog's number of a file; stable over edits, new for each new path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u64);
+
+/// The BLAKE3 hash of a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId([u8; 32]);
+
+impl VersionId {
+    /// Hashes bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`IdError::Version`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        blake3::Hash::from_hex(text)
+            .map(|hash| Self(*hash.as_bytes()))
+            .map_err(|_| IdError::Version { text: text.chars().take(80).collect() })
+    }
+
+    /// From the 32 bytes of a hash.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl fmt::Debug for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for VersionId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The place of a change in the journal, counted from 1; 0 is before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Seq(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_escape_or_hide_are_refused() {
+        for bad in ["..", "a/../b", "./a", "a//b", "a\\b", "a\u{0}b", "a\nb", &"x".repeat(256)] {
+            assert!(RelPath::new(bad).is_err(), "{bad:?} was accepted");
+        }
+        for good in ["", "/", "a", "/a/b/", "ä/ö.md", "...", ".hidden"] {
+            assert!(RelPath::new(good).is_ok(), "{good:?} was refused");
+        }
+    }
+
+    #[test]
+    fn composed_and_decomposed_names_are_one_path() {
+        assert_eq!(RelPath::new("caf\u{e9}.md"), RelPath::new("cafe\u{301}.md"));
+    }
+}

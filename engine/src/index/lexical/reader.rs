@@ -1,0 +1,394 @@
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tantivy::postings::BlockSegmentPostings;
+use tantivy::query::{EnableScoring, PhraseQuery, Query, TermQuery};
+use tantivy::schema::IndexRecordOption;
+use tantivy::schema::Value as _;
+use tantivy::{DocSet as _, IndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
+
+use super::plugin::vector_bytes;
+use super::scope::{DocSet, SegmentDocs, segment_docs};
+use super::Fields;
+use crate::id::FileId;
+use crate::index::bm25;
+use crate::index::vector::MappedVectors;
+use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position, ScoreSum};
+
+/// Scopes kept ready in one generation; more than the principals that usually ask at the same time.
+const MAX_CACHED_SCOPES: usize = 32;
+
+/// One immutable generation of a workspace's index.
+pub struct Searcher {
+    inner: tantivy::Searcher,
+    fields: Fields,
+    position: Position,
+    segments: Vec<Segment>,
+    everything: OnceLock<Arc<DocSet>>,
+    scopes: Mutex<Vec<([u8; 32], Arc<DocSet>)>>,
+}
+
+struct Segment {
+    file_of_doc: Vec<u64>,
+    ord_of_doc: Vec<u64>,
+    norms: tantivy::fieldnorm::FieldNormReader,
+    vectors: MappedVectors,
+}
+
+/// What the lexical arm is asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LexicalQuery {
+    /// Terms that raise a chunk's score, with a factor each.
+    pub terms: Vec<(String, f32)>,
+    /// Terms in this order, side by side; a chunk without one of these phrases is no hit of either arm.
+    pub required: Vec<Vec<String>>,
+    /// A chunk with one of these phrases is no hit of either arm.
+    pub excluded: Vec<Vec<String>>,
+}
+
+/// Where each term of a query stands: per term and segment the documents, with the term's frequency in them.
+#[derive(Debug)]
+pub struct TermMatches {
+    by_term: Vec<Vec<Vec<(u32, u32)>>>,
+}
+
+impl TermMatches {
+    /// How many chunks hold a term.
+    pub fn n_with_term(&self, term_idx: usize) -> u64 {
+        self.by_term.get(term_idx).map_or(0, |by_segment| by_segment.iter().map(|docs| docs.len() as u64).sum())
+    }
+}
+
+impl Searcher {
+    pub(super) fn open(reader: &IndexReader, fields: Fields, position: Position) -> Result<Self, IndexError> {
+        let inner = reader.searcher();
+        let segments = inner
+            .segment_readers()
+            .iter()
+            .map(|segment| Segment::open(segment, fields, position.fingerprint.dim))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            inner,
+            fields,
+            position,
+            segments,
+            everything: OnceLock::new(),
+            scopes: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// How far this generation has read the journal.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Chunks that are alive.
+    pub fn n_chunks(&self) -> u64 {
+        self.inner.num_docs()
+    }
+
+    /// Chunks that are alive and have a vector.
+    pub fn n_vectors(&self) -> u64 {
+        let per_segment = self.segments.iter().zip(self.inner.segment_readers()).map(|(segment, reader)| {
+            reader.doc_ids_alive().filter(|doc| segment.vectors.has(*doc)).count() as u64
+        });
+        per_segment.sum()
+    }
+
+    pub(super) fn has_dead_chunks(&self) -> bool {
+        self.inner.segment_readers().iter().any(SegmentReader::has_deletes)
+    }
+
+    /// The chunks of the files in `files` (ascending; `None`: of every file) with their statistics.
+    /// Kept for the generation's life.
+    pub fn doc_set(&self, files: Option<&[FileId]>) -> Arc<DocSet> {
+        let Some(files) = files else {
+            return Arc::clone(self.everything.get_or_init(|| Arc::new(self.compile(None))));
+        };
+        let mut hasher = blake3::Hasher::new();
+        for file in files {
+            hasher.update(&file.0.to_le_bytes());
+        }
+        let name = *hasher.finalize().as_bytes();
+        let cached = |scopes: &Vec<([u8; 32], Arc<DocSet>)>| {
+            scopes.iter().find(|(other, _)| *other == name).map(|(_, set)| Arc::clone(set))
+        };
+        if let Some(set) = cached(&self.scopes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) {
+            return set;
+        }
+        let set = Arc::new(self.compile(Some(files)));
+        let mut scopes = self.scopes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if scopes.len() >= MAX_CACHED_SCOPES {
+            scopes.remove(0);
+        }
+        scopes.push((name, Arc::clone(&set)));
+        set
+    }
+
+    fn compile(&self, files: Option<&[FileId]>) -> DocSet {
+        let (mut segments, mut n_chunks, mut n_terms) = (Vec::new(), 0, 0);
+        for (segment, reader) in self.segments.iter().zip(self.inner.segment_readers()) {
+            let (docs, terms) = segment_docs(reader, &segment.file_of_doc, &segment.norms, files);
+            n_chunks += u64::from(docs.n_docs);
+            n_terms += terms;
+            segments.push(docs);
+        }
+        DocSet { segments, n_chunks, n_terms }
+    }
+
+    /// Narrows a set to the chunks that hold every required phrase and no excluded one. The statistics stay those of
+    /// the wider set.
+    ///
+    /// # Errors
+    /// [`IndexError`] where the postings can't be read.
+    pub fn narrow(&self, set: &Arc<DocSet>, query: &LexicalQuery) -> Result<Arc<DocSet>, IndexError> {
+        if query.required.is_empty() && query.excluded.is_empty() {
+            return Ok(Arc::clone(set));
+        }
+        let mut segments = Vec::with_capacity(self.segments.len());
+        let mut n_chunks = 0;
+        for (reader, docs) in self.inner.segment_readers().iter().zip(&set.segments) {
+            let mut bits = match &docs.bits {
+                Some(bits) => bits.as_ref().clone(),
+                None => all_bits(reader.max_doc()),
+            };
+            for phrase in &query.required {
+                let with = self.phrase_bits(reader, phrase)?;
+                bits.iter_mut().zip(&with).for_each(|(word, other)| *word &= other);
+            }
+            for phrase in &query.excluded {
+                let with = self.phrase_bits(reader, phrase)?;
+                bits.iter_mut().zip(&with).for_each(|(word, other)| *word &= !other);
+            }
+            let n_docs = bits.iter().map(|word| word.count_ones()).sum();
+            n_chunks += u64::from(n_docs);
+            segments.push(SegmentDocs { bits: Some(Arc::new(bits)), n_docs });
+        }
+        Ok(Arc::new(DocSet { segments, n_chunks, n_terms: set.n_terms }))
+    }
+
+    fn phrase_bits(&self, reader: &SegmentReader, phrase: &[String]) -> Result<Vec<u64>, IndexError> {
+        let mut bits = vec![0u64; (reader.max_doc() as usize).div_ceil(64)];
+        let terms: Vec<Term> =
+            phrase.iter().map(|text| Term::from_field_text(self.fields.body, text)).collect();
+        let query: Box<dyn Query> = match <[Term; 1]>::try_from(terms) {
+            Ok([term]) => Box::new(TermQuery::new(term, IndexRecordOption::Basic)),
+            Err(terms) if terms.is_empty() => return Ok(bits),
+            Err(terms) => Box::new(PhraseQuery::new(terms)),
+        };
+        let weight = query.weight(EnableScoring::disabled_from_searcher(&self.inner))?;
+        let mut matches = weight.scorer(reader, 1.0)?;
+        while matches.doc() != TERMINATED {
+            bits[matches.doc() as usize / 64] |= 1 << (matches.doc() % 64);
+            matches.advance();
+        }
+        Ok(bits)
+    }
+
+    /// Where each term stands inside a set.
+    ///
+    /// # Errors
+    /// [`IndexError`] where the postings can't be read.
+    pub fn matches(&self, terms: &[(String, f32)], set: &DocSet) -> Result<TermMatches, IndexError> {
+        let mut by_term = Vec::with_capacity(terms.len());
+        for (text, _) in terms {
+            let term = Term::from_field_text(self.fields.body, text);
+            let mut by_segment = Vec::with_capacity(self.segments.len());
+            for (reader, docs) in self.inner.segment_readers().iter().zip(&set.segments) {
+                let inverted = reader.inverted_index(self.fields.body)?;
+                let postings = inverted.read_block_postings(&term, IndexRecordOption::WithFreqs)?;
+                by_segment.push(postings.map_or_else(Vec::new, |postings| allowed_postings(postings, docs)));
+            }
+            by_term.push(by_segment);
+        }
+        Ok(TermMatches { by_term })
+    }
+
+    /// BM25 of every allowed chunk, per segment and document; 0 where no term matches or the chunk is not allowed.
+    /// `weights` has the idf of each term times its factor, `mean_len` the terms of a chunk on average, both over
+    /// everything that is searched; `sum` takes up each score above 0.
+    pub fn bm25(
+        &self,
+        matches: &TermMatches,
+        weights: &[f32],
+        mean_len: f32,
+        allowed: &DocSet,
+        sum: &mut ScoreSum,
+    ) -> Vec<Vec<f32>> {
+        let norms = bm25::length_norms(mean_len, tantivy::fieldnorm::FieldNormReader::id_to_fieldnorm);
+        let mut out: Vec<Vec<f32>> =
+            self.segments.iter().map(|segment| vec![0.0; segment.file_of_doc.len()]).collect();
+        for (by_segment, weight) in matches.by_term.iter().zip(weights) {
+            for (segment_idx, docs) in by_segment.iter().enumerate() {
+                let codes = &self.segments[segment_idx].norms;
+                let scores = &mut out[segment_idx];
+                let allowed = &allowed.segments[segment_idx];
+                for (doc, frequency) in docs {
+                    if allowed.allows(*doc) {
+                        let norm = norms[codes.fieldnorm_id(*doc) as usize];
+                        scores[*doc as usize] += weight * bm25::saturation(*frequency, norm);
+                    }
+                }
+            }
+        }
+        out.iter().flatten().filter(|score| **score > 0.0).for_each(|score| sum.add(*score));
+        out
+    }
+
+    /// Cosine of the query against every allowed chunk, from 8-bit rows, within about 0.01 of the exact value, per
+    /// segment and document; `NEG_INFINITY` where there is no vector or the chunk is not allowed. `sum` takes up
+    /// each score.
+    pub fn cosines(&self, query: &[f32], allowed: &DocSet, sum: &mut ScoreSum) -> Vec<Vec<f32>> {
+        let per_segment = self.segments.iter().zip(&allowed.segments);
+        per_segment
+            .map(|(segment, docs)| {
+                let bits = docs.bits.as_ref().map(|bits| bits.as_slice());
+                segment.vectors.scan(query, bits, sum)
+            })
+            .collect()
+    }
+
+    /// The exact cosine of one chunk, where it has a vector.
+    pub fn cosine(&self, query: &[f32], chunk: ChunkRef) -> Option<f32> {
+        self.segments.get(chunk.segment as usize)?.vectors.cosine(query, chunk.doc)
+    }
+
+    /// The vector of one chunk, `[dim] f32`.
+    pub fn vector(&self, chunk: ChunkRef) -> Option<&[f32]> {
+        self.segments.get(chunk.segment as usize)?.vectors.row(chunk.doc)
+    }
+
+    /// The name of a chunk that outlives this generation.
+    pub fn key(&self, chunk: ChunkRef) -> ChunkKey {
+        let segment = &self.segments[chunk.segment as usize];
+        ChunkKey {
+            file: FileId(segment.file_of_doc[chunk.doc as usize]),
+            ordinal: segment.ord_of_doc[chunk.doc as usize] as u32,
+        }
+    }
+
+    /// The `n` best chunks above `floor`, best first; ties by file and place in it.
+    pub fn best(&self, scores: &[Vec<f32>], n: usize, floor: f32) -> Vec<(ChunkRef, f32)> {
+        let mut all: Vec<(ChunkRef, f32)> = Vec::new();
+        let mut cut = floor;
+        for (segment_idx, segment) in scores.iter().enumerate() {
+            for (doc, score) in segment.iter().enumerate() {
+                if *score > floor && *score >= cut {
+                    all.push((ChunkRef { segment: segment_idx as u32, doc: doc as u32 }, *score));
+                    if all.len() >= n.saturating_mul(4).max(1024) {
+                        cut = keep_best(&mut all, n);
+                    }
+                }
+            }
+        }
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.key(a.0).cmp(&self.key(b.0))));
+        all.truncate(n);
+        all
+    }
+
+    /// What is stored with a chunk.
+    ///
+    /// # Errors
+    /// [`IndexError`] where the store can't be read.
+    pub fn record(&self, chunk: ChunkRef) -> Result<ChunkRecord, IndexError> {
+        let address = tantivy::DocAddress { segment_ord: chunk.segment, doc_id: chunk.doc };
+        let document: TantivyDocument = self.inner.doc(address)?;
+        let bytes = document.get_first(self.fields.record).and_then(|value| value.as_bytes()).unwrap_or_default();
+        serde_json::from_slice(bytes).map_err(|error| IndexError::Damaged {
+            file: "store".to_owned(),
+            what: format!("has a record that can't be read: {error}"),
+        })
+    }
+
+    /// Every live file number with its chunks' count, ascending.
+    pub fn files(&self) -> Vec<(FileId, u32)> {
+        let mut counts = std::collections::BTreeMap::new();
+        for (segment, reader) in self.segments.iter().zip(self.inner.segment_readers()) {
+            for doc in reader.doc_ids_alive() {
+                *counts.entry(FileId(segment.file_of_doc[doc as usize])).or_insert(0) += 1;
+            }
+        }
+        counts.into_iter().collect()
+    }
+
+    /// The live chunks of one file, by their place in it.
+    ///
+    /// # Errors
+    /// [`IndexError`] where the postings can't be read.
+    pub fn chunks_of(&self, file: FileId) -> Result<Vec<ChunkRef>, IndexError> {
+        let term = Term::from_field_u64(self.fields.file, file.0);
+        let mut chunks = Vec::new();
+        for (segment_idx, reader) in self.inner.segment_readers().iter().enumerate() {
+            let inverted = reader.inverted_index(self.fields.file)?;
+            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            while postings.doc() != TERMINATED {
+                if !reader.is_deleted(postings.doc()) {
+                    chunks.push(ChunkRef { segment: segment_idx as u32, doc: postings.doc() });
+                }
+                postings.advance();
+            }
+        }
+        chunks.sort_by_key(|chunk| self.key(*chunk));
+        Ok(chunks)
+    }
+}
+
+impl Segment {
+    fn open(reader: &SegmentReader, fields: Fields, dim: usize) -> Result<Self, IndexError> {
+        let columns = reader.fast_fields();
+        let vectors = MappedVectors::open(Box::new(vector_bytes(reader)?), dim)?;
+        if vectors.n_rows() != reader.max_doc() as usize {
+            return Err(IndexError::Damaged {
+                file: format!("{}.vec", reader.segment_id().uuid_string()),
+                what: format!("has {} rows for {} chunks", vectors.n_rows(), reader.max_doc()),
+            });
+        }
+        Ok(Self {
+            file_of_doc: columns.u64("file")?.values_for_doc_range(reader.max_doc()),
+            ord_of_doc: columns.u64("ord")?.values_for_doc_range(reader.max_doc()),
+            norms: reader.get_fieldnorms_reader(fields.body)?,
+            vectors,
+        })
+    }
+}
+
+/// Reads a whole column of one value per document.
+trait ReadColumn {
+    fn values_for_doc_range(&self, n_docs: u32) -> Vec<u64>;
+}
+
+impl ReadColumn for tantivy::fastfield::Column<u64> {
+    fn values_for_doc_range(&self, n_docs: u32) -> Vec<u64> {
+        (0..n_docs).map(|doc| self.first(doc).unwrap_or(u64::MAX)).collect()
+    }
+}
+
+fn all_bits(n_docs: u32) -> Vec<u64> {
+    let mut bits = vec![u64::MAX; (n_docs as usize).div_ceil(64)];
+    if let Some(last) = bits.last_mut()
+        && n_docs % 64 != 0
+    {
+        *last = (1 << (n_docs % 64)) - 1;
+    }
+    bits
+}
+
+fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> Vec<(u32, u32)> {
+    let mut out = Vec::with_capacity((postings.doc_freq() as usize).min(docs.n_docs as usize));
+    while postings.block_len() > 0 {
+        for (doc, frequency) in postings.docs().iter().zip(postings.freqs()) {
+            if docs.allows(*doc) {
+                out.push((*doc, *frequency));
+            }
+        }
+        postings.advance();
+    }
+    out
+}
+
+/// Cuts to everything that ties with or beats the `n`th best, and gives that score.
+fn keep_best(all: &mut Vec<(ChunkRef, f32)>, n: usize) -> f32 {
+    let (_, nth, _) = all.select_nth_unstable_by(n.saturating_sub(1), |a, b| b.1.total_cmp(&a.1));
+    let cut = nth.1;
+    all.retain(|(_, score)| *score >= cut);
+    cut
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use tantivy::SegmentReader;
+use tantivy::fieldnorm::FieldNormReader;
+
+use crate::id::FileId;
+
+/// What a scope allows in one generation, and the BM25 statistics of exactly that.
+#[derive(Debug)]
+pub struct DocSet {
+    pub(super) segments: Vec<SegmentDocs>,
+    /// Allowed chunks.
+    pub n_chunks: u64,
+    /// Terms in them, as the length codes round them.
+    pub n_terms: u64,
+}
+
+/// The allowed documents of one segment.
+#[derive(Debug, Clone)]
+pub(super) struct SegmentDocs {
+    /// One bit per document, little end first; `None` allows all.
+    pub bits: Option<Arc<Vec<u64>>>,
+    pub n_docs: u32,
+}
+
+impl SegmentDocs {
+    /// Whether a document is allowed.
+    #[inline]
+    pub fn allows(&self, doc: u32) -> bool {
+        match &self.bits {
+            None => true,
+            Some(bits) => bits[doc as usize / 64] >> (doc % 64) & 1 == 1,
+        }
+    }
+}
+
+impl DocSet {
+    /// Whether a chunk is allowed.
+    pub fn allows(&self, chunk: super::super::ChunkRef) -> bool {
+        self.segments.get(chunk.segment as usize).is_some_and(|segment| segment.allows(chunk.doc))
+    }
+
+    /// The mean number of terms in an allowed chunk.
+    pub fn mean_len(&self) -> f32 {
+        if self.n_chunks == 0 { 0.0 } else { (self.n_terms as f64 / self.n_chunks as f64) as f32 }
+    }
+}
+
+/// The live documents of one segment whose file is in `files` (ascending; `None`: every file), and their terms.
+pub(super) fn segment_docs(
+    reader: &SegmentReader,
+    file_of_doc: &[u64],
+    norms: &FieldNormReader,
+    files: Option<&[FileId]>,
+) -> (SegmentDocs, u64) {
+    if files.is_none() && !reader.has_deletes() {
+        let n_terms = (0..reader.max_doc()).map(|doc| u64::from(norms.fieldnorm(doc))).sum();
+        return (SegmentDocs { bits: None, n_docs: reader.max_doc() }, n_terms);
+    }
+    let mut bits = vec![0u64; (reader.max_doc() as usize).div_ceil(64)];
+    let (mut n_docs, mut n_terms) = (0, 0);
+    let mut last = (u64::MAX, false);
+    for doc in 0..reader.max_doc() {
+        if reader.is_deleted(doc) {
+            continue;
+        }
+        // A file's chunks stand side by side, so most documents ask the same question as the one before.
+        let file = file_of_doc[doc as usize];
+        if file != last.0 {
+            last = (file, files.is_none_or(|files| files.binary_search(&FileId(file)).is_ok()));
+        }
+        if last.1 {
+            bits[doc as usize / 64] |= 1 << (doc % 64);
+            n_docs += 1;
+            n_terms += u64::from(norms.fieldnorm(doc));
+        }
+    }
+    (SegmentDocs { bits: Some(Arc::new(bits)), n_docs }, n_terms)
+}

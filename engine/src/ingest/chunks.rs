@@ -1,0 +1,115 @@
+use rayon::prelude::*;
+
+use super::{Context, IngestError};
+use crate::catalog::FileRow;
+use crate::embed::Embedder;
+use crate::id::FileId;
+use crate::index::{ChunkRecord, NewChunk};
+use crate::text::{self, ChunkOptions, Document, TokenCounter, WordEstimate};
+
+/// A file's chunks, ready for the index but for the vectors that are missing.
+pub struct Prepared {
+    /// The file.
+    pub file: FileId,
+    /// Its chunks; those whose vector is known already carry it.
+    pub chunks: Vec<NewChunk>,
+    /// For each chunk the text that the model reads.
+    pub embedded_texts: Vec<String>,
+}
+
+/// Reads, cuts and prepares files, several at a time; a file that is gone or skipped has no chunks.
+///
+/// # Errors
+/// [`IngestError`] where blobs or catalog can't be read.
+pub fn prepare(context: &Context<'_>, files: &[FileId]) -> Result<Vec<Prepared>, IngestError> {
+    files.par_iter().map(|file| prepare_one(context, *file)).collect()
+}
+
+fn prepare_one(context: &Context<'_>, file: FileId) -> Result<Prepared, IngestError> {
+    let nothing = Prepared { file, chunks: Vec::new(), embedded_texts: Vec::new() };
+    context.go_on()?;
+    let Some(row) = context.catalog.file_by_id(file)? else { return Ok(nothing) };
+    if row.state.skipped.is_some() {
+        return Ok(nothing);
+    }
+    // A blob that is gone or damaged is taken from the tree again, as long as that still holds the same bytes.
+    let bytes = match context.blobs.get(row.state.version) {
+        Ok(Some(bytes)) => bytes,
+        _ => match context.tree.read(&row.path, context.max_file_bytes)? {
+            Some((bytes, _)) if crate::id::VersionId::of(&bytes) == row.state.version => bytes,
+            _ => return Ok(nothing),
+        },
+    };
+    let limits = text::Limits { max_bytes: context.max_file_bytes as usize, ..text::Limits::default() };
+    let Ok(document) = text::extract(row.path.file_name(), &bytes, &limits) else { return Ok(nothing) };
+    let mut prepared = cut(&row, &document, context.semantic.map(|semantic| semantic.embedder));
+    if let Some(semantic) = context.semantic {
+        for (chunk, text) in prepared.chunks.iter_mut().zip(&prepared.embedded_texts) {
+            chunk.vector = semantic.cache.get(&text_hash(text))?;
+        }
+    }
+    Ok(prepared)
+}
+
+/// The name of an embedded text in the cache.
+pub fn text_hash(text: &str) -> [u8; 32] {
+    *blake3::hash(text.as_bytes()).as_bytes()
+}
+
+struct ModelTokens<'a>(&'a dyn Embedder);
+
+impl TokenCounter for ModelTokens<'_> {
+    fn count(&self, text: &str) -> usize {
+        self.0.count_tokens(text)
+    }
+}
+
+fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> Prepared {
+    let options = ChunkOptions::default();
+    let chunks = match embedder {
+        Some(embedder) => text::chunk(document, &ModelTokens(embedder), &options),
+        None => text::chunk(document, &WordEstimate, &options),
+    };
+    let mut prepared = Prepared { file: row.id, chunks: Vec::new(), embedded_texts: Vec::new() };
+    for (ordinal, chunk) in chunks.into_iter().enumerate() {
+        let Some(text) = chunk.span.of(&document.text) else { continue };
+        let context = context_line(document.title.as_deref(), &chunk.headings, text);
+        let stem = row.path.file_name().rsplit_once('.').map_or(row.path.file_name(), |(stem, _)| stem);
+        prepared.embedded_texts.push(join(&context, text));
+        prepared.chunks.push(NewChunk {
+            file: row.id,
+            ordinal: ordinal as u32,
+            indexed_text: format!("{stem}\n{}", join(&context, text)),
+            vector: None,
+            record: ChunkRecord {
+                path: row.path.as_str().to_owned(),
+                version: row.state.version,
+                span: chunk.span,
+                lines: chunk.lines,
+                headings: chunk.headings,
+                title: document.title.clone(),
+                mime_type: row.state.mime_type.clone(),
+                language: row.state.language.clone(),
+                text: text.to_owned(),
+            },
+        });
+    }
+    prepared
+}
+
+/// Title and headings that the chunk's own text does not show: a chunk from the middle of a document must still
+/// say what it is about.
+fn context_line(title: Option<&str>, headings: &[String], text: &str) -> String {
+    let start: String = text.chars().take(400).collect();
+    let mut parts: Vec<&str> = Vec::new();
+    for part in title.into_iter().chain(headings.iter().map(String::as_str)) {
+        if !part.is_empty() && !start.contains(part) && !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join(" > ")
+}
+
+fn join(context: &str, text: &str) -> String {
+    if context.is_empty() { text.to_owned() } else { format!("{context}\n{text}") }
+}

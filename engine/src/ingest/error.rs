@@ -1,0 +1,26 @@
+use thiserror::Error;
+
+use crate::catalog::CatalogError;
+use crate::embed::EmbedError;
+use crate::index::IndexError;
+use crate::store::StoreError;
+
+/// What can stop the indexing of a whole workspace; a single bad file never does.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// See [`CatalogError`].
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// See [`IndexError`].
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// See [`EmbedError`].
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// Somebody asked to stop; everything committed so far stays, the next run goes on from there.
+    #[error("indexing was cancelled; the next run goes on from here")]
+    Cancelled,
+}

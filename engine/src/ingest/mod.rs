@@ -1,0 +1,90 @@
+//! Takes a workspace's folder, gives chunks with vectors in its index.
+//!
+//! Three stages, each of which may be killed at any instant and goes on where it was:
+//! [`scan`] compares the tree with the catalog and writes what changed into the journal; [`catch_up_lexical`] reads
+//! the journal and makes each changed file's text searchable; [`catch_up_semantic`] reads it again and adds the
+//! vectors. A file that can't be read is noted with its reason and stops nobody. It answers no query.
+
+mod chunks;
+mod error;
+mod plan;
+mod scan;
+mod stages;
+mod watch;
+
+pub use chunks::Prepared;
+pub use error::IngestError;
+pub use scan::{ScanReport, scan};
+pub use stages::{catch_up_lexical, catch_up_semantic};
+pub use watch::Watcher;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::catalog::{Catalog, EmbeddingCache, WorkspaceRow};
+use crate::clock::Clock;
+use crate::embed::Embedder;
+use crate::index::WorkspaceIndex;
+use crate::store::{Blobs, Tree};
+
+/// Everything that the stages work on, for one workspace.
+pub struct Context<'a> {
+    /// Which workspace.
+    pub workspace: &'a WorkspaceRow,
+    /// Its folder.
+    pub tree: &'a Tree,
+    /// Its index.
+    pub index: &'a WorkspaceIndex,
+    /// The home's catalog.
+    pub catalog: &'a Catalog,
+    /// The home's blobs.
+    pub blobs: &'a Blobs,
+    /// The model with the home's cache of its vectors; `None`: lexical search only.
+    pub semantic: Option<Semantic<'a>>,
+    /// Larger files are noted and not read.
+    pub max_file_bytes: u64,
+    /// The time of what is written down.
+    pub clock: Clock,
+    /// Set from outside to end early.
+    pub cancelled: &'a AtomicBool,
+}
+
+/// What turns chunks into vectors, and remembers them.
+#[derive(Clone, Copy)]
+pub struct Semantic<'a> {
+    /// The model.
+    pub embedder: &'a dyn Embedder,
+    /// Its vectors so far.
+    pub cache: &'a EmbeddingCache,
+}
+
+impl Context<'_> {
+    /// Gives [`IngestError::Cancelled`] once somebody asked to stop.
+    fn go_on(&self) -> Result<(), IngestError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(IngestError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// How far a stage is; `total` is 0 while it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Which stage.
+    pub stage: Stage,
+    /// Files or chunks done.
+    pub done: u64,
+    /// Files or chunks to do.
+    pub total: u64,
+}
+
+/// The stages in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Files compared with the catalog.
+    Scanning,
+    /// Files made searchable by their words.
+    Reading,
+    /// Chunks made searchable by their meaning.
+    Embedding,
+}
+
+/// Who wants to know how far it is.
+pub type OnProgress<'a> = dyn FnMut(Progress) + Send + 'a;

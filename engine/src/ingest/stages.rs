@@ -1,0 +1,136 @@
+use std::collections::BTreeSet;
+
+use super::chunks::{Prepared, prepare, text_hash};
+use super::{Context, IngestError, OnProgress, Progress, Semantic, Stage};
+use crate::id::{FileId, Seq};
+use crate::index::Position;
+use crate::journal;
+
+/// Changes read from the journal at once.
+const CHANGES_PER_COMMIT: usize = 512;
+/// Chunks embedded between two commits: about ten seconds of work that a kill can cost.
+const CHUNKS_PER_COMMIT: usize = 256;
+/// Chunks embedded between two looks at progress and cancellation.
+const CHUNKS_PER_SLICE: usize = 64;
+
+/// Reads the journal from where the lexical arm stands to its end.
+///
+/// # Errors
+/// [`IngestError`] where the home can't be read or written; what is committed stays.
+pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
+    let total = journal::files_after(context.catalog, context.workspace.id, context.index.position().lexical())?;
+    let mut done = 0;
+    loop {
+        let position = context.index.position();
+        let Some((files, last)) = next_files(context, position.lexical())? else { return Ok(done) };
+        for prepared in prepare(context, &files)? {
+            context.index.replace(prepared.file, prepared.chunks)?;
+        }
+        done += files.len() as u64;
+        context.index.commit(Position {
+            generation: position.generation + 1,
+            lexical_seq: last.0,
+            ..position
+        })?;
+        on_progress(Progress { stage: Stage::Reading, done, total: total.max(done) });
+    }
+}
+
+/// Reads the journal from where the semantic arm stands up to the lexical arm, and adds what vectors are missing.
+/// Without a model it does nothing.
+///
+/// # Errors
+/// [`IngestError`] where the home can't be read or written, or the model fails; what is committed stays.
+pub fn catch_up_semantic(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
+    let Some(semantic) = context.semantic else { return Ok(0) };
+    let searcher = context.index.searcher();
+    let total = searcher.n_chunks().saturating_sub(searcher.n_vectors());
+    let mut done = 0;
+    loop {
+        let position = context.index.position();
+        if position.semantic_seq >= position.lexical_seq {
+            return Ok(done);
+        }
+        let Some((files, last)) = next_files(context, position.semantic())? else { return Ok(done) };
+        let bare = files_without_vectors(context, &files)?;
+        let mut waiting: Vec<Prepared> = Vec::new();
+        for group in bare.chunks(64) {
+            for prepared in prepare(context, group)? {
+                waiting.push(prepared);
+                if waiting.iter().map(n_missing).sum::<usize>() >= CHUNKS_PER_COMMIT {
+                    done += embed_and_replace(context, semantic, &mut waiting, done, total, on_progress)?;
+                    let position = context.index.position();
+                    context.index.commit(Position { generation: position.generation + 1, ..position })?;
+                }
+            }
+        }
+        done += embed_and_replace(context, semantic, &mut waiting, done, total, on_progress)?;
+        let position = context.index.position();
+        let reached = last.min(position.lexical());
+        context.index.commit(Position {
+            generation: position.generation + 1,
+            semantic_seq: reached.0,
+            ..position
+        })?;
+    }
+}
+
+/// The files of the next changes after a cursor, each once, and the last of these changes.
+fn next_files(context: &Context<'_>, cursor: Seq) -> Result<Option<(Vec<FileId>, Seq)>, IngestError> {
+    context.go_on()?;
+    let changes = journal::changes_after(context.catalog, context.workspace.id, cursor, CHANGES_PER_COMMIT)?;
+    let Some(last) = changes.last() else { return Ok(None) };
+    let files: BTreeSet<FileId> = changes.iter().map(|change| change.file).collect();
+    Ok(Some((files.into_iter().collect(), last.seq)))
+}
+
+fn files_without_vectors(context: &Context<'_>, files: &[FileId]) -> Result<Vec<FileId>, IngestError> {
+    let searcher = context.index.searcher();
+    let mut bare = Vec::new();
+    for file in files {
+        if searcher.chunks_of(*file)?.iter().any(|chunk| searcher.vector(*chunk).is_none()) {
+            bare.push(*file);
+        }
+    }
+    Ok(bare)
+}
+
+fn n_missing(prepared: &Prepared) -> usize {
+    prepared.chunks.iter().filter(|chunk| chunk.vector.is_none()).count()
+}
+
+fn embed_and_replace(
+    context: &Context<'_>,
+    semantic: Semantic<'_>,
+    waiting: &mut Vec<Prepared>,
+    done_before: u64,
+    total: u64,
+    on_progress: &mut OnProgress<'_>,
+) -> Result<u64, IngestError> {
+    let missing: Vec<(usize, usize)> = waiting
+        .iter()
+        .enumerate()
+        .flat_map(|(file_idx, prepared)| {
+            let bare = prepared.chunks.iter().enumerate().filter(|(_, chunk)| chunk.vector.is_none());
+            bare.map(move |(chunk_idx, _)| (file_idx, chunk_idx))
+        })
+        .collect();
+    let mut done = 0;
+    for slice in missing.chunks(CHUNKS_PER_SLICE) {
+        context.go_on()?;
+        let texts: Vec<&str> = slice.iter().map(|(f, c)| waiting[*f].embedded_texts[*c].as_str()).collect();
+        let vectors = semantic.embedder.embed_documents(&texts)?;
+        let rows: Vec<([u8; 32], Vec<f32>)> =
+            texts.iter().map(|text| text_hash(text)).zip(vectors.iter().cloned()).collect();
+        semantic.cache.put(&rows)?;
+        for ((file_idx, chunk_idx), vector) in slice.iter().zip(vectors) {
+            waiting[*file_idx].chunks[*chunk_idx].vector = Some(vector);
+        }
+        done += slice.len() as u64;
+        on_progress(Progress { stage: Stage::Embedding, done: done_before + done, total: total.max(done_before + done) });
+    }
+    for prepared in waiting.drain(..) {
+        context.index.replace(prepared.file, prepared.chunks)?;
+    }
+    Ok(done)
+}

@@ -1,0 +1,179 @@
+//! Takes changes, gives them back in one order: the durable record that the index, and later every
+//! subscriber, reads with a cursor of its own.
+//!
+//! Noun: [`Change`]. An entry is written in the transaction of the change itself. It delivers nothing.
+
+use rusqlite::{Row, params};
+
+use crate::catalog::{Catalog, CatalogError, Tx};
+use crate::id::{FileId, Seq, VersionId, WorkspaceId};
+
+/// What happened to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A path that was not there.
+    Created,
+    /// Other bytes under the same path.
+    Updated,
+    /// The path is gone.
+    Deleted,
+}
+
+impl ChangeKind {
+    /// The event's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "file.created",
+            Self::Updated => "file.updated",
+            Self::Deleted => "file.deleted",
+        }
+    }
+}
+
+/// A change that is about to be written down.
+#[derive(Debug, Clone)]
+pub struct NewChange<'a> {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// To which file; [`FileId`] 0 while a created file has none yet.
+    pub file: FileId,
+    /// Its path then.
+    pub path: &'a str,
+    /// Its bytes after the change.
+    pub version: Option<VersionId>,
+    /// Their length.
+    pub size_bytes: u64,
+    /// Who did it; `external` for edits by other programs.
+    pub actor: &'a str,
+    /// Milliseconds since 1970.
+    pub occurred_ms: i64,
+}
+
+/// An entry of the journal, as far as the index needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the order.
+    pub seq: Seq,
+    /// The file that it is about.
+    pub file: FileId,
+}
+
+impl Tx<'_> {
+    /// Writes a change down and gives its place.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn append(&self, change: &NewChange<'_>) -> Result<Seq, CatalogError> {
+        self.sql()
+            .prepare_cached(
+                "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, actor, occurred_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                change.kind.as_str(),
+                change.workspace.0,
+                change.file.0 as i64,
+                change.path,
+                change.version.as_ref().map(|version| &version.as_bytes()[..]),
+                change.size_bytes as i64,
+                change.actor,
+                change.occurred_ms,
+            ])?;
+        Ok(Seq(self.sql().last_insert_rowid() as u64))
+    }
+
+    /// Completes the entry of a created file with the number that the catalog gave it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn name_file(&self, seq: Seq, file: FileId) -> Result<(), CatalogError> {
+        self.sql()
+            .prepare_cached("UPDATE journal SET file = ?2 WHERE seq = ?1")?
+            .execute(params![seq.0 as i64, file.0 as i64])?;
+        Ok(())
+    }
+}
+
+/// The newest place in the journal of one workspace; 0 when nothing happened yet.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn last_seq(catalog: &Catalog, workspace: WorkspaceId) -> Result<Seq, CatalogError> {
+    catalog.read(|sql| {
+        let seq: i64 = sql
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM journal WHERE workspace = ?1")?
+            .query_row([workspace.0], |row| row.get(0))?;
+        Ok(Seq(seq as u64))
+    })
+}
+
+/// The changes of one workspace after `cursor`, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn changes_after(
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    cursor: Seq,
+    limit: usize,
+) -> Result<Vec<Change>, CatalogError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(
+            "SELECT seq, file FROM journal WHERE workspace = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        )?;
+        let rows = statement.query_map(params![workspace.0, cursor.0 as i64, limit as i64], read_change)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// How many different files changed after `cursor`.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn files_after(catalog: &Catalog, workspace: WorkspaceId, cursor: Seq) -> Result<u64, CatalogError> {
+    catalog.read(|sql| {
+        let count: i64 = sql
+            .prepare_cached("SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2")?
+            .query_row(params![workspace.0, cursor.0 as i64], |row| row.get(0))?;
+        Ok(count as u64)
+    })
+}
+
+fn read_change(row: &Row<'_>) -> Result<Change, rusqlite::Error> {
+    Ok(Change { seq: Seq(row.get::<_, i64>(0)? as u64), file: FileId(row.get::<_, i64>(1)? as u64) })
+}
+
+/// Whether a path of a workspace ever had these bytes.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn had_version(
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    path: &str,
+    version: VersionId,
+) -> Result<bool, CatalogError> {
+    catalog.read(|sql| {
+        Ok(sql
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM journal WHERE workspace = ?1 AND path = ?2 AND version = ?3)",
+            )?
+            .query_row(params![workspace.0, path, &version.as_bytes()[..]], |row| row.get(0))?)
+    })
+}
+
+/// Whether a file has changed after `cursor`.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn changed_after(catalog: &Catalog, file: FileId, cursor: Seq) -> Result<bool, CatalogError> {
+    catalog.read(|sql| {
+        Ok(sql.query_row(
+            "SELECT EXISTS (SELECT 1 FROM journal WHERE file = ?1 AND seq > ?2)",
+            params![file.0 as i64, cursor.0 as i64],
+            |row| row.get(0),
+        )?)
+    })
+}

@@ -1,0 +1,19 @@
+//! Waypost's engine: an embedded semantic index over workspaces of plain files.
+//!
+//! A synchronous library: it knows no async, no protocol and no terminal. Start at [`api::Engine`];
+//! `ARCHITECTURE.md` shows the rooms and the two ways through them.
+
+pub mod access;
+pub mod answer;
+pub mod api;
+pub mod catalog;
+pub mod clock;
+pub mod embed;
+pub mod id;
+pub mod index;
+pub mod ingest;
+pub mod journal;
+pub mod search;
+pub mod span;
+pub mod store;
+pub mod text;

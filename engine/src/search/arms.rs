@@ -1,0 +1,209 @@
+//! Asks both arms over all sources, with one set of statistics for all of them together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{ParsedQuery, SearchError};
+use crate::id::FileId;
+use crate::index::{ChunkRef, DocSet, ScoreSum, Searcher, TermMatches, idf};
+
+/// One workspace's generation, and the files of it that may be seen.
+pub struct Source {
+    /// The generation.
+    pub searcher: Arc<Searcher>,
+    /// Ascending; `None`: every file.
+    pub files: Option<Vec<FileId>>,
+}
+
+/// A chunk that at least one arm put forward, with what both arms say of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Index into the sources.
+    pub source: usize,
+    /// In that source's generation.
+    pub chunk: ChunkRef,
+    /// BM25; 0 where no term matches.
+    pub bm25: f32,
+    /// Exact cosine; `None` where the chunk has no vector.
+    pub cosine: Option<f32>,
+    /// From 1.
+    pub lexical_rank: Option<u32>,
+    /// From 1.
+    pub semantic_rank: Option<u32>,
+}
+
+/// What both arms say.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// By source and chunk name, so that ties are always broken alike.
+    pub candidates: Vec<Candidate>,
+    /// Each term's weight: its factor times its idf in the scope.
+    pub term_weights: Vec<f32>,
+    /// Allowed chunks.
+    pub n_chunks: u64,
+    /// Allowed chunks with a vector.
+    pub n_scored: u64,
+    /// Of all cosines in the scope.
+    pub cosine_mean: f32,
+    /// Of all cosines in the scope.
+    pub cosine_std: f32,
+    /// Of all BM25 scores in the scope, zeros included.
+    pub bm25_mean: f32,
+    /// Of all BM25 scores in the scope, zeros included.
+    pub bm25_std: f32,
+    /// Whether the semantic arm was asked.
+    pub has_semantic: bool,
+}
+
+impl Answers {
+    /// By BM25, best first; only what matches.
+    pub fn by_bm25(&self) -> Vec<(Candidate, f32)> {
+        order(self.candidates.iter().filter(|c| c.bm25 > 0.0).map(|c| (*c, c.bm25)).collect())
+    }
+
+    /// By cosine, best first; only what has a vector.
+    pub fn by_cosine(&self) -> Vec<(Candidate, f32)> {
+        order(self.candidates.iter().filter_map(|c| Some((*c, c.cosine?))).collect())
+    }
+}
+
+/// Best first; ties stay in the candidates' own order.
+pub fn order(mut ranked: Vec<(Candidate, f32)>) -> Vec<(Candidate, f32)> {
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+/// Collects the `pool` best of each arm.
+pub fn ask(
+    sources: &[Source],
+    query: &ParsedQuery,
+    vector: Option<&[f32]>,
+    wants_lexical: bool,
+    pool: usize,
+) -> Result<Answers, SearchError> {
+    let scopes: Vec<Arc<DocSet>> =
+        sources.iter().map(|source| source.searcher.doc_set(source.files.as_deref())).collect();
+    let allowed: Vec<Arc<DocSet>> = sources
+        .iter()
+        .zip(&scopes)
+        .map(|(source, scope)| source.searcher.narrow(scope, &query.lexical))
+        .collect::<Result<_, _>>()?;
+    let mut answers = Answers {
+        n_chunks: allowed.iter().map(|set| set.n_chunks).sum(),
+        has_semantic: vector.is_some(),
+        ..Answers::default()
+    };
+    let (lexical, semantic) = rayon::join(
+        || ask_lexical(sources, query, &scopes, &allowed),
+        || vector.map(|vector| ask_semantic(sources, vector, &allowed)),
+    );
+    let lexical = lexical?;
+    answers.term_weights = lexical.weights;
+    (_, answers.bm25_mean, answers.bm25_std) = lexical.sum.finish();
+    let (bm25_scores, cosine_scores) = (lexical.scores, semantic.as_ref().map(|semantic| &semantic.scores));
+    if let Some(semantic) = &semantic {
+        (answers.n_scored, answers.cosine_mean, answers.cosine_std) = semantic.sum.finish();
+    }
+    let lexical_best = if wants_lexical { best(sources, &bm25_scores, pool, 0.0) } else { Vec::new() };
+    let semantic_best = cosine_scores.map_or_else(Vec::new, |scores| best(sources, scores, pool, f32::NEG_INFINITY));
+    answers.candidates = join_arms(sources, vector, &bm25_scores, &lexical_best, &semantic_best);
+    Ok(answers)
+}
+
+struct Lexical {
+    /// Per source, segment and document.
+    scores: Vec<Vec<Vec<f32>>>,
+    weights: Vec<f32>,
+    sum: ScoreSum,
+}
+
+fn ask_lexical(
+    sources: &[Source],
+    query: &ParsedQuery,
+    scopes: &[Arc<DocSet>],
+    allowed: &[Arc<DocSet>],
+) -> Result<Lexical, SearchError> {
+    let terms = &query.lexical.terms;
+    let matches: Vec<TermMatches> = sources
+        .iter()
+        .zip(scopes)
+        .map(|(source, scope)| source.searcher.matches(terms, scope))
+        .collect::<Result<_, _>>()?;
+    let n_chunks: u64 = scopes.iter().map(|scope| scope.n_chunks).sum();
+    let n_terms: u64 = scopes.iter().map(|scope| scope.n_terms).sum();
+    let mean_len = if n_chunks == 0 { 0.0 } else { (n_terms as f64 / n_chunks as f64) as f32 };
+    let weights: Vec<f32> = terms
+        .iter()
+        .enumerate()
+        .map(|(term_idx, (_, factor))| {
+            let n_with_term = matches.iter().map(|matches| matches.n_with_term(term_idx)).sum();
+            factor * idf(n_with_term, n_chunks)
+        })
+        .collect();
+    let mut sum = ScoreSum::default();
+    let scores = sources
+        .iter()
+        .zip(&matches)
+        .zip(allowed)
+        .map(|((source, matches), allowed)| source.searcher.bm25(matches, &weights, mean_len, allowed, &mut sum))
+        .collect();
+    sum.add_zeros(allowed.iter().map(|set| set.n_chunks).sum());
+    Ok(Lexical { scores, weights, sum })
+}
+
+struct Semantic {
+    scores: Vec<Vec<Vec<f32>>>,
+    sum: ScoreSum,
+}
+
+fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>]) -> Semantic {
+    let mut sum = ScoreSum::default();
+    let scores =
+        sources.iter().zip(allowed).map(|(source, allowed)| source.searcher.cosines(vector, allowed, &mut sum)).collect();
+    Semantic { scores, sum }
+}
+
+/// The `pool` best over all sources, best first.
+fn best(sources: &[Source], scores: &[Vec<Vec<f32>>], pool: usize, floor: f32) -> Vec<(usize, ChunkRef)> {
+    let mut all: Vec<(usize, ChunkRef, f32)> = Vec::new();
+    for (source_idx, source) in sources.iter().enumerate() {
+        let found = source.searcher.best(&scores[source_idx], pool, floor);
+        all.extend(found.into_iter().map(|(chunk, score)| (source_idx, chunk, score)));
+    }
+    all.sort_by(|a, b| b.2.total_cmp(&a.2));
+    all.truncate(pool);
+    all.into_iter().map(|(source, chunk, _)| (source, chunk)).collect()
+}
+
+fn join_arms(
+    sources: &[Source],
+    vector: Option<&[f32]>,
+    bm25_scores: &[Vec<Vec<f32>>],
+    lexical_best: &[(usize, ChunkRef)],
+    semantic_best: &[(usize, ChunkRef)],
+) -> Vec<Candidate> {
+    let mut by_name = BTreeMap::new();
+    let mut put = |(source, chunk): (usize, ChunkRef), rank: u32, is_lexical: bool| {
+        let name = (source, sources[source].searcher.key(chunk));
+        let candidate = by_name.entry(name).or_insert_with(|| Candidate {
+            source,
+            chunk,
+            bm25: bm25_scores[source][chunk.segment as usize][chunk.doc as usize],
+            cosine: vector.and_then(|vector| sources[source].searcher.cosine(vector, chunk)),
+            lexical_rank: None,
+            semantic_rank: None,
+        });
+        if is_lexical {
+            candidate.lexical_rank = Some(rank);
+        } else {
+            candidate.semantic_rank = Some(rank);
+        }
+    };
+    for (rank, found) in (1..).zip(lexical_best) {
+        put(*found, rank, true);
+    }
+    for (rank, found) in (1..).zip(semantic_best) {
+        put(*found, rank, false);
+    }
+    by_name.into_values().collect()
+}

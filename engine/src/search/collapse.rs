@@ -1,0 +1,64 @@
+//! Takes ranked candidates, gives hits in which the same text stands once.
+//!
+//! Two chunks are copies when their words are the same in the same order, whatever the white space and case.
+
+use std::collections::HashMap;
+
+use super::arms::{Answers, Candidate, Source};
+use super::{Hit, Ranks, SearchError};
+use crate::index::each_term;
+
+/// Reads the best candidates' records until `limit` different texts are found.
+pub fn hits(
+    sources: &[Source],
+    answers: &Answers,
+    ranked: Vec<(Candidate, f32)>,
+    limit: usize,
+) -> Result<Vec<Hit>, SearchError> {
+    let semantic_weight = super::fusion::semantic_weight(answers);
+    let mut hits: Vec<Hit> = Vec::new();
+    let mut seen: HashMap<[u8; 32], usize> = HashMap::new();
+    for (candidate, score) in ranked {
+        let record = sources[candidate.source].searcher.record(candidate.chunk)?;
+        match seen.get(&words_hash(&record.text)) {
+            Some(first) => {
+                let hit = &mut hits[*first];
+                let copy = (candidate.source, record.path);
+                let is_same_file = hit.source == copy.0 && hit.record.path == copy.1;
+                if !is_same_file && !hit.copies.contains(&copy) {
+                    hit.copies.push(copy);
+                }
+            }
+            None if hits.len() >= limit => break,
+            None => {
+                seen.insert(words_hash(&record.text), hits.len());
+                hits.push(Hit {
+                    source: candidate.source,
+                    chunk: candidate.chunk,
+                    record,
+                    score,
+                    ranks: Ranks {
+                        lexical: candidate.lexical_rank,
+                        semantic: candidate.semantic_rank,
+                        bm25: candidate.bm25,
+                        cosine: candidate.cosine,
+                        semantic_weight,
+                    },
+                    snippet: String::new(),
+                    highlights: Vec::new(),
+                    copies: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(hits)
+}
+
+fn words_hash(text: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    each_term(text, |term| {
+        hasher.update(term.text.as_bytes());
+        hasher.update(b"\0");
+    });
+    *hasher.finalize().as_bytes()
+}

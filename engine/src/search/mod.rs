@@ -1,0 +1,175 @@
+//! Takes a query and a scope, gives ranked hits with snippets and citations.
+//!
+//! One way for every surface: read the query, ask both arms inside the scope, fuse, take copies together, cut the
+//! snippets. Nouns: [`SearchRequest`], [`Source`] (one workspace's generation and what may be seen of it), [`Hit`].
+//! It decides no access and reads no files; whoever calls it drops the hits whose file has changed since.
+
+mod arms;
+pub mod citation;
+mod collapse;
+mod error;
+mod fusion;
+mod query;
+mod rerank;
+mod snippet;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use arms::Source;
+pub use citation::Citation;
+pub use error::SearchError;
+pub use query::{ParsedQuery, parse};
+pub use rerank::Reranker;
+
+use crate::embed::Embedder;
+use crate::index::{ChunkRecord, ChunkRef};
+
+/// Which arms answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Both, fused.
+    #[default]
+    Hybrid,
+    /// BM25 alone.
+    Lexical,
+    /// Embeddings alone.
+    Semantic,
+}
+
+/// What is asked of the index.
+#[derive(Debug, Clone)]
+pub struct SearchRequest<'a> {
+    /// As [`parse`] read it.
+    pub query: &'a ParsedQuery,
+    /// Which arms.
+    pub mode: Mode,
+    /// Hits at most.
+    pub limit: usize,
+}
+
+/// One hit.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// Index into the sources.
+    pub source: usize,
+    /// The chunk in that source's generation.
+    pub chunk: ChunkRef,
+    /// What is stored with it.
+    pub record: ChunkRecord,
+    /// In the mode's own unit, comparable within one answer: fused scores in `[0, 1]`, BM25 from 0 up, cosine in `[-1, 1]`.
+    pub score: f32,
+    /// Where each arm saw it.
+    pub ranks: Ranks,
+    /// An excerpt of the chunk around what matched.
+    pub snippet: String,
+    /// Byte ranges in `snippet` that hold words of the query, ascending.
+    pub highlights: Vec<(usize, usize)>,
+    /// Other places with the same text: source and path.
+    pub copies: Vec<(usize, String)>,
+}
+
+/// A hit's place in each arm, for `explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ranks {
+    /// From 1; `None` where the arm did not find it among its best.
+    pub lexical: Option<u32>,
+    /// From 1.
+    pub semantic: Option<u32>,
+    /// BM25 inside the scope.
+    pub bm25: f32,
+    /// Cosine of query and chunk, where the chunk has a vector.
+    pub cosine: Option<f32>,
+    /// The share of the semantic arm in this query's fusion, in `[0, 1]`.
+    pub semantic_weight: f32,
+}
+
+/// The hits, and which arm could not answer.
+#[derive(Debug, Clone, Default)]
+pub struct Hits {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Arms that should have answered and could not, with the reason.
+    pub degraded: Vec<Degraded>,
+    /// Each term of the query with its weight in the scope: how rare it is, times how often it was said.
+    pub terms: Vec<(String, f32)>,
+    /// The query's embedding, where there is one.
+    pub vector: Option<Vec<f32>>,
+}
+
+/// An arm that could not run, wholly or for a part of the files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Degraded {
+    /// `semantic`, `lexical` or `rerank`.
+    pub stage: &'static str,
+    /// For a person, with what to do.
+    pub reason: String,
+}
+
+/// Hits that both arms look at; more than any limit that is asked in practice, so that the limit changes no order.
+const POOL: usize = 200;
+
+/// Answers a query over some workspaces.
+///
+/// # Errors
+/// [`SearchError`] where an index can't be read. A model that fails is no error: the answer names it in `degraded`.
+pub fn search(
+    sources: &[Source],
+    embedder: Option<&Arc<dyn Embedder>>,
+    reranker: Option<&dyn Reranker>,
+    request: &SearchRequest<'_>,
+) -> Result<Hits, SearchError> {
+    let mut out = Hits::default();
+    let pool = POOL.max(request.limit.saturating_mul(2));
+    let vector = if request.mode == Mode::Lexical { None } else { query_vector(embedder, request, &mut out.degraded) };
+    let wants_lexical = request.mode != Mode::Semantic;
+    let answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
+    if vector.is_some() && answers.n_chunks > answers.n_scored {
+        let n_bare = answers.n_chunks - answers.n_scored;
+        out.degraded.push(Degraded {
+            stage: "semantic",
+            reason: format!("{n_bare} of {} chunks have no vector yet; they are found by their words", answers.n_chunks),
+        });
+    }
+    let ranked = match request.mode {
+        Mode::Lexical => answers.by_bm25(),
+        Mode::Semantic => answers.by_cosine(),
+        Mode::Hybrid => fusion::fuse(&answers),
+    };
+    let mut hits = collapse::hits(sources, &answers, ranked, request.limit)?;
+    if let Some(reranker) = reranker {
+        rerank::rerank(reranker, request.query, &mut hits, &mut out.degraded);
+    }
+    for hit in &mut hits {
+        (hit.snippet, hit.highlights) = snippet::snippet(&hit.record.text, request.query);
+    }
+    let names = request.query.lexical.terms.iter().map(|(text, _)| text.clone());
+    out.terms = names.zip(answers.term_weights.iter().copied()).collect();
+    out.vector = vector;
+    out.hits = hits;
+    Ok(out)
+}
+
+fn query_vector(
+    embedder: Option<&Arc<dyn Embedder>>,
+    request: &SearchRequest<'_>,
+    degraded: &mut Vec<Degraded>,
+) -> Option<Vec<f32>> {
+    if request.query.text.is_empty() {
+        return None;
+    }
+    let Some(embedder) = embedder else {
+        let reason = "no embedding model is installed; get one with `waypost models pull`".to_owned();
+        degraded.push(Degraded { stage: "semantic", reason });
+        return None;
+    };
+    match embedder.embed_query(&request.query.text) {
+        Ok(vector) => Some(vector),
+        Err(error) => {
+            degraded.push(Degraded { stage: "semantic", reason: error.to_string() });
+            None
+        }
+    }
+}

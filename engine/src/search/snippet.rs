@@ -1,0 +1,129 @@
+//! Takes a chunk's text and a query, gives an excerpt of whole words around what matched best.
+
+use super::ParsedQuery;
+use crate::index::{Term, terms};
+
+/// An excerpt is at most this long, without the dots at its ends.
+pub const MAX_SNIPPET_BYTES: usize = 280;
+
+/// The excerpt, and the byte ranges in it that hold words of the query, ascending.
+pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>) {
+    let words = terms(text);
+    let weight_of = |term: &Term| {
+        query.lexical.terms.iter().position(|(wanted, _)| *wanted == term.text)
+    };
+    let matched: Vec<(usize, usize, usize)> =
+        words.iter().filter_map(|term| weight_of(term).map(|idx| (term.start, term.end, idx))).collect();
+    let (start, end) = window(text, &matched);
+    let body = &text[start..end];
+    let mut out = String::with_capacity(body.len() + 8);
+    if start > 0 {
+        out.push_str("… ");
+    }
+    let shift = out.len();
+    // White space of any kind shows as one blank of the same length, so that offsets keep their meaning.
+    out.extend(body.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }));
+    if end < text.len() {
+        out.push_str(" …");
+    }
+    let mut highlights: Vec<(usize, usize)> = matched
+        .iter()
+        .filter(|(from, to, _)| *from >= start && *to <= end)
+        .map(|(from, to, _)| (from - start + shift, to - start + shift))
+        .collect();
+    highlights.sort_unstable();
+    highlights.dedup();
+    (out, merge(highlights))
+}
+
+/// The stretch that holds the most different words of the query, then the most of them, then the earliest.
+fn window(text: &str, matched: &[(usize, usize, usize)]) -> (usize, usize) {
+    let mut best = (0, 0, 0);
+    for (first_idx, (from, _, _)) in matched.iter().enumerate() {
+        let inside = matched[first_idx..].iter().take_while(|(_, to, _)| to - from <= MAX_SNIPPET_BYTES * 3 / 4);
+        let mut different: Vec<usize> = Vec::new();
+        let mut count = 0;
+        for (_, _, idx) in inside {
+            count += 1;
+            if !different.contains(idx) {
+                different.push(*idx);
+            }
+        }
+        if (different.len(), count) > (best.0, best.1) {
+            best = (different.len(), count, *from);
+        }
+    }
+    let room_before = if best.0 == 0 { 0 } else { MAX_SNIPPET_BYTES / 5 };
+    let start = word_start(text, best.2.saturating_sub(room_before));
+    let end = word_end(text, (start + MAX_SNIPPET_BYTES).min(text.len()), start);
+    (start, end)
+}
+
+/// The next start of a word at or after a place, or the place itself moved onto a character.
+fn word_start(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    if at == 0 {
+        return 0;
+    }
+    let mut near_end = (at + 40).min(text.len());
+    while !text.is_char_boundary(near_end) {
+        near_end -= 1;
+    }
+    let near = &text[at..near_end];
+    near_boundary(near).map_or(at, |step| at + step)
+}
+
+fn near_boundary(near: &str) -> Option<usize> {
+    let blank = near.char_indices().find(|(_, c)| c.is_whitespace())?;
+    Some(blank.0 + blank.1.len_utf8())
+}
+
+/// The last end of a word at or before a place.
+fn word_end(text: &str, mut at: usize, start: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    if at == text.len() {
+        return at;
+    }
+    let cut = text[start..at].trim_end_matches(|c: char| !c.is_whitespace()).trim_end().len();
+    if cut * 2 > at - start { start + cut } else { at }
+}
+
+fn merge(sorted: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    let mut out: Vec<(usize, usize)> = Vec::new();
+    for (from, to) in sorted {
+        match out.last_mut() {
+            Some(last) if from < last.1 => last.1 = last.1.max(to),
+            _ => out.push((from, to)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::parse;
+
+    #[test]
+    fn the_excerpt_shows_what_matched_and_marks_it() {
+        let text = format!("{} The retry budget is five attempts.\n{}", "filler words ".repeat(60), "tail ".repeat(90));
+        let (excerpt, marks) = snippet(&text, &parse("retry budget attempts"));
+        let marked: Vec<&str> = marks.iter().map(|(from, to)| &excerpt[*from..*to]).collect();
+        assert_eq!(marked, ["retry", "budget", "attempts"]);
+        assert!(excerpt.starts_with("… ") && excerpt.ends_with(" …") && excerpt.len() < MAX_SNIPPET_BYTES + 16);
+    }
+
+    #[test]
+    fn any_text_and_query_give_an_excerpt() {
+        for text in ["", "x", &"ä".repeat(500), &"中文".repeat(300), &"a b\u{0}\n".repeat(200), "\u{301}\u{301}"] {
+            for query in ["", "a", "中文", "ä", "\"", "b \"a b\""] {
+                let (excerpt, marks) = snippet(text, &parse(query));
+                assert!(marks.iter().all(|(from, to)| excerpt.get(*from..*to).is_some()), "{text:?} {query:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::catalog::CatalogError;
+
+/// What can go wrong with files and blobs.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("can't {act} `{path}`: {source}")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is larger than the limit for files that are indexed.
+    #[error("{size_bytes} bytes are more than the limit of {limit_bytes}; raise `max_file_bytes`")]
+    TooLarge {
+        /// Of the file.
+        size_bytes: u64,
+        /// From the settings.
+        limit_bytes: u64,
+    },
+    /// A blob's bytes no longer have the hash that names it; restore it from a backup.
+    #[error("blob `{version}` is damaged: its bytes hash to `{found}`")]
+    DamagedBlob {
+        /// Its name.
+        version: crate::id::VersionId,
+        /// What its bytes give.
+        found: crate::id::VersionId,
+    },
+    /// See [`CatalogError`].
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+impl StoreError {
+    /// Wraps an error of the file system with what was tried on what.
+    pub fn io(act: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { act, path: path.into(), source }
+    }
+}

@@ -1,0 +1,202 @@
+//! Bytes → UTF-8, or the reason why not.
+//!
+//! Takes bytes without a known magic number, gives [`Decoded`] text: UTF-8 as it stands, UTF-16 with or without a
+//! mark, else the legacy encoding that fits best. Keeps line ends and a byte order mark of UTF-8, so that offsets
+//! stay those of the file. Does not look at names or at structure.
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::skip::SkipReason;
+
+/// The byte order mark, as it stands in UTF-8 text.
+pub(super) const BOM: char = '\u{feff}';
+
+/// Bytes that decide whether something is text and in which encoding.
+const SAMPLE_BYTES: usize = 256 << 10;
+
+/// One control character in so many means binary.
+const CONTROL_SHARE: usize = 50;
+
+/// One broken sequence in so many bytes is a damaged UTF-8 file rather than another encoding.
+const DAMAGE_SHARE: usize = 200;
+
+/// Fewer UTF-16 units than this tell nothing.
+const MIN_WIDE_UNITS: usize = 4;
+
+/// A text and where it came from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Decoded {
+    /// The text, UTF-8.
+    pub(super) text: String,
+    /// Whether the text is the bytes themselves.
+    pub(super) verbatim: bool,
+    /// What was guessed or lost.
+    pub(super) warning: Option<String>,
+}
+
+/// Whether the bytes read as text in some encoding.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+    wide_encoding(sample).is_some() || !is_binary(sample)
+}
+
+/// The text of `bytes`.
+///
+/// # Errors
+/// `Empty`, `Binary` or `Undecodable`.
+pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, SkipReason> {
+    let decoded = decode_any(bytes)?;
+    let blank = decoded.text.trim_start_matches(BOM).trim().is_empty();
+    if blank { Err(SkipReason::Empty) } else { Ok(decoded) }
+}
+
+fn decode_any(bytes: &[u8]) -> Result<Decoded, SkipReason> {
+    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+    if let Some(encoding) = wide_encoding(sample) {
+        return Ok(from_encoding(bytes, encoding));
+    }
+    if is_binary(sample) {
+        return Err(SkipReason::Binary);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Decoded { text: text.to_owned(), verbatim: true, warning: None }),
+        Err(_) if is_damaged_utf8(bytes) => Ok(from_encoding(bytes, UTF_8)),
+        Err(_) => from_legacy(bytes, sample),
+    }
+}
+
+fn from_encoding(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
+    let (text, used, damaged) = encoding.decode(bytes);
+    let loss = if damaged { ", broken sequences are shown as `\u{fffd}`" } else { "" };
+    let warning = (damaged || used != UTF_8).then(|| format!("read as {}{loss}", used.name()));
+    Decoded { text: text.trim_start_matches(BOM).to_owned(), verbatim: false, warning }
+}
+
+fn from_legacy(bytes: &[u8], sample: &[u8]) -> Result<Decoded, SkipReason> {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(sample, true);
+    let encoding = detector.guess(None, Utf8Detection::Deny);
+    let decoded = from_encoding(bytes, encoding);
+    if is_readable(&decoded.text) {
+        Ok(decoded)
+    } else {
+        Err(SkipReason::Undecodable { encoding: encoding.name().to_owned() })
+    }
+}
+
+/// Letters, digits and spaces outweigh everything else by far, and almost nothing is broken.
+fn is_readable(text: &str) -> bool {
+    let (mut all, mut plain, mut broken) = (0_usize, 0_usize, 0_usize);
+    for ch in text.chars().take(SAMPLE_BYTES) {
+        all += 1;
+        plain += usize::from(ch.is_alphanumeric() || ch.is_whitespace() || ch.is_ascii_punctuation());
+        broken += usize::from(ch == '\u{fffd}' || is_odd_control(ch) || matches!(ch, '\u{e000}'..='\u{f8ff}'));
+    }
+    plain * 4 >= all * 3 && broken * CONTROL_SHARE <= all
+}
+
+fn is_odd_control(ch: char) -> bool {
+    ch.is_control() && !matches!(ch, '\t' | '\n' | '\r' | '\u{c}' | '\u{8}' | '\u{1b}' | '\u{85}')
+}
+
+/// NUL bytes, or too many other control bytes.
+fn is_binary(sample: &[u8]) -> bool {
+    let odd = sample.iter().filter(|byte| byte.is_ascii_control() && is_odd_control(**byte as char)).count();
+    sample.contains(&0) || odd * CONTROL_SHARE > sample.len()
+}
+
+/// Real multi-byte sequences, and few broken ones among them.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let (mut whole, mut broken) = (0_usize, 0_usize);
+    for part in bytes.utf8_chunks() {
+        whole += part.valid().chars().filter(|ch| !ch.is_ascii()).count();
+        broken += usize::from(!part.invalid().is_empty());
+    }
+    whole > 4 * broken && broken * DAMAGE_SHARE <= bytes.len().max(DAMAGE_SHARE)
+}
+
+/// UTF-16 by its mark, or by how its units read.
+fn wide_encoding(sample: &[u8]) -> Option<&'static Encoding> {
+    match sample {
+        [0xff, 0xfe, 0, 0, ..] => None, // UTF-32, which nobody writes.
+        [0xff, 0xfe, rest @ ..] => reads_as_wide(rest, u16::from_le_bytes, false).then_some(UTF_16LE),
+        [0xfe, 0xff, rest @ ..] => reads_as_wide(rest, u16::from_be_bytes, false).then_some(UTF_16BE),
+        _ if !sample.contains(&0) => None,
+        _ if reads_as_wide(sample, u16::from_le_bytes, true) => Some(UTF_16LE),
+        _ if reads_as_wide(sample, u16::from_be_bytes, true) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// Whether units of two bytes are readable text. Without a mark mostly ASCII is asked for, or a text that is long
+/// enough for its spaces to stand in the right places.
+fn reads_as_wide(bytes: &[u8], unit: fn([u8; 2]) -> u16, unmarked: bool) -> bool {
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    if unmarked && units.len() < MIN_WIDE_UNITS {
+        return false;
+    }
+    let text: String = char::decode_utf16(units.iter().copied()).map(|unit| unit.unwrap_or('\0')).collect();
+    let all = text.chars().count().max(1);
+    let odd = text.chars().filter(|ch| is_odd_control(*ch)).count();
+    let ascii = text.chars().filter(char::is_ascii).count();
+    let spaced = text.chars().any(|ch| ch == ' ' || ch == '\n') && all >= 32;
+    odd * CONTROL_SHARE <= all && (!unmarked || ascii * 2 > all || (odd == 0 && spaced && is_readable(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: Result<(&str, bool), &str>) {
+        let found = decode(bytes).map(|decoded| (decoded.text, decoded.verbatim));
+        let found = found.as_ref().map(|(text, verbatim)| (text.as_str(), *verbatim)).map_err(SkipReason::code);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn utf8_stays_as_it_is() {
+        check("grüße\r\n你好".as_bytes(), Ok(("grüße\r\n你好", true)));
+        check("\u{feff}a".as_bytes(), Ok(("\u{feff}a", true)));
+    }
+
+    #[test]
+    fn utf16_is_found_with_and_without_a_mark() {
+        let text = "Ein Satz mit Ümlaut.\nNoch einer.";
+        let marked = format!("\u{feff}{text}");
+        check(&wide(&marked, u16::to_le_bytes), Ok((text, false)));
+        check(&wide(&marked, u16::to_be_bytes), Ok((text, false)));
+        check(&wide(text, u16::to_le_bytes), Ok((text, false)));
+        check(&wide(text, u16::to_be_bytes), Ok((text, false)));
+        let russian = "Семантический индекс находит смысл, а не слова. Он работает на одной машине.";
+        check(&wide(russian, u16::to_le_bytes), Ok((russian, false)));
+    }
+
+    #[test]
+    fn legacy_encodings_are_guessed() {
+        let bytes = b"Le caf\xe9 est ferm\xe9 apr\xe8s l'\xe9t\xe9, \xe0 cause de la gr\xe8ve.";
+        check(bytes, Ok(("Le café est fermé après l'été, à cause de la grève.", false)));
+    }
+
+    #[test]
+    fn a_cut_character_does_not_make_utf8_legacy() {
+        let bytes = &"naïve façade, déjà vu: ça coûte cher à la fête".as_bytes()[..];
+        let cut = [bytes, &[0xc3]].concat();
+        check(&cut, Ok(("naïve façade, déjà vu: ça coûte cher à la fête\u{fffd}", false)));
+    }
+
+    #[test]
+    fn what_is_not_text_says_so() {
+        check(b"", Err("empty"));
+        check(b" \r\n\t", Err("empty"));
+        check("\u{feff}\n".as_bytes(), Err("empty"));
+        check(&[0, 1, 2, 3, 4, 5, 200], Err("binary"));
+        check(b"abc\0def", Err("binary"));
+        check(&[1, 2, 3, 4, 5, 6, 7, 14, 15], Err("binary"));
+    }
+}

@@ -1,0 +1,108 @@
+//! What a file is: by content first, then by name.
+//!
+//! Takes a name and bytes, gives a [`FileType`]: media type, the way to read it, the programming language.
+//! [`magic`] knows binary formats, [`names`] knows endings, [`sniff`] looks at text whose name tells nothing.
+//! Does not read the file; a type found here may still turn out to be damaged.
+
+mod magic;
+mod names;
+mod sniff;
+
+use super::decode;
+use super::document::Kind;
+
+/// What a file is and how to read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileType {
+    /// The media type.
+    pub(super) mime_type: &'static str,
+    /// How to read it; `None` where nothing here reads it.
+    pub(super) kind: Option<Kind>,
+    /// The programming language of code.
+    pub(super) language: Option<&'static str>,
+}
+
+impl FileType {
+    const fn text(mime_type: &'static str, kind: Kind) -> Self {
+        Self { mime_type, kind: Some(kind), language: None }
+    }
+
+    const fn code(mime_type: &'static str, language: &'static str) -> Self {
+        Self { mime_type, kind: Some(Kind::Code), language: Some(language) }
+    }
+
+    const fn binary(mime_type: &'static str) -> Self {
+        Self { mime_type, kind: None, language: None }
+    }
+}
+
+/// The type of bytes that are nothing known.
+pub(super) const UNKNOWN: &str = "application/octet-stream";
+
+/// The media type of a file, by content first, then by name.
+///
+/// ```
+/// # use waypost_engine::text::mime_type;
+/// assert_eq!(mime_type("notes.md", b"# Notes"), "text/markdown");
+/// assert_eq!(mime_type("notes.md", b"\x89PNG\r\n\x1a\n"), "image/png");
+/// ```
+pub fn mime_type(name: &str, bytes: &[u8]) -> String {
+    file_type(name, bytes).mime_type.to_owned()
+}
+
+/// The type of a file, by content first, then by name.
+pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
+    if let Some(mime_type) = magic::binary_type(bytes) {
+        return FileType::binary(mime_type);
+    }
+    let named = names::by_name(name);
+    if !decode::is_text(bytes) {
+        return named.filter(|named| named.kind.is_none()).unwrap_or(FileType::binary(UNKNOWN));
+    }
+    text_type(named, bytes)
+}
+
+fn text_type(named: Option<FileType>, bytes: &[u8]) -> FileType {
+    match named {
+        // `.ts` is also the ending of translation files, which are XML.
+        Some(named) if named.kind.is_some() && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) => named,
+        _ => sniff::by_text(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides_before_the_name() {
+        let cases: [(&str, &[u8], &str); 22] = [
+            ("notes.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
+            ("foo.bin", b"just some text", "text/plain"),
+            ("photo.png", b"just some text", "text/plain"),
+            ("song.mp3", b"\x01\x02\x03\x00\x05", "audio/mpeg"),
+            ("x.md", b"\x01\x02\x03\x00\x05", "application/octet-stream"),
+            ("a.rs", b"fn main() {}", "text/x-rust"),
+            ("A.RS", b"fn main() {}", "text/x-rust"),
+            ("/w/dir/Makefile", b"all:\n\techo", "text/x-makefile"),
+            ("page", b"<!DOCTYPE html><p>x", "text/html"),
+            ("tool", b"#!/usr/bin/env python3\nprint(1)", "text/x-python"),
+            ("data", b"{\"a\": 1}\n", "application/json"),
+            ("data", b"{\"a\": 1}\n{\"a\": 2}\n", "application/x-ndjson"),
+            ("nb.ipynb", b"{\"cells\": []}", "application/x-ipynb+json"),
+            ("doc.pdf", b"%PDF-1.7\n", "application/pdf"),
+            ("x.ts", b"let x: number = 1", "text/x-typescript"),
+            ("x.ts", b"<?xml version=\"1.0\"?><TS></TS>", "application/xml"),
+            ("x", b"<?xml version=\"1.0\"?><a/>", "application/xml"),
+            ("x.tar.gz", b"\x1f\x8b\x08\0", "application/gzip"),
+            ("", b"", "text/plain"),
+            ("x.docx", b"PK\x03\x04\x14\0\0\0\x08\0[Content_Types].xml word/document.xml",
+             "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            ("x.zip", b"PK\x03\x04\x14\0\0\0\x08\0abc", "application/zip"),
+            ("x.txt", "\u{feff}text".as_bytes(), "text/plain"),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(mime_type(name, bytes), expected, "{name} {:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The language of prose, where it is certain.
+//!
+//! Takes a document's prose blocks, gives an ISO 639-1 code. Says nothing about code, or about texts too short to
+//! tell.
+
+use super::document::{Block, BlockKind};
+
+/// Bytes of prose that are looked at; more does not change the answer, only its price.
+const SAMPLE_BYTES: usize = 1200;
+
+/// Shorter samples are guesses.
+const MIN_SAMPLE_CHARS: usize = 24;
+
+/// The language of the prose among `blocks`, as a two-letter code.
+pub(super) fn prose_language(text: &str, blocks: &[Block]) -> Option<String> {
+    let sample = sample(text, blocks);
+    if sample.chars().count() < MIN_SAMPLE_CHARS {
+        return None;
+    }
+    let info = whatlang::detect(&sample).filter(|info| info.is_reliable())?;
+    two_letters(info.lang().code()).map(str::to_owned)
+}
+
+fn sample(text: &str, blocks: &[Block]) -> String {
+    let mut sample = String::new();
+    for block in blocks.iter().filter(|block| matches!(block.kind, BlockKind::Prose | BlockKind::List)) {
+        let quote = block.span.of(text).unwrap_or_default();
+        let room = SAMPLE_BYTES - sample.len();
+        sample.push_str(&quote[..quote.floor_char_boundary(room)]);
+        if quote.len() + 1 >= room {
+            break;
+        }
+        sample.push('\n');
+    }
+    sample
+}
+
+/// ISO 639-1 for ISO 639-3, for the languages that have one.
+fn two_letters(code: &str) -> Option<&'static str> {
+    let pairs = "epo eo eng en rus ru cmn zh spa es por pt ita it ben bn fra fr deu de ukr uk kat ka ara ar hin hi \
+                 jpn ja heb he yid yi pol pl amh am jav jv kor ko nob nb dan da swe sv fin fi tur tr nld nl hun hu \
+                 ces cs ell el bul bg bel be mar mr kan kn ron ro slv sl hrv hr srp sr mkd mk lit lt lav lv est et \
+                 tam ta vie vi urd ur tha th guj gu uzb uz pan pa aze az ind id tel te pes fa mal ml ori or mya my \
+                 nep ne sin si khm km tuk tk aka ak zul zu sna sn afr af lat la slk sk cat ca tgl tl hye hy cym cy";
+    let mut codes = pairs.split_ascii_whitespace();
+    while let (Some(three), Some(two)) = (codes.next(), codes.next()) {
+        if three == code {
+            return Some(two);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::Span;
+
+    #[test]
+    fn prose_is_named_and_scraps_are_not() {
+        let cases = [
+            ("The quick brown fox jumps over the lazy dog while the people of the town are watching it.", Some("en")),
+            ("Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt ab dem ersten Januar.", Some("de")),
+            ("语义索引把文件的每一段文字变成向量,这样代理就能按意思找到它们,而不只是按关键词。", Some("zh")),
+            ("ok", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let block = Block { span: Span::new(0, text.len()), headings: Vec::new(), kind: BlockKind::Prose };
+            assert_eq!(prose_language(text, &[block]).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Words, characters and counts of them.
+//!
+//! Takes text, gives its words, a count of model tokens ([`TokenCounter`]) and boundaries that never cut a
+//! character as a reader sees it. Does not normalise, stem or fold.
+
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
+
+/// Counts the tokens that a model would read, without the special ones it adds around them.
+///
+/// Counting is the slow part of chunking, so it is asked per block and per chunk, never per character.
+pub trait TokenCounter {
+    /// The tokens of `text`.
+    fn count(&self, text: &str) -> usize;
+}
+
+/// A [`TokenCounter`] for when there is no model: close to a word-piece tokenizer, and as fast as reading.
+///
+/// ```
+/// # use waypost_engine::text::{TokenCounter, WordEstimate};
+/// assert_eq!(WordEstimate.count("A cat sat."), 4);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WordEstimate;
+
+/// Letters and digits that one token holds on average, where a word takes several.
+const CHARS_PER_TOKEN: usize = 6;
+
+impl TokenCounter for WordEstimate {
+    fn count(&self, text: &str) -> usize {
+        let mut tokens = 0;
+        let mut run = 0;
+        for ch in text.chars() {
+            if is_ideograph(ch) {
+                tokens += 1 + run_tokens(run);
+                run = 0;
+            } else if ch.is_alphanumeric() {
+                run += 1;
+            } else {
+                tokens += run_tokens(run) + usize::from(!ch.is_whitespace());
+                run = 0;
+            }
+        }
+        tokens + run_tokens(run)
+    }
+}
+
+fn run_tokens(chars: usize) -> usize {
+    chars.div_ceil(CHARS_PER_TOKEN)
+}
+
+/// Scripts written without spaces, where a character is about a token.
+fn is_ideograph(ch: char) -> bool {
+    matches!(ch, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
+/// The words of `text` with their byte offsets, by UAX 29; punctuation and white space are left out.
+///
+/// ```
+/// # use waypost_engine::text::words;
+/// assert_eq!(words("It's 3.5 m").collect::<Vec<_>>(), [(0, "It's"), (5, "3.5"), (9, "m")]);
+/// ```
+pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.unicode_word_indices()
+}
+
+/// The last boundary between characters as a reader sees them at or before `at`; 0 where there is none.
+pub(super) fn grapheme_floor(text: &str, at: usize) -> usize {
+    if at >= text.len() {
+        return text.len();
+    }
+    let at = text.floor_char_boundary(at);
+    let mut cursor = GraphemeCursor::new(at, text.len(), true);
+    match cursor.is_boundary(text, 0) {
+        Ok(true) => at,
+        _ => cursor.prev_boundary(text, 0).ok().flatten().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_counts_pieces_signs_and_ideographs() {
+        let cases = [
+            ("", 0),
+            ("  \n", 0),
+            ("cat", 1),
+            ("internationalisation", 4),
+            ("a-b", 3),
+            ("你好。", 3),
+            ("x你y", 3),
+            ("don't", 3),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(WordEstimate.count(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_grapheme_is_never_cut() {
+        let text = "e\u{301}👩‍👩‍👧x";
+        let family = "👩‍👩‍👧".len();
+        for (at, floor) in [(0, 0), (1, 0), (2, 0), (3, 3), (7, 3), (3 + family, 3 + family), (99, text.len())] {
+            assert_eq!(grapheme_floor(text, at), floor, "{at}");
+        }
+    }
+}
