@@ -1,1 +1,13 @@
-fn main() {}
+//! The `waypost` command.
+
+mod cli;
+mod config;
+mod eval;
+mod models;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -46,6 +46,9 @@ pub struct SearchRequest {
     pub explain: bool,
     /// Bounds the reply, counted as the model counts.
     pub max_tokens: Option<usize>,
+    /// Reads the query as plain words: quotes, dashes and colons mean nothing.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 /// A question.

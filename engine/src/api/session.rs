@@ -73,7 +73,7 @@ impl Session {
             filters: request.filters.as_ref(),
             wait_for_seq: request.wait_for_seq.as_deref(),
         };
-        let query = search::parse(&request.query);
+        let query = if request.plain { search::parse_plain(&request.query) } else { search::parse(&request.query) };
         let asked = self.resolve(&place, &query)?;
         let hits = self.find(&asked, &query, request.mode, limit)?;
         let index = self.index_status(&asked, &hits.degraded)?;
@@ -107,7 +107,7 @@ impl Session {
             filters: request.filters.as_ref(),
             wait_for_seq: request.wait_for_seq.as_deref(),
         };
-        let query = search::parse(&request.question);
+        let query = search::parse_plain(&request.question);
         let asked = self.resolve(&place, &query)?;
         let hits = self.find(&asked, &query, request.mode, answer::HITS_READ)?;
         let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };

@@ -5,7 +5,7 @@
 //!
 //! Source: Vaswani et al. 2017, section 3.2, computed a few query rows at a time so that scores stay in cache.
 
-use super::kernels::{Isa, Panels, panel_product, softmax_rows};
+use super::kernels::{Isa, Panels, Window, panel_product, softmax_rows};
 
 /// Query rows whose scores are held at once; a multiple of no tile height in particular.
 const QUERY_ROWS: usize = 56;
@@ -43,9 +43,10 @@ pub(super) fn attend(isa: Isa, heads: Heads, qkv: &[f32], context: &mut [f32], s
             let rows = QUERY_ROWS.min(n_tokens - row);
             scratch.scores.resize(rows * columns, 0.0);
             let queries = (&qkv[row * stride + first..], stride);
-            panel_product(isa, queries, rows, &scratch.keys, (&mut scratch.scores, columns));
+            let scores = Window { values: &mut scratch.scores, stride: columns, columns };
+            panel_product(isa, queries, rows, &scratch.keys, scores);
             softmax_rows(isa, &mut scratch.scores, columns, n_tokens);
-            let out = (&mut context[row * hidden + first..], hidden);
+            let out = Window { values: &mut context[row * hidden + first..], stride: hidden, columns: heads.dim };
             panel_product(isa, (&scratch.scores, columns), rows, &scratch.values, out);
         }
     }

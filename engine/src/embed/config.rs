@@ -88,7 +88,7 @@ impl Raw {
         if sizes.contains(&0) || self.max_position_embeddings <= position_offset {
             return Err("a size is zero".to_owned());
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!("{} heads don't divide {} columns", self.num_attention_heads, self.hidden_size));
         }
         Ok(EncoderConfig {

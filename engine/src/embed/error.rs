@@ -71,6 +71,14 @@ pub enum EmbedError {
         /// What isn't supported, and what is.
         reason: String,
     },
+    /// This processor has no kernels of this name; take one of those it has.
+    #[error("no kernels `{name}` on this processor; it has {available}", available = .available.join(", "))]
+    UnknownKernels {
+        /// What was asked for.
+        name: String,
+        /// What could be asked for.
+        available: Vec<&'static str>,
+    },
     /// The tokenizer file can't be read, or refused a text.
     #[error("tokenizer: {reason}")]
     Tokenizer {

@@ -3,6 +3,8 @@
 //! Takes `model.safetensors` (f32, f16 or bf16); gives copies of the matrices that get packed, and rows of the token
 //! table straight from the map, so that a large vocabulary costs no memory until it is used.
 
+#![expect(unsafe_code, reason = "the weight file is mapped; the proof stands at the call")]
+
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
@@ -111,22 +113,32 @@ enum Rows {
 impl WordTable {
     /// Copies the rows of `ids` into `out: [ids.len(), hidden]`. An id beyond the table gives a row of zeros.
     pub(super) fn gather(&self, ids: &[u32], out: &mut [f32]) {
-        let slots = ids.iter().zip(out.chunks_exact_mut(self.hidden));
+        let slots = ids.iter().map(|&id| id as usize).zip(out.chunks_exact_mut(self.hidden));
         match &self.rows {
-            Rows::Owned(values) => slots.for_each(|(&id, slot)| {
-                let row = values.get(id as usize * self.hidden..).and_then(|rest| rest.get(..self.hidden));
-                row.map_or_else(|| slot.fill(0.0), |row| slot.copy_from_slice(row));
-            }),
+            Rows::Owned(values) => {
+                for (id, slot) in slots {
+                    match row(values, id, self.hidden) {
+                        Some(row) => slot.copy_from_slice(row),
+                        None => slot.fill(0.0),
+                    }
+                }
+            }
             Rows::Mapped(map, name) => {
                 let view = map.get(name).expect("the tensor was found when the table was opened");
-                let row_bytes = self.hidden * size_of::<f32>();
-                slots.for_each(|(&id, slot)| {
-                    let row = view.data().get(id as usize * row_bytes..).and_then(|rest| rest.get(..row_bytes));
-                    row.map_or_else(|| slot.fill(0.0), |row| copy_le(row, slot));
-                });
+                for (id, slot) in slots {
+                    match row(view.data(), id, self.hidden * size_of::<f32>()) {
+                        Some(row) => copy_le(row, slot),
+                        None => slot.fill(0.0),
+                    }
+                }
             }
         }
     }
+}
+
+/// Row `idx` of a table, where it has that many.
+fn row<T>(table: &[T], idx: usize, width: usize) -> Option<&[T]> {
+    table.get(idx * width..)?.get(..width)
 }
 
 /// Copies little-endian floats that need not be aligned.

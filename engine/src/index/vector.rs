@@ -191,8 +191,16 @@ impl MappedVectors {
     /// Cosine of a query with every row that `allowed` names (one bit per row, little end first; `None`: all), from the
     /// 8-bit codes; `NEG_INFINITY` elsewhere. `sum` takes up each score.
     pub fn scan(&self, query: &[f32], allowed: Option<&[u64]>, sum: &mut ScoreSum) -> Vec<f32> {
-        let _ = (query, allowed, sum);
-        todo!()
+        let mut out = vec![f32::NEG_INFINITY; self.n_rows];
+        let file = self.file();
+        for row in 0..self.n_rows {
+            let is_allowed = allowed.is_none_or(|bits| bits[row / 64] >> (row % 64) & 1 == 1);
+            if is_allowed && file.scales[row] > 0.0 {
+                out[row] = kernels::dot_f32(query, &file.rows[row * self.dim..(row + 1) * self.dim]);
+                sum.add(out[row]);
+            }
+        }
+        out
     }
 
     /// The exact cosine of a query with a row; both are unit vectors.

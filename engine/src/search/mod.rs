@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use arms::Source;
 pub use citation::Citation;
 pub use error::SearchError;
-pub use query::{ParsedQuery, parse};
+pub use query::{ParsedQuery, parse, parse_plain};
 pub use rerank::Reranker;
 
 use crate::embed::Embedder;

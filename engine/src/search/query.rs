@@ -55,6 +55,13 @@ pub fn parse(input: &str) -> ParsedQuery {
     parsed
 }
 
+/// Reads a query that has no syntax, such as a question.
+pub fn parse_plain(input: &str) -> ParsedQuery {
+    let text = cut(input, MAX_QUERY_BYTES).trim().to_owned();
+    let terms = weighted_terms(&text);
+    ParsedQuery { text, lexical: LexicalQuery { terms, ..LexicalQuery::default() }, filter: FileFilter::default() }
+}
+
 /// A token, whether it was quoted, and what follows it.
 fn next_token(body: &str) -> (&str, bool, &str) {
     if let Some(inner) = body.strip_prefix('"')

@@ -5,7 +5,7 @@
 //! stay those of the file. Does not look at names or at structure.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, X_MAC_CYRILLIC};
 
 use super::skip::SkipReason;
 
@@ -78,11 +78,30 @@ fn from_legacy(bytes: &[u8], sample: &[u8]) -> Result<Decoded, SkipReason> {
     detector.feed(sample, true);
     let encoding = detector.guess(None, Utf8Detection::Deny);
     let decoded = from_encoding(bytes, encoding);
-    if is_readable(&decoded.text) {
-        Ok(decoded)
+    if is_readable(&decoded.text) && !is_implausible(&decoded.text) {
+        return Ok(decoded);
+    }
+    // The detector does not know the Cyrillic of old Macintoshes and takes it for a Western encoding.
+    let cyrillic = from_encoding(bytes, X_MAC_CYRILLIC);
+    if is_cyrillic(&cyrillic.text) {
+        Ok(cyrillic)
     } else {
         Err(SkipReason::Undecodable { encoding: encoding.name().to_owned() })
     }
+}
+
+/// Latin text whose letters are mostly accented was written in another encoding.
+fn is_implausible(text: &str) -> bool {
+    let letters = || text.chars().take(SAMPLE_BYTES).filter(|ch| ch.is_alphabetic());
+    let accented = letters().filter(|ch| matches!(ch, '\u{80}'..='\u{24f}')).count();
+    accented * 2 > letters().count()
+}
+
+/// Mostly small Cyrillic letters, as words have them.
+fn is_cyrillic(text: &str) -> bool {
+    let letters = || text.chars().take(SAMPLE_BYTES).filter(|ch| ch.is_alphabetic());
+    let small = letters().filter(|ch| matches!(ch, 'а'..='я')).count();
+    small * 4 > letters().count() * 3 && is_readable(text)
 }
 
 /// Letters, digits and spaces outweigh everything else by far, and almost nothing is broken.
@@ -181,6 +200,8 @@ mod tests {
     fn legacy_encodings_are_guessed() {
         let bytes = b"Le caf\xe9 est ferm\xe9 apr\xe8s l'\xe9t\xe9, \xe0 cause de la gr\xe8ve.";
         check(bytes, Ok(("Le café est fermé après l'été, à cause de la grève.", false)));
+        let mac = b"\x8d\xf2\xee \xef\xf0\xee\xf1\xf2\xee\xe9 \xf2\xe5\xea\xf1\xf2.";
+        check(mac, Ok(("Нто простой текст.", false)));
     }
 
     #[test]
@@ -198,5 +219,6 @@ mod tests {
         check(&[0, 1, 2, 3, 4, 5, 200], Err("binary"));
         check(b"abc\0def", Err("binary"));
         check(&[1, 2, 3, 4, 5, 6, 7, 14, 15], Err("binary"));
+        check(b"\xc8\x85\x93\x93\x96\x40\xa6\x96\x99\x93\x84\xc1\xc2", Err("undecodable")); // EBCDIC
     }
 }

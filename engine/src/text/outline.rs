@@ -33,17 +33,22 @@ impl Outline {
 
 /// One line of at most [`MAX_HEADING_CHARS`] characters, with single spaces.
 pub(super) fn clean_heading(title: &str) -> String {
+    shortened(title, MAX_HEADING_CHARS)
+}
+
+/// One line of at most `max_chars` characters, with single spaces.
+pub(super) fn shortened(title: &str, max_chars: usize) -> String {
     let mut clean = String::new();
     for word in title.split_whitespace() {
         if !clean.is_empty() {
             clean.push(' ');
         }
         clean.push_str(word);
-        if clean.len() > 4 * MAX_HEADING_CHARS {
+        if clean.len() > 4 * max_chars {
             break;
         }
     }
-    match clean.char_indices().nth(MAX_HEADING_CHARS) {
+    match clean.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", clean[..end].trim_end()),
         None => clean,
     }

@@ -3,6 +3,8 @@
 //! Takes `x: [rows, n_in]`, gives `y: [rows, n_out]`, `y = x · Wᵀ + bias`, then perhaps GELU. The right matrix lies in
 //! panels of [`Isa::panel_width`] columns, each panel `[n_in, width]`, the last one padded with zeros.
 
+#![expect(unsafe_code, reason = "calls the micro-kernels; shapes are checked in `product`")]
+
 use super::isa::Kind;
 use super::math::gelu_row;
 #[cfg(target_arch = "x86_64")]
@@ -149,10 +151,17 @@ impl Linear {
     }
 }
 
-/// `out = left · panels` for the small products of attention.
-///
-/// `left: [rows, n_in]` and `out: [rows, n_out]` have row strides in floats. Where `out`'s stride is the number of
-/// padded columns, the padding is written too (zeros), which is faster than to leave it out.
+/// Where [`panel_product`] writes: `[rows, columns]`, rows `stride` floats apart.
+pub(in crate::embed) struct Window<'a> {
+    /// From the first value on.
+    pub(in crate::embed) values: &'a mut [f32],
+    /// Floats from one row to the next.
+    pub(in crate::embed) stride: usize,
+    /// The panels' columns, or their padded columns, which is faster; the padding gets zeros.
+    pub(in crate::embed) columns: usize,
+}
+
+/// `out = left · panels` for the small products of attention; `left: [rows, n_in]` with a row stride in floats.
 ///
 /// # Panics
 /// Where a slice is shorter than its shape.
@@ -161,18 +170,18 @@ pub(in crate::embed) fn panel_product(
     (left, left_stride): (&[f32], usize),
     rows: usize,
     panels: &Panels,
-    (out, out_stride): (&mut [f32], usize),
+    out: Window<'_>,
 ) {
-    let padded = panels.padded_columns();
+    assert!(out.columns == panels.n_out || out.columns == panels.padded_columns(), "all columns, padded or not");
     product(isa, Product {
         left,
         left_stride,
         rows,
         panels,
         bias: &[],
-        out,
-        out_stride,
-        out_columns: if out_stride == padded { padded } else { panels.n_out },
+        out: out.values,
+        out_stride: out.stride,
+        out_columns: out.columns,
         activation: Activation::None,
     });
 }
@@ -311,6 +320,80 @@ unsafe fn run_padded<T: Tile>(rows: usize, columns: usize, mut operands: Operand
         T::run(rows, operands);
         for i in 0..rows {
             std::ptr::copy_nonoverlapping(aside.as_ptr().add(i * T::WIDTH), c.add(i * c_stride), columns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small numbers without a pattern that a wrong index would keep.
+    fn values(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+    }
+
+    fn check(rows: usize, n_in: usize, n_out: usize) {
+        let (x, weight, bias) = (values(rows * n_in, 1), values(n_out * n_in, 2), values(n_out, 3));
+        for isa in Isa::available() {
+            let mut y = vec![f32::NAN; rows * n_out];
+            Linear::new(isa, &weight, &bias).apply(&x, &mut y, Activation::None);
+            for (idx, &found) in y.iter().enumerate() {
+                let (row, column) = (idx / n_out, idx % n_out);
+                let pairs = x[row * n_in..][..n_in].iter().zip(&weight[column * n_in..][..n_in]);
+                let exact = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(bias[column]);
+                let error = (f64::from(found) - exact).abs();
+                assert!(error < 1e-6 * n_in as f64, "{} {rows}×{n_in}×{n_out} at {idx}: {found}, {exact}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_shape_of_tile_and_block_is_right() {
+        for rows in [0, 1, 2, 3, 5, 6, 7, 13, 14, 15, 29, BLOCK_ROWS, BLOCK_ROWS + 1] {
+            check(rows, 20, 40);
+        }
+        for n_out in [1, 7, 8, 9, 16, 31, 32, 33, 70] {
+            check(17, 5, n_out);
+        }
+        for n_in in [1, BLOCK_STEPS, BLOCK_STEPS + 1, 2 * BLOCK_STEPS + 3] {
+            check(15, n_in, 37);
+        }
+    }
+
+    #[test]
+    fn panels_of_a_window_leave_its_neighbours_alone() {
+        // Two heads of 3 columns in rows of 6; the product of one must not touch the other.
+        let (left, right) = (values(4 * 5, 4), values(5 * 6, 5));
+        for isa in Isa::available() {
+            let mut panels = Panels::default();
+            panels.pack(isa, &right[3..], 6, (5, 3));
+            let mut out = [9.0; 4 * 6];
+            panel_product(isa, (&left, 5), 4, &panels, Window {
+                values: &mut out[3..],
+                stride: 6,
+                columns: 3,
+            });
+            for (row, out) in out.chunks_exact(6).enumerate() {
+                assert_eq!(out[..3], [9.0; 3], "{}", isa.name());
+                for column in 3..6 {
+                    let exact: f32 = (0..5).map(|k| left[row * 5 + k] * right[k * 6 + column]).sum();
+                    assert!((out[column] - exact).abs() < 1e-5, "{}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_comes_after_the_bias_and_once() {
+        for isa in Isa::available() {
+            let weight = vec![0.0; 600 * 3];
+            let mut y = vec![0.0; 2 * 3];
+            Linear::new(isa, &weight, &[1.0, -1.0, 0.0]).apply(&vec![1.0; 2 * 600], &mut y, Activation::Gelu);
+            for row in y.chunks_exact(3) {
+                let expected = [0.841_344_7, -0.158_655_26, 0.0];
+                assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{}: {row:?}", isa.name());
+            }
         }
     }
 }

@@ -7,6 +7,8 @@
 //! on [-87, 88]. `erf` is the rational approximation of Eigen (`generic_fast_erf_float`: odd polynomial of degree 13
 //! over an even one of degree 8 on [-4, 4]), absolute error below 5e-7; the tests hold both against f64.
 
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for"))]
+
 use super::isa::Kind;
 use super::tile::{Portable, Tile};
 #[cfg(target_arch = "x86_64")]
@@ -38,7 +40,7 @@ fn fma<T: Tile>(a: f32, b: f32, c: f32) -> f32 {
 fn exp<T: Tile>(x: f32) -> f32 {
     /// Adding it rounds to an integer and leaves that in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_HIGH: f32 = 0.693_359_4; // 355 / 512, exactly.
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let x = if x < -87.0 { -87.0 } else { x };
     let rounded = fma::<T>(x, std::f32::consts::LOG2_E, ROUND);
@@ -199,4 +201,70 @@ per_isa! {
 per_isa! {
     /// `x = layer_norm(x + residual)` for each row, in place.
     add_layer_norm = add_layer_norm_impl(x: &mut [f32], residual: &[f32], norm: &Norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error function in f64, by its Maclaurin series: exact enough where it is used, up to 4.
+    fn erf_f64(x: f64) -> f64 {
+        let mut term = x;
+        let mut sum = x;
+        for n in 1..120 {
+            term *= -x * x / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        sum * 2.0 / std::f64::consts::PI.sqrt()
+    }
+
+    fn steps(from: f32, to: f32) -> impl Iterator<Item = f32> {
+        (0..=20_000).map(move |i| from + (to - from) * i as f32 / 20_000.0)
+    }
+
+    #[test]
+    fn exp_is_within_2e7_of_f64() {
+        for x in steps(-87.0, 88.0) {
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp::<Portable>(x)) - exact).abs() / exact;
+            assert!(error < 2e-7, "exp({x}) is off by {error}");
+        }
+        assert_eq!(exp::<Portable>(0.0), 1.0);
+        assert!(exp::<Portable>(f32::NEG_INFINITY) < 1e-37);
+        assert!(exp::<Portable>(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn erf_is_within_5e7_of_f64() {
+        for x in steps(-4.0, 4.0) {
+            let error = (f64::from(erf::<Portable>(x)) - erf_f64(f64::from(x))).abs();
+            assert!(error < 5e-7, "erf({x}) is off by {error}");
+        }
+        assert!((erf::<Portable>(f32::INFINITY) - 1.0).abs() < 5e-7);
+        assert!((erf::<Portable>(-30.0) + 1.0).abs() < 5e-7);
+        assert!(erf::<Portable>(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn softmax_gives_shares_even_for_large_scores() {
+        for isa in Isa::available() {
+            let mut scores: Vec<f32> = (0..2 * 40).map(|i| (i % 40) as f32 * 100.0 - 500.0).collect();
+            scores[39] = 9.0; // Beyond the columns: left alone.
+            softmax_rows(isa, &mut scores, 40, 39);
+            let sum: f32 = scores[..39].iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6 && scores[38] > 0.999 && scores[39] == 9.0, "{}", isa.name());
+        }
+    }
+
+    #[test]
+    fn layer_norm_of_a_row_has_mean_bias_and_deviation_weight() {
+        for isa in Isa::available() {
+            let norm = Norm { weight: vec![2.0; 37], bias: vec![0.5; 37], eps: 0.0 };
+            let mut x: Vec<f32> = (0..37).map(|i| (i * i) as f32).collect();
+            layer_norm(isa, &mut x, &norm);
+            let mean = x.iter().sum::<f32>() / 37.0;
+            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / 37.0;
+            assert!((mean - 0.5).abs() < 1e-5 && (variance - 4.0).abs() < 1e-4, "{}", isa.name());
+        }
+    }
 }

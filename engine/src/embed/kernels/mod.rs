@@ -14,6 +14,6 @@ mod peak;
 mod tile;
 
 pub(super) use isa::Isa;
-pub(super) use linear::{Activation, Linear, Panels, panel_product};
+pub(super) use linear::{Activation, Linear, Panels, Window, panel_product};
 pub(super) use math::{Norm, add_layer_norm, layer_norm, softmax_rows};
 pub use peak::peak_gflops;

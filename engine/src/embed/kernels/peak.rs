@@ -3,6 +3,8 @@
 //! Gives giga floating-point operations a second of a loop that does nothing but fused multiply-adds in registers.
 //! A product can't be faster. The number follows the clock and the neighbours: measure it in the same run.
 
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for"))]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

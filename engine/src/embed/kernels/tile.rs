@@ -7,6 +7,8 @@
 //! Tile shapes follow the register files: 14 × 32 leaves 28 of 32 registers for sums with AVX-512, 6 × 16 leaves 12
 //! of 16 with AVX2 (Goto and van de Geijn, «Anatomy of High-Performance Matrix Multiplication», 2008).
 
+#![expect(unsafe_code, reason = "vector instructions on raw pointers; proofs stand at each block")]
+
 /// Where a tile reads and writes. Strides in floats.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {

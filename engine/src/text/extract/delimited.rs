@@ -5,10 +5,13 @@
 
 use super::Structure;
 use crate::text::document::BlockKind;
-use crate::text::outline::{Mark, clean_heading, tile};
+use crate::text::outline::{Mark, shortened, tile};
 
 /// Rows are grouped until a block has so many bytes, for a count per row would cost more than it tells.
 const GROUP_BYTES: usize = 256;
+
+/// Column names beyond are cut; they are stored with every chunk.
+const MAX_COLUMNS_CHARS: usize = 400;
 
 /// Rows that vote on the delimiter.
 const SNIFFED_ROWS: usize = 20;
@@ -97,7 +100,7 @@ fn header(row: &str, delimiter: char) -> Option<String> {
     let is_name = |field: &String| !field.is_empty() && field.parse::<f64>().is_err();
     let named = fields.iter().filter(|field| is_name(field)).count();
     let fits = named == fields.len() || (named >= 2 && fields.iter().all(|field| field.is_empty() || is_name(field)));
-    fits.then(|| clean_heading(&format!("columns: {}", fields.join(", "))))
+    fits.then(|| shortened(&format!("columns: {}", fields.join(", ")), MAX_COLUMNS_CHARS))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Reader {
 
 fn kind_of(tag: &Tag<'_>) -> BlockKind {
     match tag {
-        Tag::CodeBlock(_) => BlockKind::Code,
+        Tag::CodeBlock(_) | Tag::HtmlBlock => BlockKind::Code,
         Tag::Table(_) => BlockKind::Table,
         Tag::MetadataBlock(MetadataBlockKind::YamlStyle | MetadataBlockKind::PlusesStyle) => BlockKind::Data,
         _ => BlockKind::Prose,

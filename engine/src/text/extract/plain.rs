@@ -103,7 +103,8 @@ fn numbered_level(line: &str) -> Option<u8> {
 /// Capitals only, and at least four of them.
 fn is_capital(line: &str) -> bool {
     let letters = line.chars().filter(|ch| ch.is_alphabetic());
-    letters.clone().all(char::is_uppercase) && letters.count() >= 4 && !line.ends_with(['.', ',', ';'])
+    let is_format = line.starts_with("WEBVTT"); // The first line of subtitles names the format.
+    letters.clone().all(char::is_uppercase) && letters.count() >= 4 && !line.ends_with(['.', ',', ';']) && !is_format
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! Text → vectors.
+//!
+//! Takes texts, gives embeddings: `[dim]` f32, L2-normalised, so that a dot product is the cosine. Nouns: a
+//! [`Manifest`] of known models, [`resolve()`] which finds or fetches one's files, and the [`Embedder`] opened from
+//! them, [`Bert`] today. [`bench()`] tells how near to the processor's limit it runs.
+//!
+//! The forward pass is our own: texts of a batch stand one after the other without padding, weights are packed once
+//! for the processor's vector instructions (picked at run time), and every thread takes its own batch.
+//!
+//! Does not chunk, cache vectors, index or search, and never falls back to another model: what can't be had is an
+//! error that says what was tried.
+
+mod error;
+mod manifest;
+mod resolve;
+mod cache;
+mod hub;
+mod package;
+mod config;
+mod tokens;
+mod weights;
+mod kernels;
+mod attention;
+mod encoder;
+mod batch;
+mod bert;
+mod model_id;
+mod bench;
+
+#[cfg(test)]
+mod tests;
+
+pub use bench::{BenchReport, bench};
+pub use bert::Bert;
+pub use error::{Attempt, EmbedError, FetchError};
+pub use kernels::peak_gflops;
+pub use manifest::{FileSpec, Manifest, ModelSpec, PackageSpec, Pooling};
+pub use model_id::ModelId;
+pub use resolve::{Progress, Resolved, Source, Sources, resolve};
+
+/// Something that turns texts into vectors.
+///
+/// Vectors of one [`ModelId`] can be compared with each other, and with no others.
+pub trait Embedder: Send + Sync {
+    /// Name and fingerprint of the model: what makes stored vectors stale when it changes.
+    fn id(&self) -> &ModelId;
+
+    /// Length of a vector.
+    fn dim(&self) -> usize;
+
+    /// Tokens of a text that are read, special tokens included; what comes after them is cut.
+    fn max_tokens(&self) -> usize;
+
+    /// One vector `[dim]` for each text, in the order of `texts`, L2-normalised.
+    ///
+    /// Runs to its end; a caller that wants progress or to stop early passes slices of some dozens of texts. A vector
+    /// doesn't depend on what else is in the call, but for rounding (below 1e-5).
+    ///
+    /// # Errors
+    /// [`EmbedError::Tokenizer`] or [`EmbedError::NotFinite`]; then no vector is given.
+    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// The vector `[dim]` of a query, L2-normalised; some models want a query marked as one.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_documents`].
+    fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError>;
+
+    /// Tokens of the whole text, uncut, special tokens included, without the model's prefix.
+    fn count_tokens(&self, text: &str) -> usize;
+
+    /// [`Embedder::count_tokens`] for many texts, in their order.
+    fn count_tokens_batch(&self, texts: &[&str]) -> Vec<usize> {
+        texts.iter().map(|text| self.count_tokens(text)).collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! `waypost check` and `waypost reindex`.
+
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::home::{self, Fetch};
+use super::{Globals, NOTHING, Outcome};
+use crate::output::{self, BAD, Bar, FAINT, GOOD};
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Build anew what does not hold
+    #[arg(long)]
+    repair: bool,
+}
+
+pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
+    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let report = engine.check(args.repair)?;
+    if args.repair {
+        index_all(&engine)?;
+    }
+    if globals.json {
+        output::json(&report)?;
+    } else {
+        for finding in &report.findings {
+            anstream::println!("{BAD}{}{BAD:#} {}: {}", finding.code, output::safe(&finding.at), output::safe(&finding.what));
+        }
+        anstream::println!("{FAINT}compared {} files, {} chunks{FAINT:#}", report.files, report.chunks);
+        if report.findings.is_empty() {
+            anstream::println!("{GOOD}everything fits{GOOD:#}");
+        }
+        for workspace in &report.repaired {
+            anstream::println!("rebuilt the index of {workspace}");
+        }
+    }
+    let is_sound = report.findings.is_empty() || (args.repair && engine.check(false)?.findings.is_empty());
+    Ok(if is_sound { 0 } else { NOTHING })
+}
+
+pub fn reindex(globals: &Globals) -> Outcome {
+    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::IfMissing)?;
+    engine.drop_indexes()?;
+    index_all(&engine)?;
+    let chunks: u64 = engine.owner_session().workspaces()?.iter().map(|info| info.chunks).sum();
+    if globals.json {
+        output::json(&serde_json::json!({"chunks": chunks}))?;
+    } else {
+        anstream::println!("{chunks} chunks");
+    }
+    Ok(0)
+}
+
+/// Brings every workspace up to its files.
+pub fn index_all(engine: &waypost_engine::api::Engine) -> anyhow::Result<()> {
+    let mut bar = Bar::new();
+    for name in engine.workspace_names() {
+        engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
+    }
+    bar.finish();
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! `waypost index DIR`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use serde_json::json;
+use waypost_engine::api::IndexReport;
+use waypost_engine::id::WorkspaceName;
+
+use super::home::{self, Fetch};
+use super::{Globals, Outcome};
+use crate::output::{self, Bar, FAINT, STRONG};
+
+#[derive(Args)]
+pub struct IndexArgs {
+    /// The folder
+    dir: PathBuf,
+    /// Name of its workspace; the folder's own where it is missing
+    #[arg(long)]
+    name: Option<String>,
+}
+
+pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
+    let home = match &globals.home {
+        Some(home) => home.clone(),
+        None => args.dir.clone(),
+    };
+    let folder = args
+        .dir
+        .canonicalize()
+        .map_err(|source| waypost_engine::api::Error::Folder { path: args.dir.clone(), source })?;
+    let name = match &args.name {
+        Some(name) => WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?,
+        None => WorkspaceName::from_folder(&folder.file_name().unwrap_or_default().to_string_lossy()),
+    };
+    let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
+    engine.attach(&name, &folder)?;
+    let mut bar = Bar::new();
+    let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
+    bar.finish();
+    if globals.json {
+        print_json(&name, &report, bar.elapsed().as_secs_f64())?;
+    } else {
+        print(&name, &report, bar.elapsed().as_secs_f64());
+    }
+    Ok(0)
+}
+
+/// Every file that is not indexed: in the tree, and by what it holds.
+fn skipped(report: &IndexReport) -> Vec<(&str, &str, &str)> {
+    let in_tree = report.scan.skipped.iter().map(|skip| (skip.path.as_str(), skip.code, skip.reason.as_str()));
+    let by_content = report.skipped.iter().map(|(path, code, reason)| (path.as_str(), code.as_str(), reason.as_str()));
+    in_tree.chain(by_content).collect()
+}
+
+fn print_json(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyhow::Result<()> {
+    let skipped: Vec<_> = skipped(report)
+        .into_iter()
+        .map(|(path, code, reason)| json!({"path": path, "code": code, "reason": reason}))
+        .collect();
+    output::json(&json!({
+        "workspace": name,
+        "files": report.scan.found,
+        "created": report.scan.created,
+        "updated": report.scan.updated,
+        "deleted": report.scan.deleted,
+        "files_indexed": report.files_indexed,
+        "chunks": report.chunks,
+        "chunks_embedded": report.chunks_embedded,
+        "skipped": skipped,
+        "seconds": seconds,
+    }))
+}
+
+fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
+    let scan = &report.scan;
+    anstream::println!(
+        "{STRONG}/{name}{STRONG:#}  {} files ({} new, {} changed, {} gone), {} chunks, {} embedded, {seconds:.1} s",
+        scan.found,
+        scan.created,
+        scan.updated,
+        scan.deleted,
+        report.chunks,
+        report.chunks_embedded,
+    );
+    let mut by_code: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for (path, code, _) in skipped(report) {
+        let entry = by_code.entry(code).or_insert((0, path));
+        entry.0 += 1;
+    }
+    for (code, (count, example)) in by_code {
+        anstream::println!("{FAINT}  skipped {count} · {code} · such as {}{FAINT:#}", output::safe(example));
+    }
+}

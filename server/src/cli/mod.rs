@@ -1,0 +1,173 @@
+//! The command line: reads it, does the one thing asked, and ends with the right code.
+
+mod ask;
+mod check;
+mod demo;
+mod home;
+mod index;
+mod models;
+mod search;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::eval;
+use crate::output::{self, BAD};
+
+/// Nothing found, or a check failed.
+pub const NOTHING: u8 = 1;
+/// Not available: model, network, lock.
+pub const UNAVAILABLE: u8 = 4;
+
+/// A semantic index and router for AI agents: files in, cited answers out, offline on a CPU.
+#[derive(Parser)]
+#[command(name = "waypost", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone)]
+pub struct Globals {
+    /// Directory that holds everything; without it the nearest folder upwards with a `.waypost`
+    #[arg(long, global = true, env = "WAYPOST_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Fetch nothing, whatever is missing
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Embedding model, by its name in `waypost models list`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Folder with a model's files, in place of a named one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub model_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take the tour: index a small company's files, ask three questions, then serve
+    Demo(demo::DemoArgs),
+    /// Make a home
+    Init(home::InitArgs),
+    /// Serve REST and MCP, and keep the index up to its files
+    Serve(serve::ServeArgs),
+    /// Speak MCP over standard input and output, for desktop clients
+    Mcp(serve::McpArgs),
+    /// Index a folder
+    Index(index::IndexArgs),
+    /// Find passages
+    Search(search::SearchArgs),
+    /// Answer a question with citations
+    Ask(ask::AskArgs),
+    /// List, fetch and measure embedding models
+    Models(models::ModelsArgs),
+    /// Measure quality on a data set
+    Eval(EvalArgs),
+    /// Compare catalog, blobs and index with each other
+    Check(check::CheckArgs),
+    /// Throw the index away and build it from the files
+    Reindex,
+    /// Manage workspaces
+    #[command(subcommand)]
+    Workspace(home::WorkspaceCommand),
+    /// Manage tokens
+    #[command(subcommand)]
+    Token(home::TokenCommand),
+    /// Print the settings that hold, and where each comes from
+    Config,
+}
+
+#[derive(Args)]
+struct EvalArgs {
+    /// What to measure
+    kind: eval::Kind,
+    /// Folder with the data set
+    dir: PathBuf,
+    /// Split or language in the files' names
+    #[arg(long)]
+    split: Option<String>,
+    /// Keep the indexed corpus here and start from it (the indexing speed then means nothing)
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Without a model: lexical search alone
+    #[arg(long)]
+    no_model: bool,
+}
+
+/// What a command gives: the exit code, or an error that is printed.
+pub type Outcome = anyhow::Result<u8>;
+
+/// Reads the command line and runs it.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.globals.json;
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let code = exit_code(&error);
+            if json {
+                let line = serde_json::json!({"error": {"message": format!("{error:#}"), "exit_code": code}});
+                anstream::println!("{line}");
+            }
+            anstream::eprintln!("{BAD}error{BAD:#}: {}", output::safe(&format!("{error:#}")));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let globals = cli.globals;
+    match cli.command {
+        Command::Demo(args) => demo::run(&globals, &args),
+        Command::Init(args) => home::init(&globals, &args),
+        Command::Serve(args) => serve::run(&globals, &args),
+        Command::Mcp(args) => serve::run_mcp(&globals, &args),
+        Command::Index(args) => index::run(&globals, &args),
+        Command::Search(args) => search::run(&globals, &args),
+        Command::Ask(args) => ask::run(&globals, &args),
+        Command::Models(args) => models::run(&globals, &args),
+        Command::Eval(args) => evaluate(&globals, &args),
+        Command::Check(args) => check::run(&globals, &args),
+        Command::Reindex => check::reindex(&globals),
+        Command::Workspace(command) => home::workspace(&globals, &command),
+        Command::Token(command) => home::token(&globals, &command),
+        Command::Config => home::config(&globals),
+    }
+}
+
+fn evaluate(globals: &Globals, args: &EvalArgs) -> Outcome {
+    let config = crate::config::load(&args.dir, globals)?;
+    let embedder = if args.no_model { None } else { Some(crate::models::require(&config)?) };
+    let report = eval::run(args.kind, &args.dir, args.split.as_deref(), embedder, args.keep.as_deref())?;
+    if globals.json {
+        output::json(&report)?;
+    } else {
+        anstream::println!("{}", report.table());
+    }
+    Ok(0)
+}
+
+/// The exit code of an error: what could not be had is told apart from what was asked wrongly.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    use waypost_engine::api::{Error, ErrorKind};
+    if error.is::<crate::models::NoModel>() {
+        return UNAVAILABLE;
+    }
+    match error.downcast_ref::<Error>().map(Error::kind) {
+        Some(ErrorKind::Invalid) => 2,
+        Some(ErrorKind::NotFound) => NOTHING,
+        Some(ErrorKind::Unauthorized) => 3,
+        Some(ErrorKind::Unavailable) => UNAVAILABLE,
+        Some(_) => NOTHING,
+        None => 2,
+    }
+}

@@ -1,0 +1,128 @@
+//! `waypost serve` and `waypost mcp`.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use waypost::mcp::stdio::serve_stdio;
+use waypost::serve::{ServeOptions, serve};
+use waypost_engine::api::{Engine, Indexer, Session};
+use waypost_engine::id::WorkspaceName;
+
+use super::home::{self, Fetch};
+use super::{Globals, Outcome};
+use crate::config::Config;
+use crate::output::{self, FAINT, STRONG};
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Address and port; loopback unless you say otherwise
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Attach an existing folder as a workspace; may be given several times
+    #[arg(long, value_name = "NAME=DIR")]
+    attach: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct McpArgs {
+    /// Token to act with; without one it acts as the home's owner
+    #[arg(long, env = "WAYPOST_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Only these families of tools: files, knowledge
+    #[arg(long, value_delimiter = ',')]
+    toolsets: Option<Vec<String>>,
+}
+
+pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
+    let home = home::locate(globals, Some(Path::new(".")))?;
+    let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
+    for pair in &args.attach {
+        let (name, folder) = split_attach(pair)?;
+        engine.attach(&name, &folder)?;
+    }
+    attach_lone_folder(&engine, &home)?;
+    let token = engine.first_token()?;
+    run_server(engine, &config, args.listen.as_deref(), globals.json, token)
+}
+
+/// A home without any workspace whose folder has files is itself what is to be served.
+fn attach_lone_folder(engine: &Engine, home: &Path) -> Result<()> {
+    if !engine.workspace_names().is_empty() {
+        return Ok(());
+    }
+    let kept = engine.home().join("workspaces");
+    let names = std::fs::read_dir(&kept).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    for entry in names.iter().filter(|entry| entry.path().is_dir()) {
+        engine.create_workspace(&WorkspaceName::from_folder(&entry.file_name().to_string_lossy()))?;
+    }
+    if names.is_empty() {
+        anstream::eprintln!(
+            "{FAINT}note: this home has no workspace yet; attach one with `--attach NAME=DIR`, or `waypost workspace add NAME DIR --home {}`{FAINT:#}",
+            home.display()
+        );
+    }
+    Ok(())
+}
+
+fn split_attach(pair: &str) -> Result<(WorkspaceName, PathBuf)> {
+    let Some((name, folder)) = pair.split_once('=') else {
+        bail!("`--attach {pair}`: expected NAME=DIR, such as `docs=./docs`");
+    };
+    let name = WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?;
+    Ok((name, PathBuf::from(folder)))
+}
+
+/// Serves an open engine until it is told to stop.
+pub fn run_server(
+    engine: Arc<Engine>,
+    config: &Config,
+    listen: Option<&str>,
+    json: bool,
+    token: Option<String>,
+) -> Outcome {
+    let listen = listen.unwrap_or(&config.listen.value);
+    let address: SocketAddr = listen
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .with_context(|| format!("`{listen}` is no address: expected one such as 127.0.0.1:7077"))?;
+    let options = ServeOptions {
+        listen: address,
+        allowed_hosts: config.allowed_hosts.value.clone(),
+        allowed_origins: config.allowed_origins.value.clone(),
+    };
+    let indexer = Indexer::start(&engine);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(engine, indexer, options, move |address| announce(address, json, token)))?;
+    Ok(0)
+}
+
+fn announce(address: SocketAddr, json: bool, token: Option<String>) {
+    let url = format!("http://{address}");
+    if json {
+        // A line that can't be printed has no reader, and the server is up all the same.
+        let _ = output::json(&serde_json::json!({"url": url, "mcp": format!("{url}/mcp"), "token": token}));
+        return;
+    }
+    anstream::println!("serving {STRONG}{url}{STRONG:#} (REST under /v1, MCP at /mcp); stop with Ctrl-C");
+    if let Some(token) = token {
+        anstream::println!("admin token, shown once: {token}");
+    }
+}
+
+pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
+    let home = home::locate(globals, Some(Path::new(".")))?;
+    let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
+    let session: Session = match &args.token {
+        Some(token) => engine.session(token)?,
+        None => engine.owner_session(),
+    };
+    let indexer = Indexer::start(&engine);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve_stdio(session, args.toolsets.clone()))?;
+    drop(indexer);
+    Ok(0)
+}

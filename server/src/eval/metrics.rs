@@ -1,0 +1,47 @@
+//! Measures of rankings. Gains are linear, as in `trec_eval`: nDCG after Järvelin, Kekäläinen 2002, discounted by
+//! `log2(rank + 1)`.
+
+use std::collections::BTreeMap;
+
+/// nDCG of the first `k`, in `[0, 1]`; `relevant` must not be empty.
+pub fn ndcg(ranked: &[String], relevant: &BTreeMap<String, f64>, k: usize) -> f64 {
+    let discount = |rank_idx: usize| ((rank_idx + 2) as f64).log2();
+    let gained: f64 = ranked
+        .iter()
+        .take(k)
+        .enumerate()
+        .map(|(rank_idx, id)| relevant.get(id).copied().unwrap_or(0.0) / discount(rank_idx))
+        .sum();
+    let mut ideal: Vec<f64> = relevant.values().copied().collect();
+    ideal.sort_by(|a, b| b.total_cmp(a));
+    let best: f64 = ideal.iter().take(k).enumerate().map(|(rank_idx, gain)| gain / discount(rank_idx)).sum();
+    if best > 0.0 { gained / best } else { 0.0 }
+}
+
+/// The share of the relevant documents among the first `k`, in `[0, 1]`.
+pub fn recall(ranked: &[String], relevant: &BTreeMap<String, f64>, k: usize) -> f64 {
+    let found = ranked.iter().take(k).filter(|id| relevant.contains_key(*id)).count();
+    if relevant.is_empty() { 0.0 } else { found as f64 / relevant.len() as f64 }
+}
+
+/// One over the rank of the first relevant document among the first `k`, or 0.
+pub fn reciprocal_rank(ranked: &[String], relevant: &BTreeMap<String, f64>, k: usize) -> f64 {
+    let first = ranked.iter().take(k).position(|id| relevant.contains_key(id));
+    first.map_or(0.0, |rank_idx| 1.0 / (rank_idx + 1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_measures_give_what_is_computed_by_hand() {
+        let ranked = ["a", "b", "c"].map(str::to_owned);
+        let relevant = BTreeMap::from([("b".to_owned(), 1.0), ("z".to_owned(), 1.0)]);
+        let expected = (1.0 / 3f64.log2()) / (1.0 + 1.0 / 3f64.log2());
+        assert!((ndcg(&ranked, &relevant, 10) - expected).abs() < 1e-12);
+        assert!((recall(&ranked, &relevant, 10) - 0.5).abs() < 1e-12);
+        assert!((reciprocal_rank(&ranked, &relevant, 10) - 0.5).abs() < 1e-12);
+        assert_eq!(reciprocal_rank(&ranked, &relevant, 1), 0.0);
+    }
+}

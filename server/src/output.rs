@@ -1,0 +1,91 @@
+//! What a person at a terminal sees: bars on stderr, colour where it is a terminal, JSON for programs.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use waypost_engine::ingest::{Progress, Stage};
+
+/// Paths, headings.
+pub const STRONG: Style = AnsiColor::Cyan.on_default().bold();
+/// What is less important.
+pub const FAINT: Style = Style::new().dimmed();
+/// What matched.
+pub const MATCH: Style = AnsiColor::Yellow.on_default().bold();
+/// What went wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What went well.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+
+/// Prints a value as one line of JSON.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    anstream::println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// Control characters, and those that turn the direction of writing, would let a file's name or text draw on the
+/// terminal; they are shown as what they are.
+pub fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => ' ',
+            c if c.is_control() || matches!(c as u32, 0x200B..=0x200F | 0x202A..=0x202E | 0x2066..=0x2069 | 0xFEFF) => {
+                '\u{FFFD}'
+            }
+            c => c,
+        })
+        .collect()
+}
+
+/// A bar per stage; nothing where stderr is no terminal.
+pub struct Bar {
+    inner: Option<(Stage, ProgressBar)>,
+    begun: std::time::Instant,
+}
+
+impl Bar {
+    /// Not yet visible.
+    pub fn new() -> Self {
+        Self { inner: None, begun: std::time::Instant::now() }
+    }
+
+    /// Moves to where the work is.
+    pub fn show(&mut self, progress: Progress) {
+        let is_same = self.inner.as_ref().is_some_and(|(stage, _)| *stage == progress.stage);
+        if !is_same {
+            self.finish();
+            let (label, unit) = match progress.stage {
+                Stage::Scanning => ("scanning ", "files"),
+                Stage::Reading => ("reading  ", "files"),
+                Stage::Embedding => ("embedding", "chunks"),
+            };
+            let target =
+                if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+            let bar = ProgressBar::with_draw_target(Some(progress.total), target);
+            let template = format!("{{prefix}} [{{bar:32}}] {{pos}}/{{len}} {unit} · {{per_sec}} · {{eta}} left");
+            let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_prefix(label);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            self.inner = Some((progress.stage, bar));
+        }
+        if let Some((_, bar)) = &self.inner {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some((_, bar)) = self.inner.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Since the bar was made.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+}
