@@ -80,7 +80,9 @@ fn sentences(hits: &Hits) -> Vec<Support> {
         let chunk = &hit.record.text;
         for span in text::sentences(chunk, Span::new(0, chunk.len())) {
             let Some(quote) = span.of(chunk) else { continue };
-            if quote.len() < MIN_SENTENCE_BYTES || quote.len() > MAX_QUOTE_BYTES {
+            // A Markdown heading names a subject and says nothing of it.
+            let is_heading = quote.starts_with('#');
+            if is_heading || quote.len() < MIN_SENTENCE_BYTES || quote.len() > MAX_QUOTE_BYTES {
                 continue;
             }
             all.push(Support {

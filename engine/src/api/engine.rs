@@ -9,13 +9,13 @@ use super::home::{self, HomeLock, Layout};
 use super::session::Session;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, Principal};
-use crate::catalog::{Catalog, EmbeddingCache, WorkspaceRow};
+use crate::catalog::{Catalog, EmbeddingCache, FileFilter, WorkspaceRow};
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::id::WorkspaceName;
 use crate::index::{ANALYZER_VERSION, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
-use crate::search::Reranker;
+use crate::search::{Reranker, Source};
 use crate::store::{Blobs, Tree};
 use crate::text;
 
@@ -316,6 +316,20 @@ impl Engine {
         std::fs::remove_dir_all(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
         self.open_workspace(row)?;
         Ok(())
+    }
+
+    /// One workspace's newest generation with the files that pass a filter: for whoever calls [`crate::search`] itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or where the catalog can't be read.
+    pub fn source(&self, name: &WorkspaceName, filter: Option<&FileFilter>) -> Result<Source> {
+        let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
+        let workspace = self.workspace(name).ok_or_else(absent)?;
+        let files = match filter {
+            Some(filter) => Some(self.catalog.file_ids(workspace.row.id, filter)?),
+            None => None,
+        };
+        Ok(Source { searcher: workspace.index.searcher(), files })
     }
 
     /// Makes the home's first token, for its admin; `None` where one was made before.

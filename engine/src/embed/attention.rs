@@ -28,7 +28,13 @@ pub(super) struct Heads {
 }
 
 /// Attention of one text; `qkv: [n_tokens, 3 * hidden]`, `context: [n_tokens, hidden]`, `hidden = n * dim`.
-pub(super) fn attend(isa: Isa, heads: Heads, qkv: &[f32], context: &mut [f32], scratch: &mut AttentionScratch) {
+pub(super) fn attend(
+    isa: Isa,
+    heads: Heads,
+    qkv: &[f32],
+    context: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     let hidden = heads.n * heads.dim;
     let stride = 3 * hidden;
     let n_tokens = qkv.len() / stride;
@@ -46,7 +52,8 @@ pub(super) fn attend(isa: Isa, heads: Heads, qkv: &[f32], context: &mut [f32], s
             let scores = Window { values: &mut scratch.scores, stride: columns, columns };
             panel_product(isa, queries, rows, &scratch.keys, scores);
             softmax_rows(isa, &mut scratch.scores, columns, n_tokens);
-            let out = Window { values: &mut context[row * hidden + first..], stride: hidden, columns: heads.dim };
+            let out =
+                Window { values: &mut context[row * hidden + first..], stride: hidden, columns: heads.dim };
             panel_product(isa, (&scratch.scores, columns), rows, &scratch.values, out);
         }
     }

@@ -56,14 +56,22 @@ pub struct BenchReport {
 ///
 /// # Errors
 /// As [`Embedder::embed_documents`]; [`EmbedError::Io`] where threads can't be started.
-pub fn bench(model: &Bert, texts: &[&str], threads: usize, duration: Duration) -> Result<BenchReport, EmbedError> {
+pub fn bench(
+    model: &Bert,
+    texts: &[&str],
+    threads: usize,
+    duration: Duration,
+) -> Result<BenchReport, EmbedError> {
     let threads = threads.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .map_err(|error| EmbedError::io("start threads for", "bench", std::io::Error::other(error)))?;
-    let lengths: Vec<usize> =
-        model.count_tokens_batch(texts).into_iter().map(|n_tokens| n_tokens.min(model.max_tokens())).collect();
+    let lengths: Vec<usize> = model
+        .count_tokens_batch(texts)
+        .into_iter()
+        .map(|n_tokens| n_tokens.min(model.max_tokens()))
+        .collect();
     let n_tokens: usize = lengths.iter().sum();
     let flops: u64 = lengths.iter().map(|&n_tokens| model.flops(n_tokens)).sum();
 

@@ -43,10 +43,11 @@ impl Bert {
     /// As [`Bert::open`]; [`EmbedError::UnknownKernels`] where this processor has no such kernels.
     pub fn open_with_kernels(resolved: &Resolved, kernels: &str) -> Result<Self, EmbedError> {
         let available = Isa::available();
-        let isa = available.iter().find(|isa| isa.name() == kernels).ok_or_else(|| EmbedError::UnknownKernels {
-            name: kernels.to_owned(),
-            available: available.iter().map(|isa| isa.name()).collect(),
-        })?;
+        let isa =
+            available.iter().find(|isa| isa.name() == kernels).ok_or_else(|| EmbedError::UnknownKernels {
+                name: kernels.to_owned(),
+                available: available.iter().map(|isa| isa.name()).collect(),
+            })?;
         Self::open_with(resolved, *isa)
     }
 
@@ -112,8 +113,10 @@ impl Embedder for Bert {
     }
 
     fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let ids: Vec<Vec<u32>> =
-            texts.par_iter().map(|text| self.ids(&self.spec.document_prefix, text)).collect::<Result<_, _>>()?;
+        let ids: Vec<Vec<u32>> = texts
+            .par_iter()
+            .map(|text| self.ids(&self.spec.document_prefix, text))
+            .collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
         let batches = batch::plan(&lengths, rayon::current_num_threads());
         let encoded: Vec<Vec<Vec<f32>>> = batches

@@ -34,6 +34,7 @@ const HASH_BLOCK_BYTES: usize = 1 << 20;
 pub(super) struct Lock {
     format: u32,
     model: String,
+    /// Commit on the hub, or version of the package.
     revision: String,
     /// What served the files, in words.
     source: String,
@@ -49,7 +50,20 @@ struct LockedFile {
     sha256: String,
 }
 
+/// Where files came from, for the record.
+pub(super) struct Origin {
+    /// What served them, in words.
+    pub(super) source: String,
+    /// Commit on the hub, or version of the package.
+    pub(super) revision: String,
+}
+
 impl Lock {
+    fn new(spec: &ModelSpec, origin: Origin) -> Self {
+        let Origin { source, revision } = origin;
+        Self { format: LOCK_FORMAT, model: spec.name.clone(), revision, source, files: BTreeMap::new() }
+    }
+
     /// The SHA-256 of a file, hex.
     pub(super) fn sha256(&self, file: &str) -> Option<&str> {
         self.files.get(file).map(|file| file.sha256.as_str())
@@ -65,7 +79,8 @@ pub(super) fn check_folder(
     spec: &ModelSpec,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Lock, EmbedError> {
-    let mut lock = empty_lock(spec, "folder");
+    let origin = Origin { source: "folder".to_owned(), revision: spec.revision.clone() };
+    let mut lock = Lock::new(spec, origin);
     for file in &spec.files {
         progress(Progress::Checking { file: file.name.clone() });
         let found = hash_file(folder, &file.name)?;
@@ -117,7 +132,11 @@ fn check_locked(
     let (size_bytes, modified_ns) = stamp(&path)?;
     if let Some(locked) = locked {
         if locked.size_bytes != size_bytes {
-            return Err(damaged(&path, format!("{} bytes", locked.size_bytes), format!("{size_bytes} bytes")));
+            return Err(damaged(
+                &path,
+                format!("{} bytes", locked.size_bytes),
+                format!("{size_bytes} bytes"),
+            ));
         }
         if locked.modified_ns == modified_ns {
             hold_to_manifest(&path, file, locked)?;
@@ -128,7 +147,9 @@ fn check_locked(
     let found = hash_file(folder, &file.name)?;
     hold_to_manifest(&path, file, &found)?;
     match locked {
-        Some(locked) if locked.sha256 != found.sha256 => Err(damaged(&path, locked.sha256.clone(), found.sha256)),
+        Some(locked) if locked.sha256 != found.sha256 => {
+            Err(damaged(&path, locked.sha256.clone(), found.sha256))
+        }
         _ => Ok(found),
     }
 }
@@ -166,12 +187,12 @@ impl Staging {
     pub(super) fn publish(
         &self,
         spec: &ModelSpec,
-        source: &str,
+        origin: Origin,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Lock, FetchError> {
         let done = self.path.join("done");
         fs::create_dir(&done).map_err(|source| FetchError::io("make the folder", &done, source))?;
-        let mut lock = empty_lock(spec, source);
+        let mut lock = Lock::new(spec, origin);
         for file in &spec.files {
             progress(Progress::Checking { file: file.name.clone() });
             lock.files.insert(file.name.clone(), self.accept(file, &done)?);
@@ -211,16 +232,6 @@ impl Drop for Staging {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "unfinished download was not removed");
         }
-    }
-}
-
-fn empty_lock(spec: &ModelSpec, source: &str) -> Lock {
-    Lock {
-        format: LOCK_FORMAT,
-        model: spec.name.clone(),
-        revision: spec.revision.clone(),
-        source: source.to_owned(),
-        files: BTreeMap::new(),
     }
 }
 
@@ -309,7 +320,9 @@ fn stamp_of(path: &Path) -> io::Result<(u64, u64)> {
 fn sync_folder(path: &Path) -> Result<(), FetchError> {
     // Only Unix can sync a folder; elsewhere a rename is as durable as the system makes it.
     if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| FetchError::io("sync", path, source))?;
+        File::open(path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| FetchError::io("sync", path, source))?;
     }
     Ok(())
 }

@@ -74,7 +74,11 @@ impl Raw {
         let position_offset = match model_type {
             "bert" => 0,
             "roberta" | "xlm-roberta" | "camembert" => self.pad_token_id.unwrap_or(1) + 1,
-            other => return Err(format!("model type `{other}`; supported are bert, roberta, xlm-roberta, camembert")),
+            other => {
+                return Err(format!(
+                    "model type `{other}`; supported are bert, roberta, xlm-roberta, camembert"
+                ));
+            }
         };
         match self.hidden_act.as_deref() {
             None | Some("gelu") => {}
@@ -89,7 +93,10 @@ impl Raw {
             return Err("a size is zero".to_owned());
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(format!("{} heads don't divide {} columns", self.num_attention_heads, self.hidden_size));
+            return Err(format!(
+                "{} heads don't divide {} columns",
+                self.num_attention_heads, self.hidden_size
+            ));
         }
         Ok(EncoderConfig {
             hidden: self.hidden_size,

@@ -103,7 +103,8 @@ impl Encoder {
 
     /// Floating-point operations of a text with so many tokens: products only, a multiply-add counts two.
     pub(super) fn flops(&self, n_tokens: usize) -> u64 {
-        let (tokens, hidden, inner) = (n_tokens as u64, self.config.hidden as u64, self.config.intermediate as u64);
+        let (tokens, hidden, inner) =
+            (n_tokens as u64, self.config.hidden as u64, self.config.intermediate as u64);
         let linear = 2 * tokens * (4 * hidden * hidden + 2 * hidden * inner);
         let attention = 4 * tokens * tokens * hidden;
         self.config.layers as u64 * (linear + attention)
@@ -157,7 +158,12 @@ impl Scratch {
 }
 
 impl Layer {
-    fn load(weights: &Weights, config: &EncoderConfig, layer_idx: usize, isa: Isa) -> Result<Self, EmbedError> {
+    fn load(
+        weights: &Weights,
+        config: &EncoderConfig,
+        layer_idx: usize,
+        isa: Isa,
+    ) -> Result<Self, EmbedError> {
         let (hidden, inner) = (config.hidden, config.intermediate);
         let name = |part: &str| format!("encoder.layer.{layer_idx}.{part}");
         let linear = |part: &str, n_in: usize, n_out: usize| -> Result<Linear, EmbedError> {
@@ -176,7 +182,12 @@ impl Layer {
 }
 
 /// One linear layer from three, with the scale of attention in the queries.
-fn load_qkv(weights: &Weights, config: &EncoderConfig, layer_idx: usize, isa: Isa) -> Result<Linear, EmbedError> {
+fn load_qkv(
+    weights: &Weights,
+    config: &EncoderConfig,
+    layer_idx: usize,
+    isa: Isa,
+) -> Result<Linear, EmbedError> {
     let (mut weight, mut bias) = (Vec::new(), Vec::new());
     for (part, scale) in [("query", 1.0 / (config.head_dim() as f32).sqrt()), ("key", 1.0), ("value", 1.0)] {
         let name = format!("encoder.layer.{layer_idx}.attention.self.{part}");
@@ -193,7 +204,10 @@ fn load_linear(
     n_in: usize,
     n_out: usize,
 ) -> Result<(Vec<f32>, Vec<f32>), EmbedError> {
-    Ok((weights.load(&format!("{name}.weight"), &[n_out, n_in])?, weights.load(&format!("{name}.bias"), &[n_out])?))
+    Ok((
+        weights.load(&format!("{name}.weight"), &[n_out, n_in])?,
+        weights.load(&format!("{name}.bias"), &[n_out])?,
+    ))
 }
 
 fn load_norm(weights: &Weights, name: &str, config: &EncoderConfig) -> Result<Norm, EmbedError> {

@@ -86,7 +86,9 @@ pub enum EmbedError {
         reason: String,
     },
     /// A vector came out with NaN or infinity: the weights are broken; pull the model again.
-    #[error("text {text_idx} gave a vector that isn't finite; the weights of `{model}` are broken, pull the model again")]
+    #[error(
+        "text {text_idx} gave a vector that isn't finite; the weights of `{model}` are broken, pull the model again"
+    )]
     NotFinite {
         /// Which text of the call.
         text_idx: usize,
@@ -148,7 +150,7 @@ pub enum FetchError {
         source: io::Error,
     },
     /// Nothing came for this long; may be tried again with a longer limit.
-    #[error("no progress for {} s", limit.as_secs())]
+    #[error("no answer within {} s", limit.as_secs_f32())]
     TimedOut {
         /// The limit.
         limit: Duration,

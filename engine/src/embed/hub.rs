@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use hf_hub::api::Progress as HubProgress;
@@ -20,6 +20,9 @@ use super::manifest::ModelSpec;
 /// Set to something other than 0, it forbids the hub; the hub's own convention.
 const OFFLINE_VARIABLE: &str = "HF_HUB_OFFLINE";
 
+/// The hub's address, where it isn't the usual one; the hub's own convention.
+const ENDPOINT_VARIABLE: &str = "HF_ENDPOINT";
+
 /// Where the hub's client keeps its own cache, inside the folder for this download.
 const CLIENT_FOLDER: &str = "hub";
 
@@ -29,41 +32,53 @@ const CHANNEL_LENGTH: usize = 64;
 /// Bytes between two reports.
 const REPORT_BYTES: u64 = 1 << 20;
 
-/// Fetches all files of `spec` into `folder`.
-///
-/// # Errors
-/// [`FetchError::Forbidden`], [`FetchError::Hub`], [`FetchError::TimedOut`] after `silence`, [`FetchError::Io`].
-pub(super) fn fetch(
-    spec: &ModelSpec,
-    folder: &Path,
-    silence: Duration,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), FetchError> {
-    if let Some(value) = std::env::var(OFFLINE_VARIABLE).ok().filter(|value| forbids(value)) {
-        return Err(FetchError::Forbidden { setting: format!("`{OFFLINE_VARIABLE}` is `{value}`") });
-    }
-    let (sender, receiver) = sync_channel(CHANNEL_LENGTH);
-    let job = Job {
-        hub: spec.hub.clone(),
-        revision: spec.revision.clone(),
-        files: spec.files.iter().map(|file| file.name.clone()).collect(),
-        folder: folder.to_owned(),
-    };
-    std::thread::Builder::new()
-        .name("model-download".to_owned())
-        .spawn(move || {
-            let outcome = job.run(&sender);
-            // Nobody listens any more when we were too slow.
-            sender.send(Message::Done(outcome)).ok();
-        })
-        .map_err(|source| FetchError::io("start a thread for", folder, source))?;
-    loop {
-        match receiver.recv_timeout(silence) {
-            Ok(Message::Progress(step)) => progress(step),
-            Ok(Message::Done(outcome)) => return outcome,
-            Err(RecvTimeoutError::Timeout) => return Err(FetchError::TimedOut { limit: silence }),
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(FetchError::Hub { reason: "the download ended without a word".to_owned() });
+/// How the hub is asked.
+pub(super) struct Client {
+    /// Its address; else `HF_ENDPOINT`, else the client's own.
+    pub(super) endpoint: Option<String>,
+    /// How long it may be silent.
+    pub(super) silence: Duration,
+}
+
+impl Client {
+    /// Fetches all files of `spec` into `folder`; gives the commit that they are of.
+    ///
+    /// # Errors
+    /// [`FetchError::Forbidden`], [`FetchError::Hub`], [`FetchError::TimedOut`], [`FetchError::Io`].
+    pub(super) fn fetch(
+        self,
+        spec: &ModelSpec,
+        folder: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<String, FetchError> {
+        if let Some(value) = std::env::var(OFFLINE_VARIABLE).ok().filter(|value| forbids(value)) {
+            return Err(FetchError::Forbidden { setting: format!("`{OFFLINE_VARIABLE}` is `{value}`") });
+        }
+        let endpoint = self.endpoint.or_else(|| std::env::var(ENDPOINT_VARIABLE).ok());
+        // Nothing but the connection vouches for bytes that no hash pins.
+        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| !endpoint.starts_with("https://"))
+            && !spec.is_pinned()
+        {
+            let setting =
+                format!("the hub's address `{endpoint}` isn't https and the manifest pins no hashes");
+            return Err(FetchError::Forbidden { setting });
+        }
+        let job = Job {
+            endpoint,
+            hub: spec.hub.clone(),
+            revision: spec.revision.clone(),
+            files: spec.files.iter().map(|file| file.name.clone()).collect(),
+            folder: folder.to_owned(),
+        };
+        let receiver = job.start()?;
+        loop {
+            match receiver.recv_timeout(self.silence) {
+                Ok(Message::Progress(step)) => progress(step),
+                Ok(Message::Done(outcome)) => return outcome,
+                Err(RecvTimeoutError::Timeout) => return Err(FetchError::TimedOut { limit: self.silence }),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(FetchError::Hub { reason: "the download ended without a word".to_owned() });
+                }
             }
         }
     }
@@ -76,11 +91,12 @@ fn forbids(value: &str) -> bool {
 
 enum Message {
     Progress(Progress),
-    Done(Result<(), FetchError>),
+    Done(Result<String, FetchError>),
 }
 
 /// All that the download thread needs.
 struct Job {
+    endpoint: Option<String>,
     hub: String,
     revision: String,
     files: Vec<String>,
@@ -88,22 +104,49 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, sender: &SyncSender<Message>) -> Result<(), FetchError> {
-        let client = ApiBuilder::from_env()
-            .with_cache_dir(self.folder.join(CLIENT_FOLDER))
-            .with_progress(false)
-            .build()
-            .map_err(failed)?;
-        let repo = client.repo(Repo::with_revision(self.hub.clone(), RepoType::Model, self.revision.clone()));
-        for name in &self.files {
-            let reporter = Reporter { sender: sender.clone(), file: name.clone(), done: 0, reported: 0, total: 0 };
+    fn start(self) -> Result<Receiver<Message>, FetchError> {
+        let (sender, receiver) = sync_channel(CHANNEL_LENGTH);
+        let folder = self.folder.clone();
+        std::thread::Builder::new()
+            .name("model-download".to_owned())
+            .spawn(move || {
+                let outcome = self.run(&sender);
+                // Nobody listens any more when the hub was silent for too long.
+                sender.send(Message::Done(outcome)).ok();
+            })
+            .map_err(|source| FetchError::io("start a thread for", folder, source))?;
+        Ok(receiver)
+    }
+
+    fn run(&self, sender: &SyncSender<Message>) -> Result<String, FetchError> {
+        let mut builder =
+            ApiBuilder::from_env().with_cache_dir(self.folder.join(CLIENT_FOLDER)).with_progress(false);
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.with_endpoint(endpoint.clone());
+        }
+        let client = builder.build().map_err(failed)?;
+        let mut commit = self.revision.clone();
+        for (file_idx, name) in self.files.iter().enumerate() {
+            // A branch may move while we fetch: after the first file the rest is taken from its commit.
+            let repo = client.repo(Repo::with_revision(self.hub.clone(), RepoType::Model, commit.clone()));
+            let reporter =
+                Reporter { sender: sender.clone(), file: name.clone(), done: 0, reported: 0, total: 0 };
             let link = repo.download_with_progress(name, reporter).map_err(failed)?;
+            if file_idx == 0 {
+                commit = commit_of(&link).unwrap_or(commit);
+            }
             // The client's cache holds links to blobs; the blob itself is what we keep.
             let blob = fs::canonicalize(&link).map_err(|source| FetchError::io("find", &link, source))?;
-            fs::rename(&blob, self.folder.join(name)).map_err(|source| FetchError::io("move", &blob, source))?;
+            fs::rename(&blob, self.folder.join(name))
+                .map_err(|source| FetchError::io("move", &blob, source))?;
         }
-        Ok(())
+        Ok(commit)
     }
+}
+
+/// The commit in a path of the client's cache, `…/snapshots/COMMIT/FILE`.
+fn commit_of(link: &Path) -> Option<String> {
+    Some(link.parent()?.file_name()?.to_str()?.to_owned())
 }
 
 fn failed(error: ApiError) -> FetchError {

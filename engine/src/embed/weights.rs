@@ -68,7 +68,8 @@ impl Weights {
     ) -> Result<Vec<f32>, EmbedError> {
         let full = format!("{}{name}", self.prefix);
         // Checkpoints converted from TensorFlow call scale and shift of a layer norm gamma and beta.
-        let old = full.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        let old =
+            full.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
         let name = if self.map.get(&full).is_err() && self.map.get(&old).is_ok() { old } else { full };
         let unsupported = |error: candle_core::Error| self.unsupported(&name, error.to_string());
         let tensor = self.map.load(&name, &Device::Cpu).map_err(unsupported)?;

@@ -15,9 +15,9 @@ mod vector;
 
 pub use error::IndexError;
 pub use bm25::idf;
+pub use kernels::ScanStats;
 pub use lexical::{DocSet, LexicalQuery, Searcher, TermMatches, WorkspaceIndex};
 pub use terms::{ANALYZER_VERSION, Term, each_term, terms};
-pub use vector::ScoreSum;
 
 use serde::{Deserialize, Serialize};
 

@@ -15,7 +15,8 @@ use std::ops::Deref;
 
 use super::IndexError;
 use super::graph::{self, Graph};
-use super::{hnsw, kernels};
+use super::kernels::{self, Allowed, QuantizedQuery, Rows, ScanStats};
+use super::hnsw;
 
 const MAGIC: [u8; 8] = *b"WPVEC\0\0\x01";
 const HEADER_BYTES: usize = 64;
@@ -66,7 +67,7 @@ impl VectorFileBuilder {
         append(&mut body, bytemuck::cast_slice(&self.codes));
         append(&mut body, bytemuck::cast_slice(&self.rows));
         if self.scales.len() >= graph::GRAPH_MIN_ROWS && self.dim > 0 {
-            let graph = hnsw::build(&self.rows, &self.scales, self.dim);
+            let graph = hnsw::build(Rows::new(&self.codes, &self.scales, self.dim));
             body.extend_from_slice(&graph);
         }
         let mut header = Vec::with_capacity(HEADER_BYTES);
@@ -134,6 +135,18 @@ impl<'a> VectorFile<'a> {
     }
 }
 
+/// Rows whose scores stand for all, where a graph spares the scan.
+const SAMPLE_ROWS: usize = 4096;
+
+/// The distribution of all rows' scores, from every so-manieth one.
+fn sampled(query: &QuantizedQuery, rows: Rows<'_>) -> ScanStats {
+    let stride = (rows.len() / SAMPLE_ROWS).max(1);
+    let ids: Vec<u32> = (0..rows.len()).step_by(stride).map(|row| row as u32).collect();
+    let mut scores = vec![f32::NEG_INFINITY; ids.len()];
+    kernels::score_listed(query, rows, &ids, &mut scores);
+    ScanStats::of(&scores).repeated(stride as u64)
+}
+
 /// Checks the whole file against its checksum.
 fn verify(bytes: &[u8]) -> Result<(), IndexError> {
     let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is cut off"))?;
@@ -188,62 +201,33 @@ impl MappedVectors {
         self.file().row(row)
     }
 
-    /// Cosine of a query with every row that `allowed` names (one bit per row, little end first; `None`: all), from the
-    /// 8-bit codes; `NEG_INFINITY` elsewhere. `sum` takes up each score.
-    pub fn scan(&self, query: &[f32], allowed: Option<&[u64]>, sum: &mut ScoreSum) -> Vec<f32> {
+    /// Cosines of a query with the rows that `allowed` names (one bit per row, little end first; `None`: all), from the
+    /// 8-bit codes, within 0.01 of the exact ones; `NEG_INFINITY` elsewhere. With the distribution of the scores.
+    ///
+    /// Every allowed row is scored, but where all rows are allowed and there is a graph: then the `n_best` that the walk
+    /// finds are, and the distribution is that of a sample. A restricted scope never walks, so that rows outside of it
+    /// can't change what is found.
+    pub fn scan(&self, query: &[f32], allowed: Option<&[u64]>, n_best: usize) -> (Vec<f32>, ScanStats) {
         let mut out = vec![f32::NEG_INFINITY; self.n_rows];
-        let file = self.file();
-        for row in 0..self.n_rows {
-            let is_allowed = allowed.is_none_or(|bits| bits[row / 64] >> (row % 64) & 1 == 1);
-            if is_allowed && file.scales[row] > 0.0 {
-                out[row] = kernels::dot_f32(query, &file.rows[row * self.dim..(row + 1) * self.dim]);
-                sum.add(out[row]);
-            }
+        if query.len() != self.dim {
+            return (out, ScanStats::of(&[]));
         }
-        out
+        let file = self.file();
+        let query = QuantizedQuery::new(query);
+        let rows = Rows::new(file.codes, file.scales, self.dim);
+        if let (None, Ok(graph)) = (allowed, Graph::parse(file.graph)) {
+            for (row, score) in graph.search(&query, rows, Allowed::All, n_best.max(graph::EF_SEARCH), n_best) {
+                out[row as usize] = score;
+            }
+            return (out, sampled(&query, rows));
+        }
+        let allowed = allowed.map_or(Allowed::All, Allowed::Bits);
+        let stats = kernels::scan_i8(&query, file.codes, file.scales, self.dim, allowed, &mut out);
+        (out, stats)
     }
 
     /// The exact cosine of a query with a row; both are unit vectors.
     pub fn cosine(&self, query: &[f32], row: u32) -> Option<f32> {
         (query.len() == self.dim).then(|| self.row(row)).flatten().map(|row| kernels::dot_f32(query, row))
-    }
-}
-
-/// Mean and deviation of scores, the same in whatever order and segments the rows stand: sums of whole numbers.
-#[derive(Debug, Default)]
-pub struct ScoreSum {
-    n: u64,
-    sum: i64,
-    squares: i128,
-}
-
-/// Scores are summed in steps of 2^-20.
-const STEPS: f32 = (1 << 20) as f32;
-
-impl ScoreSum {
-    /// Takes up one score, of less than 1,000 either way.
-    #[inline]
-    pub fn add(&mut self, score: f32) {
-        let step = (score * STEPS) as i64;
-        self.n += 1;
-        self.sum += step;
-        self.squares += i128::from(step * step);
-    }
-
-    /// Raises the count to `n`, as if the missing scores were 0.
-    pub fn add_zeros(&mut self, n: u64) {
-        self.n = self.n.max(n);
-    }
-
-    /// How many, their mean, and their standard deviation.
-    pub fn finish(&self) -> (u64, f32, f32) {
-        if self.n == 0 {
-            return (0, 0.0, 0.0);
-        }
-        let n = self.n as f64;
-        let mean = self.sum as f64 / n;
-        let variance = (self.squares as f64 / n - mean * mean).max(0.0);
-        let step = f64::from(STEPS);
-        (self.n, (mean / step) as f32, (variance.sqrt() / step) as f32)
     }
 }

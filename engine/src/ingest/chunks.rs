@@ -60,12 +60,13 @@ struct ModelTokens<'a>(&'a dyn Embedder);
 
 impl TokenCounter for ModelTokens<'_> {
     fn count(&self, text: &str) -> usize {
-        self.0.count_tokens(text)
+        // Two of them mark the start and the end of a whole input, not of this text.
+        self.0.count_tokens(text).saturating_sub(2)
     }
 }
 
 fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> Prepared {
-    let options = ChunkOptions::default();
+    let options = chunk_options(document, embedder);
     let chunks = match embedder {
         Some(embedder) => text::chunk(document, &ModelTokens(embedder), &options),
         None => text::chunk(document, &WordEstimate, &options),
@@ -95,6 +96,28 @@ fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> P
         });
     }
     prepared
+}
+
+/// Titles longer than this are cut off in the room that they get.
+const MAX_TITLE_TOKENS: usize = 48;
+/// Room for headings, where the document has any.
+const HEADING_TOKENS: usize = 16;
+
+/// Tokens of a chunk with what is put before it, where the model reads that many: each arm alone finds as much as with
+/// the model's full length (`benches/README.md`), and quotes stay short.
+const TARGET_TOKENS: usize = 220;
+
+/// As much as the target or the model allows, less what is put before each chunk.
+fn chunk_options(document: &Document, embedder: Option<&dyn Embedder>) -> ChunkOptions {
+    let mut options = ChunkOptions::default();
+    if let Some(embedder) = embedder {
+        let title = document.title.as_deref().map_or(0, |title| embedder.count_tokens(title).min(MAX_TITLE_TOKENS));
+        let has_headings = document.blocks.iter().any(|block| !block.headings.is_empty());
+        let headings = if has_headings { HEADING_TOKENS } else { 0 };
+        let room = TARGET_TOKENS.min(embedder.max_tokens().saturating_sub(2));
+        options.max_tokens = room.saturating_sub(title + headings).max(64);
+    }
+    options
 }
 
 /// Title and headings that the chunk's own text does not show: a chunk from the middle of a document must still

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ParsedQuery, SearchError};
 use crate::id::FileId;
-use crate::index::{ChunkRef, DocSet, ScoreSum, Searcher, TermMatches, idf};
+use crate::index::{ChunkRef, DocSet, ScanStats, Searcher, TermMatches, idf};
 
 /// One workspace's generation, and the files of it that may be seen.
 pub struct Source {
@@ -43,14 +43,16 @@ pub struct Answers {
     pub n_chunks: u64,
     /// Allowed chunks with a vector.
     pub n_scored: u64,
-    /// Of all cosines in the scope.
+    /// How all cosines in the scope are distributed.
     pub cosine_mean: f32,
-    /// Of all cosines in the scope.
+    /// See `cosine_mean`.
     pub cosine_std: f32,
-    /// Of all BM25 scores in the scope, zeros included.
-    pub bm25_mean: f32,
-    /// Of all BM25 scores in the scope, zeros included.
-    pub bm25_std: f32,
+    /// The best BM25 in the scope; 0 where nothing matches.
+    pub bm25_max: f32,
+    /// The largest share of the query's weight that one of the [`COVERAGE_DEPTH`] best lexical hits holds, in `[0, 1]`.
+    pub coverage: f32,
+    /// Word pieces of the model per word of the query, from 1 up.
+    pub pieces_per_word: f32,
     /// Whether the semantic arm was asked.
     pub has_semantic: bool,
 }
@@ -95,26 +97,50 @@ pub fn ask(
     };
     let (lexical, semantic) = rayon::join(
         || ask_lexical(sources, query, &scopes, &allowed),
-        || vector.map(|vector| ask_semantic(sources, vector, &allowed)),
+        || vector.map(|vector| ask_semantic(sources, vector, &allowed, pool)),
     );
     let lexical = lexical?;
-    answers.term_weights = lexical.weights;
-    (_, answers.bm25_mean, answers.bm25_std) = lexical.sum.finish();
-    let (bm25_scores, cosine_scores) = (lexical.scores, semantic.as_ref().map(|semantic| &semantic.scores));
+    let lexical_best = if wants_lexical { best(sources, &lexical.scores, pool, 0.0) } else { Vec::new() };
+    answers.bm25_max = lexical_best.first().map_or(0.0, |(source, chunk)| lexical.score(*source, *chunk));
+    answers.coverage = lexical.coverage(&lexical_best);
+    let mut semantic_best = Vec::new();
     if let Some(semantic) = &semantic {
-        (answers.n_scored, answers.cosine_mean, answers.cosine_std) = semantic.sum.finish();
+        let stats = semantic.stats;
+        answers.n_scored = stats.n;
+        (answers.cosine_mean, answers.cosine_std) = (stats.mean as f32, stats.std as f32);
+        semantic_best = best(sources, &semantic.scores, pool, f32::NEG_INFINITY);
     }
-    let lexical_best = if wants_lexical { best(sources, &bm25_scores, pool, 0.0) } else { Vec::new() };
-    let semantic_best = cosine_scores.map_or_else(Vec::new, |scores| best(sources, scores, pool, f32::NEG_INFINITY));
-    answers.candidates = join_arms(sources, vector, &bm25_scores, &lexical_best, &semantic_best);
+    answers.candidates = join_arms(sources, vector, &lexical, &lexical_best, &semantic_best);
+    answers.term_weights = lexical.weights;
     Ok(answers)
 }
+
+/// Lexical hits that are looked at for how much of the query they cover.
+const COVERAGE_DEPTH: usize = 3;
 
 struct Lexical {
     /// Per source, segment and document.
     scores: Vec<Vec<Vec<f32>>>,
     weights: Vec<f32>,
-    sum: ScoreSum,
+    matches: Vec<TermMatches>,
+}
+
+impl Lexical {
+    fn score(&self, source: usize, chunk: ChunkRef) -> f32 {
+        self.scores[source][chunk.segment as usize][chunk.doc as usize]
+    }
+
+    fn coverage(&self, best: &[(usize, ChunkRef)]) -> f32 {
+        let total: f32 = self.weights.iter().sum();
+        if total <= 0.0 {
+            return 0.0;
+        }
+        let held = |(source, chunk): &(usize, ChunkRef)| {
+            let terms = self.weights.iter().enumerate();
+            terms.filter(|(term_idx, _)| self.matches[*source].holds(*term_idx, *chunk)).map(|(_, weight)| weight).sum()
+        };
+        best.iter().take(COVERAGE_DEPTH).map(|hit| -> f32 { held(hit) }).fold(0.0, f32::max) / total
+    }
 }
 
 fn ask_lexical(
@@ -140,27 +166,28 @@ fn ask_lexical(
             factor * idf(n_with_term, n_chunks)
         })
         .collect();
-    let mut sum = ScoreSum::default();
     let scores = sources
         .iter()
         .zip(&matches)
         .zip(allowed)
-        .map(|((source, matches), allowed)| source.searcher.bm25(matches, &weights, mean_len, allowed, &mut sum))
+        .map(|((source, matches), allowed)| source.searcher.bm25(matches, &weights, mean_len, allowed))
         .collect();
-    sum.add_zeros(allowed.iter().map(|set| set.n_chunks).sum());
-    Ok(Lexical { scores, weights, sum })
+    Ok(Lexical { scores, weights, matches })
 }
 
 struct Semantic {
     scores: Vec<Vec<Vec<f32>>>,
-    sum: ScoreSum,
+    stats: ScanStats,
 }
 
-fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>]) -> Semantic {
-    let mut sum = ScoreSum::default();
-    let scores =
-        sources.iter().zip(allowed).map(|(source, allowed)| source.searcher.cosines(vector, allowed, &mut sum)).collect();
-    Semantic { scores, sum }
+fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>], pool: usize) -> Semantic {
+    let mut all = Semantic { scores: Vec::with_capacity(sources.len()), stats: ScanStats::of(&[]) };
+    for (source, allowed) in sources.iter().zip(allowed) {
+        let (scores, stats) = source.searcher.cosines(vector, allowed, pool);
+        all.stats = all.stats.merge(stats);
+        all.scores.push(scores);
+    }
+    all
 }
 
 /// The `pool` best over all sources, best first.
@@ -178,7 +205,7 @@ fn best(sources: &[Source], scores: &[Vec<Vec<f32>>], pool: usize, floor: f32) -
 fn join_arms(
     sources: &[Source],
     vector: Option<&[f32]>,
-    bm25_scores: &[Vec<Vec<f32>>],
+    lexical: &Lexical,
     lexical_best: &[(usize, ChunkRef)],
     semantic_best: &[(usize, ChunkRef)],
 ) -> Vec<Candidate> {
@@ -188,7 +215,7 @@ fn join_arms(
         let candidate = by_name.entry(name).or_insert_with(|| Candidate {
             source,
             chunk,
-            bm25: bm25_scores[source][chunk.segment as usize][chunk.doc as usize],
+            bm25: lexical.score(source, chunk),
             cosine: vector.and_then(|vector| sources[source].searcher.cosine(vector, chunk)),
             lexical_rank: None,
             semantic_rank: None,

@@ -59,7 +59,7 @@ pub struct Hit {
     pub chunk: ChunkRef,
     /// What is stored with it.
     pub record: ChunkRecord,
-    /// In the mode's own unit, comparable within one answer: fused scores in `[0, 1]`, BM25 from 0 up, cosine in `[-1, 1]`.
+    /// In the mode's own unit, comparable within one answer: the fused score, BM25 from 0 up, cosine in `[-1, 1]`.
     pub score: f32,
     /// Where each arm saw it.
     pub ranks: Ranks,
@@ -125,7 +125,8 @@ pub fn search(
     let pool = POOL.max(request.limit.saturating_mul(2));
     let vector = if request.mode == Mode::Lexical { None } else { query_vector(embedder, request, &mut out.degraded) };
     let wants_lexical = request.mode != Mode::Semantic;
-    let answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
+    let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
+    answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
     if vector.is_some() && answers.n_chunks > answers.n_scored {
         let n_bare = answers.n_chunks - answers.n_scored;
         out.degraded.push(Degraded {
@@ -150,6 +151,15 @@ pub fn search(
     out.vector = vector;
     out.hits = hits;
     Ok(out)
+}
+
+/// How foreign a text is to the model: word pieces per word.
+fn pieces_per_word(embedder: Option<&Arc<dyn Embedder>>, text: &str) -> f32 {
+    let Some(embedder) = embedder else { return 1.0 };
+    // Two tokens mark the start and the end.
+    let n_pieces = embedder.count_tokens(text).saturating_sub(2);
+    let n_words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count();
+    if n_words == 0 { 1.0 } else { n_pieces as f32 / n_words as f32 }
 }
 
 fn query_vector(

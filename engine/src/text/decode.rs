@@ -110,7 +110,8 @@ fn is_readable(text: &str) -> bool {
     for ch in text.chars().take(SAMPLE_BYTES) {
         all += 1;
         plain += usize::from(ch.is_alphanumeric() || ch.is_whitespace() || ch.is_ascii_punctuation());
-        broken += usize::from(ch == '\u{fffd}' || is_odd_control(ch) || matches!(ch, '\u{e000}'..='\u{f8ff}'));
+        broken +=
+            usize::from(ch == '\u{fffd}' || is_odd_control(ch) || matches!(ch, '\u{e000}'..='\u{f8ff}'));
     }
     plain * 4 >= all * 3 && broken * CONTROL_SHARE <= all
 }
@@ -174,7 +175,8 @@ mod tests {
     #[track_caller]
     fn check(bytes: &[u8], expected: Result<(&str, bool), &str>) {
         let found = decode(bytes).map(|decoded| (decoded.text, decoded.verbatim));
-        let found = found.as_ref().map(|(text, verbatim)| (text.as_str(), *verbatim)).map_err(SkipReason::code);
+        let found =
+            found.as_ref().map(|(text, verbatim)| (text.as_str(), *verbatim)).map_err(SkipReason::code);
         assert_eq!(found, expected);
     }
 
@@ -200,8 +202,14 @@ mod tests {
     fn legacy_encodings_are_guessed() {
         let bytes = b"Le caf\xe9 est ferm\xe9 apr\xe8s l'\xe9t\xe9, \xe0 cause de la gr\xe8ve.";
         check(bytes, Ok(("Le café est fermé après l'été, à cause de la grève.", false)));
-        let mac = b"\x8d\xf2\xee \xef\xf0\xee\xf1\xf2\xee\xe9 \xf2\xe5\xea\xf1\xf2.";
-        check(mac, Ok(("Нто простой текст.", false)));
+    }
+
+    #[test]
+    fn accents_without_plain_letters_are_another_encoding() {
+        assert!(is_implausible("þòî ïðîñòîé òåêñò"));
+        assert!(!is_implausible("déjà vu à la fête"));
+        assert!(is_cyrillic("это простой текст"));
+        assert!(!is_cyrillic("РТПУФПК ФЕЛУФ"));
     }
 
     #[test]

@@ -119,6 +119,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_syntax_bytes: 4 << 20 }
+        Self { max_bytes: 64 << 20, max_syntax_bytes: 1 << 20 }
     }
 }

@@ -4,6 +4,7 @@
 //! tell.
 
 use super::document::{Block, BlockKind};
+use super::words::char_floor;
 
 /// Bytes of prose that are looked at; more does not change the answer, only its price.
 const SAMPLE_BYTES: usize = 1200;
@@ -26,7 +27,7 @@ fn sample(text: &str, blocks: &[Block]) -> String {
     for block in blocks.iter().filter(|block| matches!(block.kind, BlockKind::Prose | BlockKind::List)) {
         let quote = block.span.of(text).unwrap_or_default();
         let room = SAMPLE_BYTES - sample.len();
-        sample.push_str(&quote[..quote.floor_char_boundary(room)]);
+        sample.push_str(&quote[..char_floor(quote, room)]);
         if quote.len() + 1 >= room {
             break;
         }
@@ -59,14 +60,21 @@ mod tests {
     #[test]
     fn prose_is_named_and_scraps_are_not() {
         let cases = [
-            ("The quick brown fox jumps over the lazy dog while the people of the town are watching it.", Some("en")),
-            ("Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt ab dem ersten Januar.", Some("de")),
+            (
+                "The quick brown fox jumps over the lazy dog while the people of the town are watching it.",
+                Some("en"),
+            ),
+            (
+                "Der Vertrag wird zwischen den beiden Parteien geschlossen und gilt ab dem ersten Januar.",
+                Some("de"),
+            ),
             ("语义索引把文件的每一段文字变成向量,这样代理就能按意思找到它们,而不只是按关键词。", Some("zh")),
             ("ok", None),
             ("", None),
         ];
         for (text, expected) in cases {
-            let block = Block { span: Span::new(0, text.len()), headings: Vec::new(), kind: BlockKind::Prose };
+            let block =
+                Block { span: Span::new(0, text.len()), headings: Vec::new(), kind: BlockKind::Prose };
             assert_eq!(prose_language(text, &[block]).as_deref(), expected, "{text}");
         }
     }

@@ -18,10 +18,18 @@ fn check(name: &str, bytes: &[u8]) {
             let quote = chunk.span.of(&document.text).expect(name);
             assert_eq!(chunk.n_tokens, WordEstimate.count(quote), "{name}: {quote:?}");
             let is_one_char = quote.chars().nth(1).is_none();
-            assert!(chunk.n_tokens <= max_tokens || is_one_char, "{name}: {} tokens, limit {max_tokens}", chunk.n_tokens);
+            assert!(
+                chunk.n_tokens <= max_tokens || is_one_char,
+                "{name}: {} tokens, limit {max_tokens}",
+                chunk.n_tokens
+            );
             assert!(chunk.lines.0 >= 1 && chunk.lines.1 >= chunk.lines.0, "{name}");
         }
-        assert_eq!(chunks, chunk(&document, &WordEstimate, &ChunkOptions::new(max_tokens)), "{name}: repeatable");
+        assert_eq!(
+            chunks,
+            chunk(&document, &WordEstimate, &ChunkOptions::new(max_tokens)),
+            "{name}: repeatable"
+        );
     }
     let all = Span::new(0, document.text.len());
     check_cover(name, &document.text, sentences(&document.text, all).into_iter());
@@ -44,18 +52,67 @@ fn check_cover(name: &str, text: &str, spans: impl Iterator<Item = Span>) {
 
 /// Names that lead to every reader.
 const NAMES: &[&str] = &[
-    "a.md", "a.txt", "a.html", "a.xml", "a.json", "a.jsonl", "a.yaml", "a.toml", "a.csv", "a.tsv", "a.ipynb", "a.rs",
-    "a.py", "a.js", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.sh", "a",
+    "a.md", "a.txt", "a.html", "a.xml", "a.json", "a.jsonl", "a.yaml", "a.toml", "a.csv", "a.tsv", "a.ipynb",
+    "a.rs", "a.py", "a.js", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.sh", "a",
 ];
 
 /// A little of everything, for every reader to stumble over.
 const SCRAPS: &[&str] = &[
-    "# Head", "## Sub\n", "\n\n", "\r\n", " ", "word", "Two words. And a sentence! ", "- item\n", "1. item\n",
-    "| a | b |\n|---|---|\n| 1 | 2 |\n", "```\ncode\n```\n", "> quote\n", "---\n", "===\n", "fn f() {\n", "}\n",
-    "impl A for B {", "class A:\n", "    def x(self):\n", "/// doc\n", "// note", "#[attr]\n", "{\"a\": [1, 2", "]}",
-    "\"", "'", "<p>", "</p>", "<table><tr><td>", "<li>", "<pre>", "&amp;", "a,b,c\n", "key: value\n", "[table]\n", "é",
-    "你好。", "👩‍👩‍👧", "e\u{301}", "\u{feff}", "\u{a0}", "\t", "e.g. ", "U.S. ", "...", "\\", "[^1]: note\n", "$x$", "#!/bin/sh\n",
-    "func (a *B) C() {}\n", "package a;\n", "export const f = () => {};\n", "#ifndef A\n", "@deco\n", "[ref]: http://x\n",
+    "# Head",
+    "## Sub\n",
+    "\n\n",
+    "\r\n",
+    " ",
+    "word",
+    "Two words. And a sentence! ",
+    "- item\n",
+    "1. item\n",
+    "| a | b |\n|---|---|\n| 1 | 2 |\n",
+    "```\ncode\n```\n",
+    "> quote\n",
+    "---\n",
+    "===\n",
+    "fn f() {\n",
+    "}\n",
+    "impl A for B {",
+    "class A:\n",
+    "    def x(self):\n",
+    "/// doc\n",
+    "// note",
+    "#[attr]\n",
+    "{\"a\": [1, 2",
+    "]}",
+    "\"",
+    "'",
+    "<p>",
+    "</p>",
+    "<table><tr><td>",
+    "<li>",
+    "<pre>",
+    "&amp;",
+    "a,b,c\n",
+    "key: value\n",
+    "[table]\n",
+    "é",
+    "你好。",
+    "👩‍👩‍👧",
+    "e\u{301}",
+    "\u{feff}",
+    "\u{a0}",
+    "\t",
+    "e.g. ",
+    "U.S. ",
+    "...",
+    "\\",
+    "[^1]: note\n",
+    "$x$",
+    "#!/bin/sh\n",
+    "func (a *B) C() {}\n",
+    "package a;\n",
+    "export const f = () => {};\n",
+    "#ifndef A\n",
+    "@deco\n",
+    "[ref]: http://x\n",
 ];
 
 /// Numbers for the fuzz loops; the same on every machine.
@@ -84,7 +141,8 @@ fn laws_hold_for_random_bytes() {
     for round in 0..1500 {
         let n_bytes = dice.roll(200);
         let sides = [256, 128, 96][round % 3];
-        let bytes: Vec<u8> = (0..n_bytes).map(|_| (dice.roll(sides) + if sides == 96 { 32 } else { 0 }) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..n_bytes).map(|_| (dice.roll(sides) + if sides == 96 { 32 } else { 0 }) as u8).collect();
         check(NAMES[round % NAMES.len()], &bytes);
     }
 }

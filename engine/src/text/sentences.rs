@@ -27,7 +27,8 @@ pub fn sentences(text: &str, span: Span) -> Vec<Span> {
     for line in lines(text, span) {
         let quote = line.of(text).unwrap_or_default().trim();
         let is_fence = quote.starts_with("```") || quote.starts_with("~~~");
-        let continues = !is_fence && !fenced && prose.is_some_and(|prose| continues(prose.of(text), line.of(text)));
+        let continues =
+            !is_fence && !fenced && prose.is_some_and(|prose| continues(prose.of(text), line.of(text)));
         if let Some(open) = prose.as_mut().filter(|_| continues) {
             open.end = line.end;
             continue;
@@ -100,7 +101,12 @@ fn continues(before: Option<&str>, line: Option<&str>) -> bool {
     let line = line.unwrap_or_default();
     let quote = strip_quote(line);
     let Some(first) = quote.chars().next() else { return false };
-    if last.is_empty() || last.ends_with(['{', '}', ';', ':']) || is_row(last) || is_row(quote) || is_heading(last) {
+    if last.is_empty()
+        || last.ends_with(['{', '}', ';', ':'])
+        || is_row(last)
+        || is_row(quote)
+        || is_heading(last)
+    {
         return false;
     }
     if begins_item(quote) || is_heading(quote) || is_rule(quote) || is_rule(last) {
@@ -129,7 +135,8 @@ fn is_heading(line: &str) -> bool {
 
 fn is_rule(line: &str) -> bool {
     let mut signs = line.chars();
-    signs.next().is_some_and(|first| "-=*_~+".contains(first) && signs.clone().all(|ch| ch == first)) && line.len() > 2
+    signs.next().is_some_and(|first| "-=*_~+".contains(first) && signs.clone().all(|ch| ch == first))
+        && line.len() > 2
 }
 
 fn starts_with_item(text: &str) -> bool {
@@ -143,7 +150,9 @@ fn begins_item(line: &str) -> bool {
     let is_number = number.len() < marker.len()
         && (1..=3).contains(&number.len())
         && (number.bytes().all(|byte| byte.is_ascii_digit()) || number.len() == 1);
-    matches!(marker, "-" | "*" | "+" | "•" | "–" | "—" | "·" | "◦" | "▪") || is_number || marker.starts_with("[^")
+    matches!(marker, "-" | "*" | "+" | "•" | "–" | "—" | "·" | "◦" | "▪")
+        || is_number
+        || marker.starts_with("[^")
 }
 
 /// Cuts a run of prose behind its final signs.
@@ -154,7 +163,8 @@ fn prose_sentences(text: &str, span: Span, found: &mut Vec<Span>) {
     while let Some((at, ch)) = chars.next() {
         let Some(sign) = Sign::of(ch) else { continue };
         let mut end = at + ch.len_utf8();
-        while let Some((next, closer)) = chars.next_if(|(_, next)| closes(*next) || Sign::of(*next).is_some()) {
+        while let Some((next, closer)) = chars.next_if(|(_, next)| closes(*next) || Sign::of(*next).is_some())
+        {
             end = next + closer.len_utf8();
         }
         end += note_length(&run[end..]);
@@ -181,7 +191,9 @@ impl Sign {
     fn of(ch: char) -> Option<Self> {
         match ch {
             '.' | '…' => Some(Self::Dot),
-            '!' | '?' | '‼' | '⁇' | '⁈' | '⁉' | '؟' | '۔' | '।' | '॥' | '։' => Some(Self::Mark),
+            '!' | '?' | '‼' | '⁇' | '⁈' | '⁉' | '؟' | '۔' | '।' | '॥' | '։' => {
+                Some(Self::Mark)
+            }
             '。' | '！' | '？' | '｡' | '．' | '።' => Some(Self::Wide),
             _ => None,
         }
@@ -189,7 +201,10 @@ impl Sign {
 }
 
 fn closes(ch: char) -> bool {
-    matches!(ch, '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '*' | '_' | '`' | '」' | '』' | '）' | '】' | '》' | '›')
+    matches!(
+        ch,
+        '"' | '\'' | '”' | '’' | '»' | ')' | ']' | '*' | '_' | '`' | '」' | '』' | '）' | '】' | '》' | '›'
+    )
 }
 
 /// `[12]` or `[^1]` right behind a sentence belongs to it.
@@ -215,21 +230,25 @@ fn ends_sentence(sign: Sign, run: &str, start: usize, at: usize, end: usize) -> 
         return false;
     }
     let next = strip_quote(rest);
-    let Some(first) = next.chars().find(|ch| !matches!(ch, '"' | '\'' | '“' | '‘' | '«' | '(' | '[' | '*' | '_' | '`')) else {
+    let Some(first) =
+        next.chars().find(|ch| !matches!(ch, '"' | '\'' | '“' | '‘' | '«' | '(' | '[' | '*' | '_' | '`'))
+    else {
         return false;
     };
     if first.is_lowercase() {
         return false;
     }
-    sign != Sign::Dot || end > at + 1 && run[at..end].contains(['"', '”', ')', '*']) || !abbreviates(run, start, at, next)
+    sign != Sign::Dot
+        || end > at + 1 && run[at..end].contains(['"', '”', ')', '*'])
+        || !abbreviates(run, start, at, next)
 }
 
 /// Whether the dot at `at` belongs to the word before it and the sentence goes on with `next`.
 fn abbreviates(run: &str, start: usize, at: usize, next: &str) -> bool {
     let before = &run[start..at];
-    let word_start = before.rfind(|ch: char| ch.is_whitespace() || matches!(ch, '(' | '[' | '"' | '“' | '/')).map_or(0, |idx| {
-        idx + before[idx..].chars().next().map_or(1, char::len_utf8)
-    });
+    let word_start = before
+        .rfind(|ch: char| ch.is_whitespace() || matches!(ch, '(' | '[' | '"' | '“' | '/'))
+        .map_or(0, |idx| idx + before[idx..].chars().next().map_or(1, char::len_utf8));
     let word = &before[word_start..];
     let is_first = before[..word_start].trim().is_empty();
     if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
@@ -279,14 +298,23 @@ mod tests {
     #[test]
     fn line_breaks() {
         let wrapped = "A sentence that is long enough to have been wrapped\nby Hand. And\nmore of it.";
-        check_joined(wrapped, &["A sentence that is long enough to have been wrapped\nby Hand.", "And\nmore of it."]);
-        check_joined("- one\n- two\n  goes on\n1. three\n2. Four", &["- one", "- two\n  goes on", "1. three", "2. Four"]);
+        check_joined(
+            wrapped,
+            &["A sentence that is long enough to have been wrapped\nby Hand.", "And\nmore of it."],
+        );
+        check_joined(
+            "- one\n- two\n  goes on\n1. three\n2. Four",
+            &["- one", "- two\n  goes on", "1. three", "2. Four"],
+        );
         check_joined("# Head\ntext\n\nmore", &["# Head", "text", "more"]);
         check_joined("| a | b |\n| c | d |", &["| a | b |", "| c | d |"]);
         check_joined("Roses are red\nViolets are blue", &["Roses are red", "Violets are blue"]);
         check_joined("let a = 1;\nlet b = a;\nfn x() {\n}", &["let a = 1;", "let b = a;", "fn x() {", "}"]);
         check_joined("Run:\n```\na b\nc d\n```\nDone.", &["Run:", "```", "a b", "c d", "```", "Done."]);
-        check_joined("> quoted words that go\n> on here. New\n> one.", &["> quoted words that go\n> on here.", "New\n> one."]);
+        check_joined(
+            "> quoted words that go\n> on here. New\n> one.",
+            &["> quoted words that go\n> on here.", "New\n> one."],
+        );
     }
 
     #[test]

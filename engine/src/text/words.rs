@@ -63,12 +63,17 @@ pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.unicode_word_indices()
 }
 
+/// The last character boundary at or before `at`.
+pub(super) fn char_floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// The last boundary between characters as a reader sees them at or before `at`; 0 where there is none.
 pub(super) fn grapheme_floor(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();
     }
-    let at = text.floor_char_boundary(at);
+    let at = char_floor(text, at);
     let mut cursor = GraphemeCursor::new(at, text.len(), true);
     match cursor.is_boundary(text, 0) {
         Ok(true) => at,
@@ -101,7 +106,9 @@ mod tests {
     fn a_grapheme_is_never_cut() {
         let text = "e\u{301}👩‍👩‍👧x";
         let family = "👩‍👩‍👧".len();
-        for (at, floor) in [(0, 0), (1, 0), (2, 0), (3, 3), (7, 3), (3 + family, 3 + family), (99, text.len())] {
+        for (at, floor) in
+            [(0, 0), (1, 0), (2, 0), (3, 3), (7, 3), (3 + family, 3 + family), (99, text.len())]
+        {
             assert_eq!(grapheme_floor(text, at), floor, "{at}");
         }
     }

@@ -11,7 +11,7 @@ use crate::output::{self, FAINT, MATCH, STRONG};
 #[derive(Args)]
 pub struct SearchArgs {
     /// Words, "phrases", -exclusions, field:value (path, ext, lang, type, in, after, before)
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true)]
     query: Vec<String>,
     #[command(flatten)]
     place: PlaceArgs,

@@ -25,7 +25,10 @@ impl Isa {
 
     /// All kernels that run on this processor, best last.
     pub(in crate::embed) fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "only x86-64 has further kernels"))]
+        #[cfg_attr(
+            not(target_arch = "x86_64"),
+            expect(unused_mut, reason = "only x86-64 has further kernels")
+        )]
         let mut found = vec![Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

@@ -5,18 +5,21 @@
 
 #![expect(unsafe_code, reason = "calls the micro-kernels; shapes are checked in `product`")]
 
+use super::Isa;
 use super::isa::Kind;
 use super::math::gelu_row;
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Operands, Portable, Tile};
-use super::Isa;
 
 /// Rows that go through all panels together, so that they stay in the second cache.
 const BLOCK_ROWS: usize = 112;
 
 /// Steps of the inner dimension per pass, so that the rows of one tile stay in the first cache.
 const BLOCK_STEPS: usize = 512;
+
+/// Columns that are packed side by side; divides every panel's width.
+const GROUP: usize = 8;
 
 /// Widest panel of any kernel, for the tile that catches a padded panel.
 const MAX_WIDTH: usize = 32;
@@ -47,17 +50,25 @@ impl Panels {
     ///
     /// # Panics
     /// Where `rows` is shorter than its shape.
-    pub(in crate::embed) fn pack_transposed(&mut self, isa: Isa, rows: &[f32], stride: usize, shape: (usize, usize)) {
+    pub(in crate::embed) fn pack_transposed(
+        &mut self,
+        isa: Isa,
+        rows: &[f32],
+        stride: usize,
+        shape: (usize, usize),
+    ) {
         let (n_out, n_in) = shape;
         self.reset(isa, n_in, n_out);
         let width = self.width;
         for (panel_idx, panel) in self.values.chunks_exact_mut(n_in * width).enumerate() {
             let first = panel_idx * width;
             let columns = width.min(n_out - first);
-            for column in 0..columns {
-                let row = &rows[(first + column) * stride..][..n_in];
-                for (slot, &value) in panel[column..].iter_mut().step_by(width).zip(row) {
-                    *slot = value;
+            for column in (0..columns).step_by(GROUP) {
+                let row = |offset: usize| &rows[(first + column + offset) * stride..][..n_in];
+                if columns - column >= GROUP {
+                    interleave(std::array::from_fn::<_, GROUP, _>(row), &mut panel[column..], width);
+                } else {
+                    (0..columns - column).for_each(|i| interleave([row(i)], &mut panel[column + i..], width));
                 }
             }
             clear_padding(panel, width, columns);
@@ -76,7 +87,7 @@ impl Panels {
             let first = panel_idx * width;
             let columns = width.min(n_out - first);
             for (step, slots) in panel.chunks_exact_mut(width).enumerate() {
-                slots[..columns].copy_from_slice(&rows[step * stride + first..][..columns]);
+                copy_groups(&rows[step * stride + first..][..columns], slots);
             }
             clear_padding(panel, width, columns);
         }
@@ -92,6 +103,26 @@ impl Panels {
         self.n_in = n_in;
         self.n_out = n_out;
         self.values.resize(n_in * n_out.next_multiple_of(self.width), 0.0);
+    }
+}
+
+/// Writes `N` rows as columns: value `step` of each side by side, `width` floats apart from step to step.
+fn interleave<const N: usize>(rows: [&[f32]; N], panel: &mut [f32], width: usize) {
+    let n_steps = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+    let rows = rows.map(|row| &row[..n_steps]);
+    for (step, slots) in panel.chunks_mut(width).take(n_steps).enumerate() {
+        slots[..N].copy_from_slice(&rows.map(|row| row[step]));
+    }
+}
+
+/// Copies a short row in pieces of a fixed length, which is faster than a call for a length known only at run time.
+fn copy_groups(from: &[f32], to: &mut [f32]) {
+    let (groups, rest) = from.as_chunks::<GROUP>();
+    let (slots, rest_slots) = to.as_chunks_mut::<GROUP>();
+    slots.iter_mut().zip(groups).for_each(|(slot, group)| *slot = *group);
+    if !rest.is_empty() {
+        let rest_slots = slots.get_mut(groups.len()).map_or(rest_slots, |slot| &mut slot[..]);
+        rest_slots[..rest.len()].copy_from_slice(rest);
     }
 }
 
@@ -137,17 +168,20 @@ impl Linear {
     pub(in crate::embed) fn apply(&self, x: &[f32], y: &mut [f32], activation: Activation) {
         let rows = x.len() / self.panels.n_in;
         let n_out = self.panels.n_out;
-        product(self.isa, Product {
-            left: x,
-            left_stride: self.panels.n_in,
-            rows,
-            panels: &self.panels,
-            bias: &self.bias,
-            out: y,
-            out_stride: n_out,
-            out_columns: n_out,
-            activation,
-        });
+        product(
+            self.isa,
+            Product {
+                left: x,
+                left_stride: self.panels.n_in,
+                rows,
+                panels: &self.panels,
+                bias: &self.bias,
+                out: y,
+                out_stride: n_out,
+                out_columns: n_out,
+                activation,
+            },
+        );
     }
 }
 
@@ -172,18 +206,24 @@ pub(in crate::embed) fn panel_product(
     panels: &Panels,
     out: Window<'_>,
 ) {
-    assert!(out.columns == panels.n_out || out.columns == panels.padded_columns(), "all columns, padded or not");
-    product(isa, Product {
-        left,
-        left_stride,
-        rows,
-        panels,
-        bias: &[],
-        out: out.values,
-        out_stride: out.stride,
-        out_columns: out.columns,
-        activation: Activation::None,
-    });
+    assert!(
+        out.columns == panels.n_out || out.columns == panels.padded_columns(),
+        "all columns, padded or not"
+    );
+    product(
+        isa,
+        Product {
+            left,
+            left_stride,
+            rows,
+            panels,
+            bias: &[],
+            out: out.values,
+            out_stride: out.stride,
+            out_columns: out.columns,
+            activation: Activation::None,
+        },
+    );
 }
 
 /// One product, in slices.
@@ -205,13 +245,19 @@ fn product(isa: Isa, product: Product<'_>) {
     if rows == 0 || product.out_columns == 0 {
         return;
     }
-    assert!(product.left.len() >= (rows - 1) * product.left_stride + n_in, "the left matrix is shorter than its shape");
+    assert!(
+        product.left.len() >= (rows - 1) * product.left_stride + n_in,
+        "the left matrix is shorter than its shape"
+    );
     assert!(
         product.out_stride >= product.out_columns
             && product.out.len() >= (rows - 1) * product.out_stride + product.out_columns,
         "the result is shorter than its shape"
     );
-    assert!(product.bias.is_empty() || product.bias.len() == product.panels.padded_columns(), "bias is padded");
+    assert!(
+        product.bias.is_empty() || product.bias.len() == product.panels.padded_columns(),
+        "bias is padded"
+    );
     assert_eq!(product.panels.width, isa.panel_width(), "panels are packed for the kernels that read them");
     // SAFETY: the shapes were checked above, and an `Isa` exists only where the processor has its instructions.
     unsafe {
@@ -286,7 +332,10 @@ unsafe fn blocks<T: Tile>(product: Product<'_>) {
                         }
                         if last && product.activation == Activation::Gelu {
                             for i in 0..rows {
-                                gelu_row::<T>(std::slice::from_raw_parts_mut(c.add(i * product.out_stride), columns));
+                                gelu_row::<T>(std::slice::from_raw_parts_mut(
+                                    c.add(i * product.out_stride),
+                                    columns,
+                                ));
                             }
                         }
                     }
@@ -341,9 +390,14 @@ mod tests {
             for (idx, &found) in y.iter().enumerate() {
                 let (row, column) = (idx / n_out, idx % n_out);
                 let pairs = x[row * n_in..][..n_in].iter().zip(&weight[column * n_in..][..n_in]);
-                let exact = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(bias[column]);
+                let exact =
+                    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(bias[column]);
                 let error = (f64::from(found) - exact).abs();
-                assert!(error < 1e-6 * n_in as f64, "{} {rows}×{n_in}×{n_out} at {idx}: {found}, {exact}", isa.name());
+                assert!(
+                    error < 1e-6 * n_in as f64,
+                    "{} {rows}×{n_in}×{n_out} at {idx}: {found}, {exact}",
+                    isa.name()
+                );
             }
         }
     }
@@ -369,11 +423,13 @@ mod tests {
             let mut panels = Panels::default();
             panels.pack(isa, &right[3..], 6, (5, 3));
             let mut out = [9.0; 4 * 6];
-            panel_product(isa, (&left, 5), 4, &panels, Window {
-                values: &mut out[3..],
-                stride: 6,
-                columns: 3,
-            });
+            panel_product(
+                isa,
+                (&left, 5),
+                4,
+                &panels,
+                Window { values: &mut out[3..], stride: 6, columns: 3 },
+            );
             for (row, out) in out.chunks_exact(6).enumerate() {
                 assert_eq!(out[..3], [9.0; 3], "{}", isa.name());
                 for column in 3..6 {
@@ -392,7 +448,11 @@ mod tests {
             Linear::new(isa, &weight, &[1.0, -1.0, 0.0]).apply(&vec![1.0; 2 * 600], &mut y, Activation::Gelu);
             for row in y.chunks_exact(3) {
                 let expected = [0.841_344_7, -0.158_655_26, 0.0];
-                assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{}: {row:?}", isa.name());
+                assert!(
+                    row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+                    "{}: {row:?}",
+                    isa.name()
+                );
             }
         }
     }

@@ -7,13 +7,16 @@
 //! on [-87, 88]. `erf` is the rational approximation of Eigen (`generic_fast_erf_float`: odd polynomial of degree 13
 //! over an even one of degree 8 on [-4, 4]), absolute error below 5e-7; the tests hold both against f64.
 
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for"))]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for")
+)]
 
+use super::Isa;
 use super::isa::Kind;
-use super::tile::{Portable, Tile};
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
-use super::Isa;
+use super::tile::{Portable, Tile};
 
 /// Partial sums in a reduction.
 const LANES: usize = 16;

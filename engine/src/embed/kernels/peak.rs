@@ -3,7 +3,10 @@
 //! Gives giga floating-point operations a second of a loop that does nothing but fused multiply-adds in registers.
 //! A product can't be faster. The number follows the clock and the neighbours: measure it in the same run.
 
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for"))]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls code compiled for instructions that an `Isa` vouches for")
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -21,7 +24,8 @@ const ROUNDS: usize = 100_000;
 pub fn peak_gflops(n_threads: usize, duration: Duration) -> f64 {
     let isa = Isa::detect();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..n_threads.max(1)).map(|_| scope.spawn(move || one_thread(isa, duration))).collect();
+        let threads: Vec<_> =
+            (0..n_threads.max(1)).map(|_| scope.spawn(move || one_thread(isa, duration))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum()
     })
 }

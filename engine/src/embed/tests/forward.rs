@@ -100,7 +100,8 @@ fn what_is_not_computed_is_refused_with_its_name() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "`{from}` is not in `{file}`");
         std::fs::write(&path, text.replace(from, to)).unwrap();
-        let message = open(&folder, Variant::PLAIN, "portable").err().expect("it must be refused").to_string();
+        let message =
+            open(&folder, Variant::PLAIN, "portable").err().expect("it must be refused").to_string();
         assert!(message.contains(expected), "`{message}` lacks `{expected}`");
     };
     check("config.json", "\"bert\"", "\"t5\"", "model type `t5`");

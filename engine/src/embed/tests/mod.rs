@@ -1,6 +1,7 @@
 //! The room as a whole: a tiny model with made-up weights against a plain forward pass, and the default model against
 //! stored vectors of onnxruntime.
 
+mod fetching;
 mod forward;
 mod plain;
 mod real_model;

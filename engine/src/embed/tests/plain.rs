@@ -24,7 +24,8 @@ fn forward(tensors: &Tensors, variant: Variant, ids: &[u32]) -> Result<Vec<f32>>
             .broadcast_mul(&tensors[&format!("{name}.LayerNorm.weight")])?
             .broadcast_add(&tensors[&format!("{name}.LayerNorm.bias")])
     };
-    let words = tensors["embeddings.word_embeddings.weight"].index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?;
+    let words =
+        tensors["embeddings.word_embeddings.weight"].index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?;
     let positions =
         tensors["embeddings.position_embeddings.weight"].narrow(0, variant.position_offset(), ids.len())?;
     let types = tensors["embeddings.token_type_embeddings.weight"].narrow(0, 0, 1)?;
@@ -32,13 +33,17 @@ fn forward(tensors: &Tensors, variant: Variant, ids: &[u32]) -> Result<Vec<f32>>
     for layer in 0..LAYERS {
         let name = |part: &str| format!("encoder.layer.{layer}.{part}");
         let heads = |part: &str| {
-            linear(&x, &name(part))?.reshape((ids.len(), HEADS, HIDDEN / HEADS))?.transpose(0, 1)?.contiguous()
+            linear(&x, &name(part))?
+                .reshape((ids.len(), HEADS, HIDDEN / HEADS))?
+                .transpose(0, 1)?
+                .contiguous()
         };
         let (query, key) = (heads("attention.self.query")?, heads("attention.self.key")?);
         let scores = (query.matmul(&key.t()?.contiguous()?)? / ((HIDDEN / HEADS) as f64).sqrt())?;
         let exps = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
         let shares = exps.broadcast_div(&exps.sum_keepdim(D::Minus1)?)?;
-        let context = shares.matmul(&heads("attention.self.value")?)?.transpose(0, 1)?.reshape((ids.len(), HIDDEN))?;
+        let context =
+            shares.matmul(&heads("attention.self.value")?)?.transpose(0, 1)?.reshape((ids.len(), HIDDEN))?;
         x = norm(&(linear(&context, &name("attention.output.dense"))? + &x)?, &name("attention.output"))?;
         let inner = linear(&x, &name("intermediate.dense"))?.gelu_erf()?;
         x = norm(&(linear(&inner, &name("output.dense"))? + &x)?, &name("output"))?;

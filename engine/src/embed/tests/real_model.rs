@@ -32,8 +32,9 @@ fn reference() -> Vec<Case> {
 
 /// The default model, or none where it isn't here.
 fn model() -> Option<Resolved> {
-    let resolved = std::env::var_os("WAYPOST_MODELS")
-        .and_then(|cache| resolve(Manifest::built_in().default_model(), &Sources::new(cache), &mut |_| ()).ok());
+    let resolved = std::env::var_os("WAYPOST_MODELS").and_then(|cache| {
+        resolve(Manifest::built_in().default_model(), &Sources::new(cache), &mut |_| ()).ok()
+    });
     if resolved.is_none() {
         println!("skipped: the default model is not in the cache named by WAYPOST_MODELS");
     }
@@ -49,7 +50,12 @@ fn every_kernel_agrees_with_onnxruntime() {
             let vector = model.embed_query(&case.text).unwrap();
             let cosine = cosine(&vector, &case.vector);
             assert!(cosine > LEAST_COSINE, "{}: cosine {cosine} for {:?}", isa.name(), case.text);
-            assert_eq!(model.count_tokens(&case.text).min(model.max_tokens()), case.n_tokens, "{:?}", case.text);
+            assert_eq!(
+                model.count_tokens(&case.text).min(model.max_tokens()),
+                case.n_tokens,
+                "{:?}",
+                case.text
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::tiny::{self, Variant};
-use crate::embed::cache::Staging;
+use crate::embed::cache::{Origin, Staging};
 use crate::embed::model_id::hex;
 use crate::embed::{EmbedError, FetchError, ModelSpec, Progress, Resolved, Source, Sources, resolve};
 
@@ -26,7 +26,7 @@ impl Cache {
         let cache = Self::empty();
         let staging = Staging::new(cache.folder.path(), "tiny").unwrap();
         tiny::write(staging.path(), Variant::PLAIN);
-        staging.publish(&cache.spec, "a test", &mut |_| ()).unwrap();
+        staging.publish(&cache.spec, origin(), &mut |_| ()).unwrap();
         cache
     }
 
@@ -49,6 +49,10 @@ impl Cache {
         .unwrap();
         hashed
     }
+}
+
+fn origin() -> Origin {
+    Origin { source: "a test".to_owned(), revision: "1".to_owned() }
 }
 
 fn sha256(path: &Path) -> String {
@@ -103,7 +107,7 @@ fn other_bytes_than_the_manifest_names_are_never_published() {
     cache.spec.files[2].sha256 = Some("0".repeat(64));
     let staging = Staging::new(cache.folder.path(), "tiny").unwrap();
     tiny::write(staging.path(), Variant::PLAIN);
-    let error = staging.publish(&cache.spec, "a test", &mut |_| ()).expect_err("the hash is wrong");
+    let error = staging.publish(&cache.spec, origin(), &mut |_| ()).expect_err("the hash is wrong");
     assert!(matches!(&error, FetchError::WrongBytes { file, .. } if file == "model.safetensors"), "{error}");
     drop(staging);
     assert_eq!(fs::read_dir(cache.folder.path()).unwrap().count(), 0);
@@ -115,7 +119,7 @@ fn half_a_download_never_counts() {
     let staging = Staging::new(cache.folder.path(), "tiny").unwrap();
     tiny::write(staging.path(), Variant::PLAIN);
     fs::remove_file(staging.path().join("tokenizer.json")).unwrap();
-    assert!(matches!(staging.publish(&cache.spec, "a test", &mut |_| ()), Err(FetchError::Io { .. })));
+    assert!(matches!(staging.publish(&cache.spec, origin(), &mut |_| ()), Err(FetchError::Io { .. })));
     // As a crash would: the folder of the download stays behind.
     std::mem::forget(staging);
     assert!(matches!(cache.resolve(), Err(EmbedError::Unavailable { .. })));
@@ -128,7 +132,7 @@ fn a_refused_pull_leaves_the_old_model() {
     spec.files[0].size_bytes = Some(1);
     let staging = Staging::new(cache.folder.path(), "tiny").unwrap();
     tiny::write(staging.path(), Variant::PLAIN);
-    assert!(staging.publish(&spec, "a test", &mut |_| ()).is_err());
+    assert!(staging.publish(&spec, origin(), &mut |_| ()).is_err());
     assert!(cache.resolve().is_ok());
 }
 
@@ -138,7 +142,7 @@ fn a_pull_replaces_the_old_model() {
     let other = Variant { prefix: "bert.", ..Variant::PLAIN };
     let staging = Staging::new(cache.folder.path(), "tiny").unwrap();
     tiny::write(staging.path(), other);
-    staging.publish(&cache.spec, "a test", &mut |_| ()).unwrap();
+    staging.publish(&cache.spec, origin(), &mut |_| ()).unwrap();
     drop(staging);
     assert!(cache.resolve().is_ok());
     assert_eq!(fs::read_dir(cache.folder.path()).unwrap().count(), 1);
@@ -160,8 +164,12 @@ fn a_folder_by_hand_is_held_to_the_manifest() {
 fn without_a_source_the_error_says_what_was_tried_and_what_to_do() {
     let cache = Cache::empty();
     let message = cache.resolve().unwrap_err().to_string();
-    for expected in ["`tiny`", "hub nobody/tiny@main: not tried, since fetching was not allowed", "next: ", "model_folder"]
-    {
+    for expected in [
+        "`tiny`",
+        "hub nobody/tiny@main: not tried, since fetching was not allowed",
+        "next: ",
+        "model_folder",
+    ] {
         assert!(message.contains(expected), "`{message}` lacks `{expected}`");
     }
 }

@@ -15,7 +15,8 @@ pub(super) const INTERMEDIATE: usize = 56;
 pub(super) const POSITIONS: usize = 24;
 pub(super) const MAX_TOKENS: usize = 16;
 pub(super) const EPS: f64 = 1e-12;
-pub(super) const WORDS: [&str; 10] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "blue", "boat", "harbour", "tide", "##s", "rope"];
+pub(super) const WORDS: [&str; 10] =
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "blue", "boat", "harbour", "tide", "##s", "rope"];
 
 /// How a variant of the tiny model differs from the plain one.
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ use super::Fields;
 use crate::id::FileId;
 use crate::index::bm25;
 use crate::index::vector::MappedVectors;
-use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position, ScoreSum};
+use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position, ScanStats};
 
 /// Scopes kept ready in one generation; more than the principals that usually ask at the same time.
 const MAX_CACHED_SCOPES: usize = 32;
@@ -52,6 +52,12 @@ pub struct TermMatches {
 }
 
 impl TermMatches {
+    /// Whether a chunk holds a term.
+    pub fn holds(&self, term_idx: usize, chunk: ChunkRef) -> bool {
+        let docs = self.by_term.get(term_idx).and_then(|by_segment| by_segment.get(chunk.segment as usize));
+        docs.is_some_and(|docs| docs.binary_search_by_key(&chunk.doc, |(doc, _)| *doc).is_ok())
+    }
+
     /// How many chunks hold a term.
     pub fn n_with_term(&self, term_idx: usize) -> u64 {
         self.by_term.get(term_idx).map_or(0, |by_segment| by_segment.iter().map(|docs| docs.len() as u64).sum())
@@ -205,14 +211,13 @@ impl Searcher {
 
     /// BM25 of every allowed chunk, per segment and document; 0 where no term matches or the chunk is not allowed.
     /// `weights` has the idf of each term times its factor, `mean_len` the terms of a chunk on average, both over
-    /// everything that is searched; `sum` takes up each score above 0.
+    /// everything that is searched.
     pub fn bm25(
         &self,
         matches: &TermMatches,
         weights: &[f32],
         mean_len: f32,
         allowed: &DocSet,
-        sum: &mut ScoreSum,
     ) -> Vec<Vec<f32>> {
         let norms = bm25::length_norms(mean_len, tantivy::fieldnorm::FieldNormReader::id_to_fieldnorm);
         let mut out: Vec<Vec<f32>> =
@@ -230,21 +235,22 @@ impl Searcher {
                 }
             }
         }
-        out.iter().flatten().filter(|score| **score > 0.0).for_each(|score| sum.add(*score));
         out
     }
 
     /// Cosine of the query against every allowed chunk, from 8-bit rows, within about 0.01 of the exact value, per
-    /// segment and document; `NEG_INFINITY` where there is no vector or the chunk is not allowed. `sum` takes up
-    /// each score.
-    pub fn cosines(&self, query: &[f32], allowed: &DocSet, sum: &mut ScoreSum) -> Vec<Vec<f32>> {
-        let per_segment = self.segments.iter().zip(&allowed.segments);
-        per_segment
-            .map(|(segment, docs)| {
-                let bits = docs.bits.as_ref().map(|bits| bits.as_slice());
-                segment.vectors.scan(query, bits, sum)
-            })
-            .collect()
+    /// segment and document; `NEG_INFINITY` where there is no vector or the chunk is not allowed, and, in large segments of
+    /// an unrestricted scope, beyond the `n_best`. With the distribution of the scores, which is the same in whatever
+    /// segments the chunks lie.
+    pub fn cosines(&self, query: &[f32], allowed: &DocSet, n_best: usize) -> (Vec<Vec<f32>>, ScanStats) {
+        let mut all = ScanStats::of(&[]);
+        let mut out = Vec::with_capacity(self.segments.len());
+        for (segment, docs) in self.segments.iter().zip(&allowed.segments) {
+            let (scores, stats) = segment.vectors.scan(query, docs.bits.as_ref().map(|bits| bits.as_slice()), n_best);
+            all = all.merge(stats);
+            out.push(scores);
+        }
+        (out, all)
     }
 
     /// The exact cosine of one chunk, where it has a vector.

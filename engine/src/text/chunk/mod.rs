@@ -121,33 +121,49 @@ mod tests {
 
     #[test]
     fn blocks_of_a_section_are_spread_evenly() {
-        check("a.md", "# A\n\none two\n\nthree four\n\nfive six\n\nseven eight\n", 9, &[
-            ("A", "# A\n\none two\n\nthree four"),
-            ("A", "five six\n\nseven eight"),
-        ]);
+        check(
+            "a.md",
+            "# A\n\none two\n\nthree four\n\nfive six\n\nseven eight\n",
+            9,
+            &[("A", "# A\n\none two\n\nthree four"), ("A", "five six\n\nseven eight")],
+        );
     }
 
     #[test]
     fn small_sections_are_joined_under_their_parent() {
-        check("a.md", "# A\n\n## B\n\none\n\n## C\n\ntwo\n", 20, &[("A", "# A\n\n## B\n\none\n\n## C\n\ntwo")]);
+        check(
+            "a.md",
+            "# A\n\n## B\n\none\n\n## C\n\ntwo\n",
+            20,
+            &[("A", "# A\n\n## B\n\none\n\n## C\n\ntwo")],
+        );
     }
 
     #[test]
     fn a_heading_goes_with_what_follows() {
-        check("a.md", "# A\n\none two three four\n\n## B\n\nfive six seven eight\n", 9, &[
-            ("A", "# A\n\none two three four"),
-            ("A > B", "## B\n\nfive six seven eight"),
-        ]);
-        check("a.md", "# A\n\n## B\n\none two three four five\n", 10, &[("A > B", "# A\n\n## B\n\none two three four five")]);
+        check(
+            "a.md",
+            "# A\n\none two three four\n\n## B\n\nfive six seven eight\n",
+            9,
+            &[("A", "# A\n\none two three four"), ("A > B", "## B\n\nfive six seven eight")],
+        );
+        check(
+            "a.md",
+            "# A\n\n## B\n\none two three four five\n",
+            10,
+            &[("A > B", "# A\n\n## B\n\none two three four five")],
+        );
     }
 
     #[test]
     fn large_paragraphs_are_cut_between_sentences_then_words() {
-        check("a.txt", "One two three. Four five six. Seven eight.", 8, &[
-            ("", "One two three."),
-            ("", "Four five six. Seven eight."),
-        ]);
-        check("a.txt", "one two three four five six", 4, &[("", "one two three four"), ("", "five six")]);
+        check(
+            "a.txt",
+            "One two three. Four five six. Seven eight.",
+            8,
+            &[("", "One two three. Four five six."), ("", "Seven eight.")],
+        );
+        check("a.txt", "one two three four five six", 4, &[("", "one two three"), ("", "four five six")]);
     }
 
     #[test]

@@ -60,8 +60,12 @@ fn push_block<'a>(block: &'a Block, room: usize, measure: &Measure<'_>, pieces: 
         }
         let part = Block { span, headings: Vec::new(), kind: block.kind };
         match cut.next(block.kind) {
-            Some(Cut::Paragraphs) => waiting.extend(paragraphs(measure.text, span).map(|part| (part, Cut::Paragraphs)).rev()),
-            Some(cut) => waiting.extend(block_sentences(measure.text, &part).into_iter().map(|part| (part, cut)).rev()),
+            Some(Cut::Paragraphs) => {
+                waiting.extend(paragraphs(measure.text, span).map(|part| (part, Cut::Paragraphs)).rev())
+            }
+            Some(cut) => {
+                waiting.extend(block_sentences(measure.text, &part).into_iter().map(|part| (part, cut)).rev())
+            }
             None => split::words(span, room, measure, &mut push),
         }
     }

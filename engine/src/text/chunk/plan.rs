@@ -54,34 +54,32 @@ fn sections(pieces: &[Piece<'_>]) -> Vec<Range<usize>> {
     sections
 }
 
-/// Spreads a section over as few groups as hold it.
+/// Spreads a section over as few groups as hold it; each takes its share of what is left.
 fn pack(pieces: &[Piece<'_>], section: Range<usize>, max_tokens: usize, groups: &mut Vec<Range<usize>>) {
-    let total = tokens(&pieces[section.clone()]);
-    let target = total.div_ceil(total.div_ceil(max_tokens).max(1));
-    let mut start = section.start;
-    let mut held = 0;
-    let mut idx = section.start;
-    while idx < section.end {
+    let share = |left: usize| left.div_ceil(left.div_ceil(max_tokens).max(1));
+    let mut left = tokens(&pieces[section.clone()]);
+    let mut target = share(left);
+    let (mut start, mut held) = (section.start, 0);
+    for idx in section.clone() {
         let n_tokens = pieces[idx].n_tokens;
-        let full = held + n_tokens > max_tokens || held + n_tokens / 2 >= target;
-        if idx > start && full {
-            let end = before_headings(pieces, start, idx);
+        let full = held + n_tokens > max_tokens || held + n_tokens / 2 > target;
+        let end = before_headings(pieces, start, idx);
+        if full && end > start {
             groups.push(start..end);
-            held = tokens(&pieces[end..idx]);
-            start = end;
+            let carried = tokens(&pieces[end..idx]);
+            left -= held - carried;
+            target = share(left);
+            (start, held) = (end, carried);
         }
         held += n_tokens;
-        idx += 1;
     }
-    if start < section.end {
-        groups.push(start..section.end);
-    }
+    groups.push(start..section.end);
 }
 
 /// `end` without the headings before it, unless nothing else is there.
 fn before_headings(pieces: &[Piece<'_>], start: usize, end: usize) -> usize {
-    let body = pieces[start..end].iter().rposition(|piece| !piece.is_heading);
-    body.map_or(end, |idx| start + idx + 1)
+    let headings = pieces[start..end].iter().rev().take_while(|piece| piece.is_heading).count();
+    if headings < end - start { end - headings } else { end }
 }
 
 /// Joins neighbours of which one is small, as long as they fit and have a parent in common.

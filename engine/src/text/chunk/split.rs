@@ -5,7 +5,7 @@
 
 use super::Measure;
 use crate::span::Span;
-use crate::text::words::grapheme_floor;
+use crate::text::words::{char_floor, grapheme_floor};
 
 /// The first guess; right for English prose.
 const BYTES_PER_TOKEN: usize = 4;
@@ -51,17 +51,17 @@ fn seam(text: &str, rest: Span, size: usize) -> usize {
     }
     let end = grapheme_floor(tail, size);
     // A cluster longer than the part, such as a pile of marks on one letter, is cut between its characters.
-    let end = if end > 0 { end } else { tail.floor_char_boundary(size) };
+    let end = if end > 0 { end } else { char_floor(tail, size) };
     let end = if end > 0 { end } else { tail.chars().next().map_or(tail.len(), char::len_utf8) };
-    let from = tail.ceil_char_boundary(end.saturating_sub(SEAM_BYTES.min(end / 2)));
+    let from = char_floor(tail, end - SEAM_BYTES.min(end / 2));
     let window = tail.get(from..end).unwrap_or_default();
     let is_space_next = tail[end..].starts_with(char::is_whitespace);
     let seam = match window.rfind(char::is_whitespace) {
         _ if is_space_next => end,
         Some(space) => from + space,
-        None => window.rfind([',', ';', '}', ')', ']', '>', '、', '，']).map_or(end, |sign| {
-            from + sign + window[sign..].chars().next().map_or(1, char::len_utf8)
-        }),
+        None => window
+            .rfind([',', ';', '}', ')', ']', '>', '、', '，'])
+            .map_or(end, |sign| from + sign + window[sign..].chars().next().map_or(1, char::len_utf8)),
     };
     rest.start + if seam > 0 { seam } else { end }
 }

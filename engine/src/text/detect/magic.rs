@@ -90,7 +90,10 @@ fn zip_type(bytes: &[u8]) -> &'static str {
         (b"application/epub+zip", "application/epub+zip"),
         (b"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
         (b"application/vnd.oasis.opendocument.spreadsheet", "application/vnd.oasis.opendocument.spreadsheet"),
-        (b"application/vnd.oasis.opendocument.presentation", "application/vnd.oasis.opendocument.presentation"),
+        (
+            b"application/vnd.oasis.opendocument.presentation",
+            "application/vnd.oasis.opendocument.presentation",
+        ),
     ];
     const PARTS: &[(&[u8], &str)] = &[
         (b"word/document", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -119,7 +122,10 @@ fn ole_type(bytes: &[u8]) -> &'static str {
 }
 
 /// The part names stand in the first entries and in the directory at the end.
-fn part_type(bytes: &[u8], parts: &'static [(&[u8], &str)]) -> Option<&'static (&'static [u8], &'static str)> {
+fn part_type(
+    bytes: &[u8],
+    parts: &'static [(&[u8], &str)],
+) -> Option<&'static (&'static [u8], &'static str)> {
     let head = &bytes[..bytes.len().min(CONTAINER_WINDOW)];
     let tail = &bytes[bytes.len().saturating_sub(CONTAINER_WINDOW)..];
     parts.iter().find(|(part, _)| contains(head, part) || contains(tail, part))
@@ -163,7 +169,8 @@ mod tests {
     #[test]
     fn containers_say_what_they_carry() {
         let epub = [b"PK\x03\x04".as_slice(), &[0; 26], b"mimetypeapplication/epub+zip"].concat();
-        let ole = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 600], b"W\0o\0r\0k\0b\0o\0o\0k\0"].concat();
+        let ole =
+            [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 600], b"W\0o\0r\0k\0b\0o\0o\0k\0"].concat();
         let cases: [(&[u8], Option<&str>); 10] = [
             (&epub, Some("application/epub+zip")),
             (&ole, Some("application/vnd.ms-excel")),

@@ -65,7 +65,9 @@ pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
 fn text_type(named: Option<FileType>, bytes: &[u8]) -> FileType {
     match named {
         // `.ts` is also the ending of translation files, which are XML.
-        Some(named) if named.kind.is_some() && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) => named,
+        Some(named) if named.kind.is_some() && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) => {
+            named
+        }
         _ => sniff::by_text(bytes),
     }
 }
@@ -96,8 +98,11 @@ mod tests {
             ("x", b"<?xml version=\"1.0\"?><a/>", "application/xml"),
             ("x.tar.gz", b"\x1f\x8b\x08\0", "application/gzip"),
             ("", b"", "text/plain"),
-            ("x.docx", b"PK\x03\x04\x14\0\0\0\x08\0[Content_Types].xml word/document.xml",
-             "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (
+                "x.docx",
+                b"PK\x03\x04\x14\0\0\0\x08\0[Content_Types].xml word/document.xml",
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            ),
             ("x.zip", b"PK\x03\x04\x14\0\0\0\x08\0abc", "application/zip"),
             ("x.txt", "\u{feff}text".as_bytes(), "text/plain"),
         ];

@@ -61,11 +61,13 @@ fn script(interpreter: &str) -> FileType {
 fn json(head: &str) -> FileType {
     let inner = head[1..].trim_start();
     let is_object = head.starts_with('{');
-    let starts_value = inner.starts_with(['"', '[', '{', '-', 't', 'f', 'n']) || inner.starts_with(|ch: char| ch.is_ascii_digit());
+    let starts_value = inner.starts_with(['"', '[', '{', '-', 't', 'f', 'n'])
+        || inner.starts_with(|ch: char| ch.is_ascii_digit());
     let fits = if is_object { inner.starts_with(['"', '}']) } else { starts_value || inner.starts_with(']') };
     let lines: Vec<&str> = head.lines().take(2).map(str::trim_end).collect();
     let is_record = |line: &&str| line.starts_with(['{', '[']) && line.ends_with(['}', ']']);
-    if !fits || (!is_object && inner.starts_with(|ch: char| ch.is_ascii_alphabetic()) && !head.contains(',')) {
+    if !fits || (!is_object && inner.starts_with(|ch: char| ch.is_ascii_alphabetic()) && !head.contains(','))
+    {
         FileType::text("text/plain", Kind::Plain)
     } else if lines.len() == 2 && lines[0].ends_with(['}', ']']) && is_record(&lines[1]) {
         FileType::text("application/x-ndjson", Kind::JsonLines)

@@ -17,7 +17,10 @@ pub(super) fn read(text: &str, language: &str, limits: &Limits) -> Structure {
     }
     match syntax::definitions(text, grammar) {
         Some(marks) => Structure { blocks: tile(text, marks), ..Structure::default() },
-        None => Structure { warning: Some("not parsed: the syntax is too tangled".to_owned()), ..by_blank_lines(text) },
+        None => Structure {
+            warning: Some("not parsed: the syntax is too tangled".to_owned()),
+            ..by_blank_lines(text)
+        },
     }
 }
 
@@ -51,63 +54,91 @@ mod tests {
     fn rust() {
         let text = "//! Head.\n\nuse a;\nuse b;\n\n/// Doc.\n#[derive(X)]\npub struct S { a: u8 } // tail\n\n\
                     impl<T> Tr for S<T> {\n    /// One.\n    fn one(&self) {}\n    const A: u8 = 1;\n    fn two() { fn inner() {} }\n}\nfn f() {}\n";
-        check("rust", text, &[
-            ("", "//! Head."),
-            ("", "use a;\nuse b;"),
-            ("struct S", "/// Doc.\n#[derive(X)]\npub struct S { a: u8 } // tail"),
-            ("impl Tr for S<T>", "impl<T> Tr for S<T> {"),
-            ("impl Tr for S<T> > fn one", "/// One.\n    fn one(&self) {}"),
-            ("impl Tr for S<T>", "const A: u8 = 1;"),
-            ("impl Tr for S<T> > fn two", "fn two() { fn inner() {} }\n}"),
-            ("fn f", "fn f() {}"),
-        ]);
+        check(
+            "rust",
+            text,
+            &[
+                ("", "//! Head."),
+                ("", "use a;\nuse b;"),
+                ("struct S", "/// Doc.\n#[derive(X)]\npub struct S { a: u8 } // tail"),
+                ("impl Tr for S<T>", "impl<T> Tr for S<T> {"),
+                ("impl Tr for S<T> > fn one", "/// One.\n    fn one(&self) {}"),
+                ("impl Tr for S<T>", "const A: u8 = 1;"),
+                ("impl Tr for S<T> > fn two", "fn two() { fn inner() {} }\n}"),
+                ("fn f", "fn f() {}"),
+            ],
+        );
     }
 
     #[test]
     fn python() {
         let text = "import a\n\n@deco\nclass A(B):\n    \"\"\"Doc.\"\"\"\n\n    @prop\n    def x(self):\n        pass\n\nasync def f():\n    pass\nx = 1\n";
-        check("python", text, &[
-            ("", "import a"),
-            ("class A", "@deco\nclass A(B):"),
-            ("class A", "\"\"\"Doc.\"\"\""),
-            ("class A > def x", "@prop\n    def x(self):\n        pass"),
-            ("def f", "async def f():\n    pass"),
-            ("", "x = 1"),
-        ]);
+        check(
+            "python",
+            text,
+            &[
+                ("", "import a"),
+                ("class A", "@deco\nclass A(B):"),
+                ("class A", "\"\"\"Doc.\"\"\""),
+                ("class A > def x", "@prop\n    def x(self):\n        pass"),
+                ("def f", "async def f():\n    pass"),
+                ("", "x = 1"),
+            ],
+        );
     }
 
     #[test]
     fn typescript_and_javascript() {
         let text = "import x from 'y';\n/** Doc. */\nexport class A {\n  b(): void {}\n}\nexport const f = () => {\n};\nexport interface I { a: string }\n";
-        check("typescript", text, &[
-            ("", "import x from 'y';"),
-            ("class A", "/** Doc. */\nexport class A {"),
-            ("class A > b", "b(): void {}\n}"),
-            ("const f", "export const f = () => {\n};"),
-            ("interface I", "export interface I { a: string }"),
-        ]);
-        check("javascript", "function f() {}\nlet a = 1;\n", &[("function f", "function f() {}"), ("", "let a = 1;")]);
+        check(
+            "typescript",
+            text,
+            &[
+                ("", "import x from 'y';"),
+                ("class A", "/** Doc. */\nexport class A {"),
+                ("class A > b", "b(): void {}\n}"),
+                ("const f", "export const f = () => {\n};"),
+                ("interface I", "export interface I { a: string }"),
+            ],
+        );
+        check(
+            "javascript",
+            "function f() {}\nlet a = 1;\n",
+            &[("function f", "function f() {}"), ("", "let a = 1;")],
+        );
     }
 
     #[test]
     fn go_java_and_c() {
-        check("go", "package p\n\n// F does.\nfunc F() {}\n\nfunc (s *S) M() {}\n\ntype T struct{}\n", &[
-            ("", "package p"),
-            ("func F", "// F does.\nfunc F() {}"),
-            ("func (s *S) M", "func (s *S) M() {}"),
-            ("type T", "type T struct{}"),
-        ]);
-        check("java", "package p;\n/** D. */\npublic class A {\n  int x;\n  void m() {}\n}\n", &[
-            ("", "package p;"),
-            ("class A", "/** D. */\npublic class A {"),
-            ("class A", "int x;"),
-            ("class A > m", "void m() {}\n}"),
-        ]);
-        check("c", "#ifndef A\n#define A\nstruct s { int a; };\n/* f */\nstatic int *f(void) { return 0; }\n#endif\n", &[
-            ("", "#ifndef A\n#define A"),
-            ("struct s", "struct s { int a; };"),
-            ("f", "/* f */\nstatic int *f(void) { return 0; }\n#endif"),
-        ]);
+        check(
+            "go",
+            "package p\n\n// F does.\nfunc F() {}\n\nfunc (s *S) M() {}\n\ntype T struct{}\n",
+            &[
+                ("", "package p"),
+                ("func F", "// F does.\nfunc F() {}"),
+                ("func (s *S) M", "func (s *S) M() {}"),
+                ("type T", "type T struct{}"),
+            ],
+        );
+        check(
+            "java",
+            "package p;\n/** D. */\npublic class A {\n  int x;\n  void m() {}\n}\n",
+            &[
+                ("", "package p;"),
+                ("class A", "/** D. */\npublic class A {"),
+                ("class A", "int x;"),
+                ("class A > m", "void m() {}\n}"),
+            ],
+        );
+        check(
+            "c",
+            "#ifndef A\n#define A\nstruct s { int a; };\n/* f */\nstatic int *f(void) { return 0; }\n#endif\n",
+            &[
+                ("", "#ifndef A\n#define A"),
+                ("struct s", "struct s { int a; };"),
+                ("f", "/* f */\nstatic int *f(void) { return 0; }\n#endif"),
+            ],
+        );
     }
 
     #[test]

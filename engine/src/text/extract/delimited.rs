@@ -73,7 +73,11 @@ fn delimiter(text: &str) -> char {
     let evenness = |sign: &char| {
         let counts = counts(*sign);
         let first = counts.first().copied().unwrap_or(0);
-        if first == 0 { 0 } else { counts.iter().filter(|count| **count == first).count() * 100 + first.min(99) }
+        if first == 0 {
+            0
+        } else {
+            counts.iter().filter(|count| **count == first).count() * 100 + first.min(99)
+        }
     };
     [',', ';', '\t', '|'].into_iter().rev().max_by_key(evenness).unwrap_or(',')
 }
@@ -99,7 +103,8 @@ fn header(row: &str, delimiter: char) -> Option<String> {
     let fields = fields(row, delimiter);
     let is_name = |field: &String| !field.is_empty() && field.parse::<f64>().is_err();
     let named = fields.iter().filter(|field| is_name(field)).count();
-    let fits = named == fields.len() || (named >= 2 && fields.iter().all(|field| field.is_empty() || is_name(field)));
+    let fits = named == fields.len()
+        || (named >= 2 && fields.iter().all(|field| field.is_empty() || is_name(field)));
     fits.then(|| shortened(&format!("columns: {}", fields.join(", ")), MAX_COLUMNS_CHARS))
 }
 

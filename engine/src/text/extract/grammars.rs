@@ -155,7 +155,13 @@ const C: Grammar = Grammar {
         item("preproc_function_def", "#define "),
     ],
     wrappers: &[],
-    transparent: &["preproc_ifdef", "preproc_if", "preproc_else", "linkage_specification", "declaration_list"],
+    transparent: &[
+        "preproc_ifdef",
+        "preproc_if",
+        "preproc_else",
+        "linkage_specification",
+        "declaration_list",
+    ],
 };
 
 static GRAMMARS: [Grammar; 8] = [RUST, PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, JAVA, C];

@@ -26,9 +26,39 @@ const AROUND: &[&str] = &["nav", "aside", "header", "footer", "dialog"];
 
 /// Elements that stand on lines of their own.
 const BLOCKS: &[&str] = &[
-    "p", "div", "section", "article", "main", "blockquote", "ul", "ol", "dl", "figure", "figcaption", "form",
-    "fieldset", "legend", "address", "details", "summary", "hr", "nav", "aside", "header", "footer", "caption",
-    "table", "thead", "tbody", "tfoot", "center", "body", "menu", "dialog", "hgroup", "search",
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "blockquote",
+    "ul",
+    "ol",
+    "dl",
+    "figure",
+    "figcaption",
+    "form",
+    "fieldset",
+    "legend",
+    "address",
+    "details",
+    "summary",
+    "hr",
+    "nav",
+    "aside",
+    "header",
+    "footer",
+    "caption",
+    "table",
+    "thead",
+    "tbody",
+    "tfoot",
+    "center",
+    "body",
+    "menu",
+    "dialog",
+    "hgroup",
+    "search",
 ];
 
 /// The text, blocks and title of a page.
@@ -63,10 +93,16 @@ fn first<'a>(root: ElementRef<'a>, name: &str) -> Option<ElementRef<'a>> {
 /// The outermost `main` elements, or else the outermost articles.
 fn main_parts(root: ElementRef<'_>) -> Vec<ElementRef<'_>> {
     let outermost = |fits: fn(&ElementRef<'_>) -> bool| -> Vec<ElementRef<'_>> {
-        let inside = |element: &ElementRef<'_>| element.ancestors().filter_map(ElementRef::wrap).any(|outer| fits(&outer));
-        root.descendants().filter_map(ElementRef::wrap).filter(|element| fits(element) && !inside(element)).collect()
+        let inside = |element: &ElementRef<'_>| {
+            element.ancestors().filter_map(ElementRef::wrap).any(|outer| fits(&outer))
+        };
+        root.descendants()
+            .filter_map(ElementRef::wrap)
+            .filter(|element| fits(element) && !inside(element))
+            .collect()
     };
-    let is_main = |element: &ElementRef<'_>| element.value().name() == "main" || element.attr("role") == Some("main");
+    let is_main =
+        |element: &ElementRef<'_>| element.value().name() == "main" || element.attr("role") == Some("main");
     let main = outermost(is_main);
     if main.is_empty() { outermost(|element| element.value().name() == "article") } else { main }
 }
@@ -154,7 +190,9 @@ impl Writer {
             "li" => self.list_item(),
             "dt" => self.page.block(None),
             "dd" => self.page.line(),
-            _ if is_block(name) && !self.lists.is_empty() && heading_level(name).is_none() => self.page.line(),
+            _ if is_block(name) && !self.lists.is_empty() && heading_level(name).is_none() => {
+                self.page.line()
+            }
             _ if is_block(name) => self.page.block(None),
             _ => {}
         }
@@ -209,12 +247,16 @@ impl Writer {
 
     fn skips(&self, element: ElementRef<'_>) -> bool {
         let name = element.value().name();
-        UNSEEN.contains(&name) || (self.main_only && AROUND.contains(&name)) || element.attr("hidden").is_some()
+        UNSEEN.contains(&name)
+            || (self.main_only && AROUND.contains(&name))
+            || element.attr("hidden").is_some()
     }
 }
 
 fn is_block(name: &str) -> bool {
-    BLOCKS.contains(&name) || matches!(name, "li" | "tr" | "td" | "th" | "pre" | "dt" | "dd") || heading_level(name).is_some()
+    BLOCKS.contains(&name)
+        || matches!(name, "li" | "tr" | "td" | "th" | "pre" | "dt" | "dd")
+        || heading_level(name).is_some()
 }
 
 fn heading_level(name: &str) -> Option<u8> {
@@ -228,7 +270,8 @@ fn heading_level(name: &str) -> Option<u8> {
 fn is_layout(table: ElementRef<'_>) -> bool {
     let inner = table.descendants().skip(1).filter_map(ElementRef::wrap);
     let mut names = inner.map(|element| element.value().name());
-    table.attr("role") == Some("presentation") || names.any(|name| name == "table" || heading_level(name).is_some())
+    table.attr("role") == Some("presentation")
+        || names.any(|name| name == "table" || heading_level(name).is_some())
 }
 
 #[cfg(test)]
@@ -246,40 +289,45 @@ mod tests {
 
     #[test]
     fn elements_become_blocks() {
-        check("<h1>A&amp;B</h1><p>One\n  <b>bold</b>,two.<p>x<br>y<h2>C</h2>tail", &[
-            ("A&B", "A&B"),
-            ("A&B", "One bold,two."),
-            ("A&B", "x\ny"),
-            ("A&B > C", "C"),
-            ("A&B > C", "tail"),
-        ]);
+        check(
+            "<h1>A&amp;B</h1><p>One\n  <b>bold</b>,two.<p>x<br>y<h2>C</h2>tail",
+            &[
+                ("A&B", "A&B"),
+                ("A&B", "One bold,two."),
+                ("A&B", "x\ny"),
+                ("A&B > C", "C"),
+                ("A&B > C", "tail"),
+            ],
+        );
     }
 
     #[test]
     fn lists_keep_their_markers() {
-        check("<ul><li><p>a</p><ul><li>b</li></ul><li>c</ul><ol start=3><li>d<li>e</ol>", &[
-            ("", "- a"),
-            ("", "- b"),
-            ("", "- c"),
-            ("", "3. d"),
-            ("", "4. e"),
-        ]);
+        check(
+            "<ul><li><p>a</p><ul><li>b</li></ul><li>c</ul><ol start=3><li>d<li>e</ol>",
+            &[("", "- a"), ("", "- b"), ("", "- c"), ("", "3. d"), ("", "4. e")],
+        );
     }
 
     #[test]
     fn tables_are_rows_and_preformatted_text_is_kept() {
-        check("<table><tr><th>n<th>m<tr><td><p>1</p><td>2<br>3</table><pre>a\n  b</pre>z", &[
-            ("", "n | m\n1 | 2 3"),
-            ("", "a\n  b"),
-            ("", "z"),
-        ]);
+        check(
+            "<table><tr><th>n<th>m<tr><td><p>1</p><td>2<br>3</table><pre>a\n  b</pre>z",
+            &[("", "n | m\n1 | 2 3"), ("", "a\n  b"), ("", "z")],
+        );
         check("<table><tr><td><h1>T</h1><td>x</table>", &[("T", "T"), ("T", "x")]);
     }
 
     #[test]
     fn what_stands_around_the_main_part_is_left_out() {
-        check("<nav>n</nav><header>h</header><main><p>m</p><aside>s</aside></main><script>1</script>", &[("", "m")]);
-        check("<nav>n</nav><article>a</article><footer>f</footer><article>b</article>", &[("", "a"), ("", "b")]);
+        check(
+            "<nav>n</nav><header>h</header><main><p>m</p><aside>s</aside></main><script>1</script>",
+            &[("", "m")],
+        );
+        check(
+            "<nav>n</nav><article>a</article><footer>f</footer><article>b</article>",
+            &[("", "a"), ("", "b")],
+        );
         check("<nav>n</nav><p>p</p><main></main>", &[("", "n"), ("", "p")]);
     }
 

@@ -5,9 +5,9 @@
 
 /// Elements that have no end tag, or whose end tag may be left out.
 const UNNESTED: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
-    "p", "li", "dt", "dd", "option", "optgroup", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "html",
-    "head", "body", "rt", "rp",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr", "p", "li", "dt", "dd", "option", "optgroup", "tr", "td", "th", "thead", "tbody", "tfoot",
+    "colgroup", "html", "head", "body", "rt", "rp",
 ];
 
 /// The deepest nesting of elements whose end tags are required.
@@ -60,7 +60,13 @@ mod tests {
 
     #[test]
     fn only_elements_that_must_be_closed_count() {
-        let cases = [("", 0), ("<p><p><br><li>", 0), ("<div><b>x</b></div><div>", 2), ("a < b <!-- x -->", 0), ("<DIV><Span>", 2)];
+        let cases = [
+            ("", 0),
+            ("<p><p><br><li>", 0),
+            ("<div><b>x</b></div><div>", 2),
+            ("a < b <!-- x -->", 0),
+            ("<DIV><Span>", 2),
+        ];
         for (html, expected) in cases {
             assert_eq!(depth(html), expected, "{html}");
         }

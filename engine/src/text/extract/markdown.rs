@@ -67,7 +67,9 @@ impl Reader {
 
     fn start(&mut self, tag: &Tag<'_>, start: usize, end: usize) {
         match (self.depth, tag) {
-            (0, Tag::Heading { level, .. }) => self.heading = Some((level_number(*level), start, String::new())),
+            (0, Tag::Heading { level, .. }) => {
+                self.heading = Some((level_number(*level), start, String::new()))
+            }
             (0, Tag::List(_)) => {
                 self.in_list = true;
                 self.mark(start, BlockKind::List);
@@ -156,14 +158,17 @@ mod tests {
     #[test]
     fn headings_open_sections() {
         use BlockKind::{Heading, Prose};
-        check("intro\n\n# A `b`\ntext\n\nSub\n---\nmore\n\n# C", &[
-            (Prose, "", "intro"),
-            (Heading, "A b", "# A `b`"),
-            (Prose, "A b", "text"),
-            (Heading, "A b > Sub", "Sub\n---"),
-            (Prose, "A b > Sub", "more"),
-            (Heading, "C", "# C"),
-        ]);
+        check(
+            "intro\n\n# A `b`\ntext\n\nSub\n---\nmore\n\n# C",
+            &[
+                (Prose, "", "intro"),
+                (Heading, "A b", "# A `b`"),
+                (Prose, "A b", "text"),
+                (Heading, "A b > Sub", "Sub\n---"),
+                (Prose, "A b > Sub", "more"),
+                (Heading, "C", "# C"),
+            ],
+        );
     }
 
     #[test]

@@ -152,7 +152,10 @@ mod tests {
     #[test]
     fn binary_and_unsupported_are_told_apart() {
         let code = |name, bytes: &[u8]| extract(name, bytes, &Limits::default()).unwrap_err();
-        assert_eq!(code("notes.md", b"\x89PNG\r\n\x1a\n"), SkipReason::UnsupportedType { mime_type: "image/png".into() });
+        assert_eq!(
+            code("notes.md", b"\x89PNG\r\n\x1a\n"),
+            SkipReason::UnsupportedType { mime_type: "image/png".into() }
+        );
         assert_eq!(code("notes.md", b"\0\x01\x02"), SkipReason::Binary);
         assert_eq!(code("notes.md", b""), SkipReason::Empty);
         assert_eq!(code("notes.html", b"<p></p>"), SkipReason::Empty);

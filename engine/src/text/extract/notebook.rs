@@ -9,6 +9,7 @@ use super::{Rendered, Structure, markdown};
 use crate::span::Span;
 use crate::text::document::{Block, BlockKind};
 use crate::text::outline::Outline;
+use crate::text::words::char_floor;
 
 /// Longer outputs are cut; they are logs more often than findings.
 const MAX_OUTPUT_BYTES: usize = 1000;
@@ -54,10 +55,12 @@ impl Page {
         let structure = markdown::read_into(source, &mut self.outline);
         self.title = self.title.take().or(structure.title);
         let base = self.text.len();
-        self.blocks.extend(structure.blocks.into_iter().map(|block| Block {
-            span: Span::new(block.span.start + base, block.span.end + base),
-            ..block
-        }));
+        self.blocks.extend(
+            structure.blocks.into_iter().map(|block| Block {
+                span: Span::new(block.span.start + base, block.span.end + base),
+                ..block
+            }),
+        );
         self.text.push_str(source);
         self.text.push_str("\n\n");
     }
@@ -65,7 +68,7 @@ impl Page {
     fn output(&mut self, output: &Value) {
         let printed = output.get("text").or_else(|| output.pointer("/data/text~1plain"));
         let printed = joined(printed.or_else(|| output.get("evalue")));
-        let end = printed.floor_char_boundary(MAX_OUTPUT_BYTES);
+        let end = char_floor(&printed, MAX_OUTPUT_BYTES);
         self.block(&printed[..end], BlockKind::Code);
     }
 
@@ -119,7 +122,10 @@ mod tests {
             ("Sales > Next", "## Next"),
         ];
         assert_eq!(found, expected.map(|(path, quote)| (path.to_owned(), quote)));
-        assert_eq!((rendered.language.as_deref(), rendered.structure.title.as_deref()), (Some("python"), Some("Sales")));
+        assert_eq!(
+            (rendered.language.as_deref(), rendered.structure.title.as_deref()),
+            (Some("python"), Some("Sales"))
+        );
     }
 
     #[test]

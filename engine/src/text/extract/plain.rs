@@ -29,7 +29,8 @@ pub(super) fn read(text: &str) -> Structure {
         if after_blank && !this.trim().is_empty() {
             let underlined = is_underline(line(row + 1), this);
             let alone = line(row + 1).trim().is_empty();
-            let level = if underlined { underlines.level(line(row + 1)) } else { lone_level(this).filter(|_| alone) };
+            let level =
+                if underlined { underlines.level(line(row + 1)) } else { lone_level(this).filter(|_| alone) };
             if let Some(level) = level {
                 let name = this.trim_matches(['=', '#', ' ']);
                 outline.enter(level, name);
@@ -95,8 +96,10 @@ fn marked_level(line: &str) -> Option<u8> {
 fn numbered_level(line: &str) -> Option<u8> {
     let (number, name) = line.split_once(' ')?;
     let parts: Vec<&str> = number.trim_end_matches('.').split('.').collect();
-    let is_number = parts.iter().all(|part| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit()));
-    let is_name = name.trim_start().starts_with(char::is_uppercase) && !name.ends_with(['.', ',', ';', ':', '!', '?']);
+    let is_number =
+        parts.iter().all(|part| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit()));
+    let is_name =
+        name.trim_start().starts_with(char::is_uppercase) && !name.ends_with(['.', ',', ';', ':', '!', '?']);
     (is_number && is_name && parts.len() <= 6).then_some(parts.len() as u8)
 }
 
@@ -104,7 +107,10 @@ fn numbered_level(line: &str) -> Option<u8> {
 fn is_capital(line: &str) -> bool {
     let letters = line.chars().filter(|ch| ch.is_alphabetic());
     let is_format = line.starts_with("WEBVTT"); // The first line of subtitles names the format.
-    letters.clone().all(char::is_uppercase) && letters.count() >= 4 && !line.ends_with(['.', ',', ';']) && !is_format
+    letters.clone().all(char::is_uppercase)
+        && letters.count() >= 4
+        && !line.ends_with(['.', ',', ';'])
+        && !is_format
 }
 
 #[cfg(test)]
@@ -130,18 +136,24 @@ mod tests {
 
     #[test]
     fn headings_are_guessed_where_their_form_says_so() {
-        check("Title\n=====\nBody.\n\nPart\n----\n\nMore.", &[
-            ("Title", "Title\n====="),
-            ("Title", "Body."),
-            ("Title > Part", "Part\n----"),
-            ("Title > Part", "More."),
-        ]);
-        check("INTRODUCTION\n\nText.\n\n1.2 Scope\n\nText.", &[
-            ("INTRODUCTION", "INTRODUCTION"),
-            ("INTRODUCTION", "Text."),
-            ("INTRODUCTION > 1.2 Scope", "1.2 Scope"),
-            ("INTRODUCTION > 1.2 Scope", "Text."),
-        ]);
+        check(
+            "Title\n=====\nBody.\n\nPart\n----\n\nMore.",
+            &[
+                ("Title", "Title\n====="),
+                ("Title", "Body."),
+                ("Title > Part", "Part\n----"),
+                ("Title > Part", "More."),
+            ],
+        );
+        check(
+            "INTRODUCTION\n\nText.\n\n1.2 Scope\n\nText.",
+            &[
+                ("INTRODUCTION", "INTRODUCTION"),
+                ("INTRODUCTION", "Text."),
+                ("INTRODUCTION > 1.2 Scope", "1.2 Scope"),
+                ("INTRODUCTION > 1.2 Scope", "Text."),
+            ],
+        );
         check("== Part\n\nText.", &[("Part", "== Part"), ("Part", "Text.")]);
     }
 

@@ -57,7 +57,8 @@ fn structure(text: &str, mut marks: Vec<Mark>) -> Structure {
 fn yaml_key(line: &str) -> Option<&str> {
     let (key, rest) = line.split_once(':')?;
     let starts = |ch: char| ch.is_alphanumeric() || matches!(ch, '"' | '\'' | '_' | '.' | '/' | '$' | '<');
-    let fits = key.len() <= 80 && key.starts_with(starts) && (rest.is_empty() || rest.starts_with([' ', '\t']));
+    let fits =
+        key.len() <= 80 && key.starts_with(starts) && (rest.is_empty() || rest.starts_with([' ', '\t']));
     fits.then(|| key.trim().trim_matches(['"', '\'']))
 }
 
@@ -66,7 +67,8 @@ fn table_name(line: &str) -> Option<&str> {
     let inner = line.strip_prefix('[')?;
     let (name, rest) = inner.trim_start_matches('[').split_once(']')?;
     let rest = rest.trim_start_matches(']').trim_start();
-    let fits = !name.trim().is_empty() && name.len() <= 120 && (rest.is_empty() || rest.starts_with(['#', ';']));
+    let fits =
+        !name.trim().is_empty() && name.len() <= 120 && (rest.is_empty() || rest.starts_with(['#', ';']));
     fits.then(|| name.trim())
 }
 
@@ -85,24 +87,33 @@ mod tests {
     #[test]
     fn yaml_is_cut_at_its_keys() {
         let text = "# head\n\n# about a\na: 1\nb:\n  - c: 2\n---\n- d\n- e\n";
-        check(read_yaml(text), text, &[
-            ("", "# head"),
-            ("a", "# about a\na: 1"),
-            ("b", "b:\n  - c: 2"),
-            ("", "---"),
-            ("", "- d"),
-            ("", "- e"),
-        ]);
+        check(
+            read_yaml(text),
+            text,
+            &[
+                ("", "# head"),
+                ("a", "# about a\na: 1"),
+                ("b", "b:\n  - c: 2"),
+                ("", "---"),
+                ("", "- d"),
+                ("", "- e"),
+            ],
+        );
     }
 
     #[test]
     fn toml_is_cut_at_its_tables() {
-        let text = "a = 1\n\n# the package\n[package]\nname = \"x\"\n\nedition = 1\n[[bin]] # one\nb = [\n[1],\n]";
-        check(read_tables(text), text, &[
-            ("", "a = 1"),
-            ("package", "# the package\n[package]\nname = \"x\""),
-            ("package", "edition = 1"),
-            ("bin", "[[bin]] # one\nb = [\n[1],\n]"),
-        ]);
+        let text =
+            "a = 1\n\n# the package\n[package]\nname = \"x\"\n\nedition = 1\n[[bin]] # one\nb = [\n[1],\n]";
+        check(
+            read_tables(text),
+            text,
+            &[
+                ("", "a = 1"),
+                ("package", "# the package\n[package]\nname = \"x\""),
+                ("package", "edition = 1"),
+                ("bin", "[[bin]] # one\nb = [\n[1],\n]"),
+            ],
+        );
     }
 }

@@ -15,11 +15,14 @@ use crate::text::outline::{Mark, clean_heading};
 /// Definitions nested deeper belong to the one around them; it also bounds the recursion.
 const MAX_DEPTH: usize = 8;
 
-/// A container with less text stays one block.
-const SMALL_CONTAINER_BYTES: usize = 0;
+/// The parser reports progress every hundred operations. Honest code takes one report for about 200 bytes of it.
+const BASE_STEPS: usize = 1_500;
 
-/// The parser reports progress every hundred operations or so; a byte of honest code takes less than one.
-const BASE_STEPS: usize = 2_000;
+/// Bytes for which one report is granted.
+const BYTES_PER_STEP: usize = 100;
+
+/// What a report costs while the parser recovers from errors, which is when it is slow.
+const STEPS_IN_ERROR: usize = 3;
 
 /// Nodes that describe what follows them.
 const LEADING: &[&str] =
@@ -29,15 +32,17 @@ const LEADING: &[&str] =
 pub(super) fn definitions(text: &str, grammar: &Grammar) -> Option<Vec<Mark>> {
     let mut parser = Parser::new();
     parser.set_language(&language(grammar.language)?).ok()?;
-    let mut steps = BASE_STEPS + text.len();
-    let mut progress = |_: &tree_sitter::ParseState| {
-        steps = steps.saturating_sub(1);
+    let mut steps = BASE_STEPS + text.len() / BYTES_PER_STEP;
+    let mut progress = |state: &tree_sitter::ParseState| {
+        steps = steps.saturating_sub(if state.has_error() { STEPS_IN_ERROR } else { 1 });
         if steps == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut progress);
     let bytes = text.as_bytes();
-    let tree = parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))?;
-    let mut walk = Walk { text, grammar, path: Vec::new(), marks: vec![Mark::new(0, Vec::new(), BlockKind::Code)] };
+    let tree =
+        parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))?;
+    let mut walk =
+        Walk { text, grammar, path: Vec::new(), marks: vec![Mark::new(0, Vec::new(), BlockKind::Code)] };
     walk.children(tree.root_node(), 0);
     Some(walk.marks)
 }
@@ -91,7 +96,8 @@ impl<'a> Walk<'a> {
 
     fn node(&mut self, node: Node<'a>, depth: usize, siblings: &mut Siblings) {
         let gap = self.text.get(siblings.end..node.start_byte()).unwrap_or_default();
-        let on_new_line = gap.contains('\n') || siblings.end == 0 || self.text[..siblings.end].ends_with('\n');
+        let on_new_line =
+            gap.contains('\n') || siblings.end == 0 || self.text[..siblings.end].ends_with('\n');
         let apart = gap.matches('\n').count() + usize::from(self.text[..siblings.end].ends_with('\n')) > 1;
         if apart && let Some(lead) = siblings.lead.take() {
             self.mark(lead, BlockKind::Code); // A comment of its own, such as a licence.
@@ -105,7 +111,7 @@ impl<'a> Walk<'a> {
             self.statement(node, apart, siblings);
             siblings.end = node.start_byte();
             let mut inner = Siblings { end: node.start_byte(), in_run: true, ..Siblings::default() };
-            self.nested_transparent(node, depth + 1, &mut inner);
+            self.children_after(node, depth + 1, &mut inner);
             siblings.in_run = inner.in_run;
         } else if let Some((definition, inner)) = self.definition(node) {
             let start = siblings.lead.take().unwrap_or(node.start_byte());
@@ -114,10 +120,6 @@ impl<'a> Walk<'a> {
         } else {
             self.statement(node, apart, siblings);
         }
-    }
-
-    fn nested_transparent(&mut self, node: Node<'a>, depth: usize, siblings: &mut Siblings) {
-        self.children_after(node, depth, siblings);
     }
 
     fn statement(&mut self, node: Node<'a>, apart: bool, siblings: &mut Siblings) {
@@ -131,7 +133,6 @@ impl<'a> Walk<'a> {
     fn define(&mut self, definition: &Definition, node: Node<'a>, start: usize, depth: usize) {
         self.path.push(label(self.text, definition, node));
         let body = node.child_by_field_name("body").filter(|_| definition.is_container && depth < MAX_DEPTH);
-        let body = body.filter(|body| body.end_byte() - body.start_byte() > SMALL_CONTAINER_BYTES);
         if let Some(body) = body {
             let head = self.text.get(start..body.start_byte()).unwrap_or_default().trim_end();
             let names_only = start >= node.start_byte() && !head.contains('\n');
@@ -178,9 +179,15 @@ fn label(text: &str, definition: &Definition, node: Node<'_>) -> String {
             let of_trait = field(node, "trait").map(|name| format!("{name} for ")).unwrap_or_default();
             of_trait + field(node, "type").unwrap_or_default()
         }
-        Naming::Child | Naming::FunctionValue => named_child(node).and_then(|child| field(child, "name")).unwrap_or_default().to_owned(),
+        Naming::Child | Naming::FunctionValue => {
+            named_child(node).and_then(|child| field(child, "name")).unwrap_or_default().to_owned()
+        }
         Naming::Method => {
-            format!("{} {}", field(node, "receiver").unwrap_or_default(), field(node, "name").unwrap_or_default())
+            format!(
+                "{} {}",
+                field(node, "receiver").unwrap_or_default(),
+                field(node, "name").unwrap_or_default()
+            )
         }
     };
     clean_heading(&format!("{}{name}", definition.prefix))

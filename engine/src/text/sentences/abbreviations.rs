@@ -5,31 +5,35 @@
 
 /// Always followed by more of the sentence: titles, and what introduces something.
 const INTRODUCING: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "gen", "col", "lt", "sgt", "capt", "cmdr", "gov", "sen", "rep",
-    "pres", "messrs", "mme", "mlle", "hr", "fr", "sr", "sra", "srta", "dra", "dipl", "ing", "e.g", "i.e", "eg", "ie", "cf", "vs", "viz", "ca", "approx", "resp",
-    "bzw", "vgl", "z.b", "d.h", "u.a", "u.u", "s.o", "s.u", "i.d.r", "o.ä", "z.t", "ggf", "evtl", "bspw", "sog", "inkl", "zzgl", "p.ex", "par ex", "p.ej",
-    "mt", "ft", "av", "esp", "incl", "excl", "w.r.t", "a.k.a",
+    "mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "gen", "col", "lt", "sgt", "capt", "cmdr", "gov",
+    "sen", "rep", "pres", "messrs", "mme", "mlle", "hr", "fr", "sr", "sra", "srta", "dra", "dipl", "ing",
+    "e.g", "i.e", "eg", "ie", "cf", "vs", "viz", "ca", "approx", "resp", "bzw", "vgl", "z.b", "d.h", "u.a",
+    "u.u", "s.o", "s.u", "i.d.r", "o.ä", "z.t", "ggf", "evtl", "bspw", "sog", "inkl", "zzgl", "p.ex",
+    "par ex", "p.ej", "mt", "ft", "av", "esp", "incl", "excl", "w.r.t", "a.k.a",
 ];
 
 /// Followed by a number or a name: the sentence goes on before a digit.
 const COUNTING: &[&str] = &[
-    "no", "nos", "nr", "vol", "vols", "p", "pp", "fig", "figs", "sec", "ch", "chap", "art", "para", "eq", "eqs", "ex",
-    "ed", "eds", "abs", "bd", "s", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "núm", "pág",
-    "tab", "ref", "refs", "app", "ver", "v", "rev", "cap", "c", "b", "r",
+    "no", "nos", "nr", "vol", "vols", "p", "pp", "fig", "figs", "sec", "ch", "chap", "art", "para", "eq",
+    "eqs", "ex", "ed", "eds", "abs", "bd", "s", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep",
+    "sept", "oct", "nov", "dec", "núm", "pág", "tab", "ref", "refs", "app", "ver", "v", "rev", "cap", "c",
+    "b", "r",
 ];
 
 /// May end a sentence too; it does where the next word could not go on.
 const EITHER: &[&str] = &[
-    "inc", "ltd", "co", "corp", "llc", "bros", "jr", "sr", "etc", "al", "dept", "univ", "assn", "est", "ave", "blvd", "rd", "a.m", "p.m",
-    "ph.d", "m.d", "b.a", "m.a", "b.sc", "m.sc", "usw", "gmbh", "u.s", "u.k", "u.n", "d.c", "e.u",
+    "inc", "ltd", "co", "corp", "llc", "bros", "jr", "sr", "etc", "al", "dept", "univ", "assn", "est", "ave",
+    "blvd", "rd", "a.m", "p.m", "ph.d", "m.d", "b.a", "m.a", "b.sc", "m.sc", "usw", "gmbh", "u.s", "u.k",
+    "u.n", "d.c", "e.u",
 ];
 
 /// Words that begin sentences far more often than names.
 const OPENERS: &[&str] = &[
-    "the", "a", "an", "this", "that", "these", "those", "it", "its", "he", "she", "they", "we", "you", "i", "in", "on",
-    "at", "as", "if", "when", "while", "but", "and", "or", "so", "for", "from", "to", "by", "with", "there", "here", "what", "who", "how",
-    "why", "where", "which", "his", "her", "their", "our", "my", "your", "not", "no", "yes", "all", "some", "each", "both", "after",
-    "before", "since", "however", "then", "thus", "also", "der", "die", "das", "ein", "eine", "es", "er", "sie", "wir", "ich", "wenn",
+    "the", "a", "an", "this", "that", "these", "those", "it", "its", "he", "she", "they", "we", "you", "i",
+    "in", "on", "at", "as", "if", "when", "while", "but", "and", "or", "so", "for", "from", "to", "by",
+    "with", "there", "here", "what", "who", "how", "why", "where", "which", "his", "her", "their", "our",
+    "my", "your", "not", "no", "yes", "all", "some", "each", "both", "after", "before", "since", "however",
+    "then", "thus", "also", "der", "die", "das", "ein", "eine", "es", "er", "sie", "wir", "ich", "wenn",
     "aber", "und", "le", "la", "les", "un", "une", "il", "elle", "el", "los", "las", "una", "en",
 ];
 

@@ -1,0 +1,89 @@
+//! Takes the `Authorization` header, gives the session of the token's principal; without one, 401.
+//!
+//! Nouns: [`Session`] of the engine and [`TokenId`], both found in the request's extensions afterwards. Only the
+//! header counts: a token in the URL or in a cookie is no token.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use waypost_engine::api::Session;
+
+use crate::problem::Problem;
+use crate::serve::App;
+
+/// Longer than any token of ours.
+const MAX_TOKEN_BYTES: usize = 256;
+
+/// The public part of a token that was checked: it tells two tokens apart and proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// `wp_<id>_<secret>` → `<id>`.
+    fn of(token: &str) -> Option<Self> {
+        let (id, _) = token.strip_prefix("wp_")?.split_once('_')?;
+        Some(Self(id.to_owned()))
+    }
+}
+
+/// Lets only requests with a valid token through, and tells the rest of the way whose it is.
+pub async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    match authenticate(&app, request.headers()).await {
+        Ok((session, id)) => {
+            request.extensions_mut().insert(session);
+            request.extensions_mut().insert(id);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn authenticate(app: &App, headers: &HeaderMap) -> Result<(Session, TokenId), Problem> {
+    let token = bearer(headers).ok_or_else(|| Problem::unauthorized("expected one bearer token"))?;
+    let unknown = || Problem::unauthorized("the token is not known here, or was revoked");
+    let id = TokenId::of(token).ok_or_else(unknown)?;
+    let (engine, token) = (Arc::clone(&app.engine), token.to_owned());
+    let session = app.tokens.run(move || engine.session(&token)).await?;
+    Ok((session, id))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let is_one = values.next().is_none() && !token.is_empty() && token.len() <= MAX_TOKEN_BYTES;
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && is_one && is_plain).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_one_plain_bearer_token_counts() {
+        for (values, expected) in [
+            (&["Bearer wp_1_a"][..], Some("wp_1_a")),
+            (&["bEaReR wp_1_a"], Some("wp_1_a")),
+            (&["Bearer  wp_1_a"], None),
+            (&["Bearer wp_1_a x"], None),
+            (&["Bearer "], None),
+            (&["Bearer"], None),
+            (&["Basic wp_1_a"], None),
+            (&["wp_1_a"], None),
+            (&["Bearer wp_1_a", "Bearer wp_2_b"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            assert_eq!(bearer(&headers), expected, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The network face of Waypost: REST, MCP and what both need, around the synchronous engine.
+//!
+//! request → [`hosts`] (asked under a name of ours?) → [`auth`] (whose token?) → [`rest`] or [`mcp`] → [`blocking`]
+//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together; [`telemetry`] counts.
+
+pub mod auth;
+pub mod blocking;
+pub mod hosts;
+pub mod mcp;
+pub mod paging;
+pub mod problem;
+pub mod rest;
+pub mod serve;
+pub mod telemetry;

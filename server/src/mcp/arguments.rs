@@ -1,0 +1,108 @@
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use waypost_engine::id::VersionId;
+use waypost_engine::search::Mode;
+
+use super::tools::Tool;
+use crate::problem::Problem;
+
+/// Of `search`.
+#[derive(Debug, Deserialize)]
+pub struct Search {
+    pub query: String,
+    pub path_prefix: Option<String>,
+    #[serde(default)]
+    pub mode: Mode,
+    pub limit: Option<usize>,
+    pub wait_for_seq: Option<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `ask`.
+#[derive(Debug, Deserialize)]
+pub struct Ask {
+    pub question: String,
+    pub path_prefix: Option<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `read_file`.
+#[derive(Debug, Deserialize)]
+pub struct ReadFile {
+    pub path: String,
+    pub start_line: Option<usize>,
+    pub head: Option<usize>,
+    pub tail: Option<usize>,
+    pub version: Option<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `list_directory`.
+#[derive(Debug, Deserialize)]
+pub struct ListDirectory {
+    pub path: Option<String>,
+    pub limit: Option<usize>,
+    pub cursor: Option<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `search_files`.
+#[derive(Debug, Deserialize)]
+pub struct SearchFiles {
+    pub pattern: String,
+    pub path: Option<String>,
+    pub limit: Option<usize>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `verify_citations`.
+#[derive(Debug, Deserialize)]
+pub struct VerifyCitations {
+    pub citations: Vec<CitationArgument>,
+}
+
+/// What of a citation must be said again; the rest follows from it.
+#[derive(Debug, Deserialize)]
+pub struct CitationArgument {
+    pub path: String,
+    pub version: VersionId,
+    pub start_byte: usize,
+    pub end_byte: usize,
+    pub quote: String,
+}
+
+/// Of `whoami`.
+#[derive(Debug, Deserialize)]
+pub struct Whoami {}
+
+/// Reads a tool's arguments; an unknown one is refused with the legal names.
+pub fn read<T: DeserializeOwned>(tool: Tool, arguments: Value) -> Result<T, Problem> {
+    let legal = tool.argument_names();
+    let given = arguments.as_object().into_iter().flat_map(|given| given.keys());
+    if let Some(unknown) = given.into_iter().find(|name| !legal.contains(name)) {
+        let unknown: String = unknown.chars().take(80).collect();
+        let legal = if legal.is_empty() { "no argument".to_owned() } else { format!("only `{}`", legal.join("`, `")) };
+        return Err(Problem::invalid(format!("unknown argument `{unknown}`: `{}` takes {legal}", tool.name())));
+    }
+    serde_json::from_value(arguments).map_err(|error| Problem::invalid(format!("`{}`: {error}", tool.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_argument_is_told_the_legal_ones() {
+        let refused = read::<Search>(Tool::Search, json!({"query": "fox", "top_k": 3})).unwrap_err();
+        assert_eq!(
+            refused.detail,
+            "unknown argument `top_k`: `search` takes only \
+             `limit`, `max_tokens`, `mode`, `path_prefix`, `query`, `wait_for_seq`"
+        );
+        let refused = read::<Whoami>(Tool::Whoami, json!({"x": 1})).unwrap_err();
+        assert_eq!(refused.detail, "unknown argument `x`: `whoami` takes no argument");
+    }
+}

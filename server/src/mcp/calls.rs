@@ -1,0 +1,334 @@
+use serde::Serialize;
+use serde_json::{Value, json};
+use waypost_engine::api::{AskRequest, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session};
+use waypost_engine::id::VersionId;
+use waypost_engine::search::Citation;
+use waypost_engine::search::citation::Verdict;
+
+use super::arguments::{self, CitationArgument};
+use super::bound::{budget_bytes, cost, cut, keep_first};
+use super::toolsets::Toolsets;
+use super::tools::Tool;
+use crate::paging::{PageParams, page};
+use crate::problem::Problem;
+use crate::rest::{MAX_CITATIONS, list_key};
+
+/// Bytes of JSON around the parts of a reply that are counted.
+const FRAME: usize = 160;
+/// Paths in one reply at most.
+const MAX_PATHS: usize = 1000;
+/// Paths in one reply where nothing else is asked.
+const DEFAULT_PATHS: usize = 100;
+
+/// A passage, without what a model does not need.
+#[derive(Debug, Serialize)]
+struct Hit {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<(u32, u32)>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    heading: String,
+    snippet: String,
+    score: f32,
+    version: VersionId,
+    start_byte: usize,
+    end_byte: usize,
+}
+
+/// A citation, in few tokens.
+#[derive(Debug, Serialize)]
+struct Cited {
+    n: usize,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<(u32, u32)>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    heading: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    quote: String,
+    version: VersionId,
+    start_byte: usize,
+    end_byte: usize,
+}
+
+/// Runs a tool.
+///
+/// # Errors
+/// What its arguments or the engine refuse.
+pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value) -> Result<Value, Problem> {
+    match tool {
+        Tool::Ask => ask(session, arguments::read(tool, arguments)?),
+        Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
+        Tool::ReadFile => read_file(session, arguments::read(tool, arguments)?),
+        Tool::Search => search(session, arguments::read(tool, arguments)?),
+        Tool::SearchFiles => search_files(session, arguments::read(tool, arguments)?),
+        Tool::VerifyCitations => verify_citations(session, arguments::read(tool, arguments)?),
+        Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
+    }
+}
+
+fn search(session: &Session, arguments: arguments::Search) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?;
+    let request = SearchRequest {
+        query: arguments.query,
+        path_prefix: arguments.path_prefix,
+        mode: arguments.mode,
+        limit: arguments.limit,
+        wait_for_seq: arguments.wait_for_seq,
+        ..SearchRequest::default()
+    };
+    let reply = session.search(&request)?;
+    let index = terse_status(&reply.index);
+    let budget = budget.saturating_sub(FRAME + cost(&index));
+    let mut hits: Vec<Hit> = reply.results.into_iter().map(terse_hit).collect();
+    let omitted = keep_first(&mut hits, budget);
+    if let [only] = hits.as_mut_slice() {
+        let over = cost(only).saturating_sub(budget);
+        let room = cost(&only.snippet).saturating_sub(over + 2);
+        cut(&mut only.snippet, room);
+    }
+    let mut shown = json!({"hits": hits, "index": index});
+    if omitted > 0 {
+        shown["omitted"] = json!(omitted);
+    }
+    Ok(shown)
+}
+
+fn terse_hit(hit: SearchHit) -> Hit {
+    let citation = hit.citation;
+    Hit {
+        path: citation.path,
+        lines: citation.lines,
+        heading: citation.headings.join(" > "),
+        snippet: hit.snippet,
+        score: (hit.score * 1e4).round() / 1e4,
+        version: citation.version,
+        start_byte: citation.start_byte,
+        end_byte: citation.end_byte,
+    }
+}
+
+/// What is as it should be needs no words.
+fn terse_status(index: &IndexStatus) -> Value {
+    let mut shown = json!({"seq": index.seq});
+    if index.pending_files > 0 {
+        shown["pending_files"] = json!(index.pending_files);
+    }
+    if !index.degraded.is_empty() {
+        shown["degraded"] = json!(index.degraded);
+    }
+    shown
+}
+
+fn ask(session: &Session, arguments: arguments::Ask) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?;
+    let request = AskRequest {
+        question: arguments.question,
+        path_prefix: arguments.path_prefix,
+        ..AskRequest::default()
+    };
+    let reply = session.ask(&request)?;
+    let mut answer = reply.answer;
+    let mut citations: Vec<Cited> = reply.citations.into_iter().map(terse_citation).collect();
+    // A quote is also in the answer; a half one could not be verified, so it goes as a whole.
+    if cost(&citations) + cost(&answer) + FRAME > budget {
+        citations.iter_mut().for_each(|citation| citation.quote.clear());
+    }
+    cut(&mut answer, budget.saturating_sub(FRAME + cost(&citations)));
+    let confidence = (reply.confidence * 1e3).round() / 1e3;
+    Ok(json!({
+        "answer": answer,
+        "abstained": reply.abstained,
+        "confidence": confidence,
+        "citations": citations,
+        "index": terse_status(&reply.index),
+    }))
+}
+
+fn terse_citation(numbered: NumberedCitation) -> Cited {
+    let citation = numbered.citation;
+    Cited {
+        n: numbered.n,
+        path: citation.path,
+        lines: citation.lines,
+        heading: citation.headings.join(" > "),
+        quote: citation.quote,
+        version: citation.version,
+        start_byte: citation.start_byte,
+        end_byte: citation.end_byte,
+    }
+}
+
+fn read_file(session: &Session, arguments: arguments::ReadFile) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?;
+    let window = Window::of(&arguments)?;
+    let file = session.read_file(&arguments.path, arguments.version.as_deref())?;
+    let Ok(text) = String::from_utf8(file.bytes) else {
+        let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let detail = format!("`{}` is no UTF-8 text but {}", arguments.path, file.mime_type);
+        return Err(Problem::new(status, "unsupported_type", detail));
+    };
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (first, last) = window.lines(&lines, budget.saturating_sub(FRAME + arguments.path.len()));
+    let start_byte: usize = lines[..first].iter().map(|line| line.len()).sum();
+    let mut shown_text: String = lines[first..last].concat();
+    let whole = shown_text.len();
+    cut(&mut shown_text, budget.saturating_sub(FRAME + arguments.path.len()));
+    let mut shown = json!({
+        "path": arguments.path,
+        "version": file.version,
+        "lines": [first + 1, last],
+        "total_lines": lines.len(),
+        "start_byte": start_byte,
+        "end_byte": start_byte + shown_text.len(),
+        "text": shown_text,
+    });
+    if shown["end_byte"] != json!(start_byte + whole) {
+        shown["cut"] = json!("this line is longer than `max_tokens`");
+    }
+    if last < lines.len() && !matches!(window, Window::Last(_)) {
+        shown["next_line"] = json!(last + 1);
+    }
+    Ok(shown)
+}
+
+/// Which lines of a file are wanted.
+enum Window {
+    From(usize),
+    First(usize),
+    Last(usize),
+}
+
+impl Window {
+    fn of(arguments: &arguments::ReadFile) -> Result<Self, Problem> {
+        match (arguments.start_line, arguments.head, arguments.tail) {
+            (None, None, None) => Ok(Self::From(0)),
+            (Some(line), None, None) if line > 0 => Ok(Self::From(line - 1)),
+            (None, Some(head), None) => Ok(Self::First(head)),
+            (None, None, Some(tail)) => Ok(Self::Last(tail)),
+            (Some(0), None, None) => Err(Problem::invalid("`start_line` is 0: lines count from 1")),
+            _ => Err(Problem::invalid("expected at most one of `start_line`, `head`, `tail`")),
+        }
+    }
+
+    /// The lines `[first, last)` of the window that fit the budget; at least one where the window has any.
+    fn lines(&self, lines: &[&str], budget: usize) -> (usize, usize) {
+        let fitting = |lines: &mut dyn Iterator<Item = &&str>| {
+            let mut spent = 0;
+            let fits = lines.take_while(|line| {
+                spent += cost(line) - 2;
+                spent <= budget
+            });
+            fits.count().max(1)
+        };
+        match self {
+            Self::From(first) => {
+                let first = (*first).min(lines.len());
+                let n_lines = fitting(&mut lines[first..].iter());
+                (first, (first + n_lines).min(lines.len()))
+            }
+            Self::First(head) => {
+                let head = (*head).min(lines.len());
+                (0, fitting(&mut lines[..head].iter()).min(head))
+            }
+            Self::Last(tail) => {
+                let tail = (*tail).min(lines.len());
+                let n_lines = fitting(&mut lines[lines.len() - tail..].iter().rev()).min(tail);
+                (lines.len() - n_lines, lines.len())
+            }
+        }
+    }
+}
+
+fn list_directory(session: &Session, arguments: arguments::ListDirectory) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
+    let entries = session.list(arguments.path.as_deref().unwrap_or("/"))?;
+    let mut params = PageParams { limit: arguments.limit, cursor: arguments.cursor };
+    loop {
+        let page = page(entries.clone(), &params, list_key)?;
+        let terse: Vec<Value> = page.items.iter().map(terse_entry).collect();
+        if cost(&terse) <= budget || terse.len() == 1 {
+            let mut shown = json!({"entries": terse});
+            if let Some(cursor) = page.next_cursor {
+                shown["next_cursor"] = json!(cursor);
+            }
+            return Ok(shown);
+        }
+        params.limit = Some((terse.len() * 3 / 4).max(1));
+    }
+}
+
+fn terse_entry(entry: &waypost_engine::api::ListEntry) -> Value {
+    match entry.size {
+        Some(size) => json!({"name": entry.name, "kind": entry.kind, "size": size}),
+        None => json!({"name": entry.name, "kind": entry.kind}),
+    }
+}
+
+fn search_files(session: &Session, arguments: arguments::SearchFiles) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
+    let limit = arguments.limit.unwrap_or(DEFAULT_PATHS);
+    if !(1..=MAX_PATHS).contains(&limit) {
+        return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_PATHS}")));
+    }
+    let below = arguments.path.as_deref().unwrap_or("/");
+    let mut paths = session.find_files(below, &arguments.pattern, limit + 1)?;
+    let more = paths.len() > limit;
+    paths.truncate(limit);
+    let omitted = keep_first(&mut paths, budget);
+    let mut shown = json!({"paths": paths});
+    if more || omitted > 0 {
+        shown["more"] = json!(true);
+    }
+    Ok(shown)
+}
+
+fn verify_citations(session: &Session, arguments: arguments::VerifyCitations) -> Result<Value, Problem> {
+    let n_given = arguments.citations.len();
+    if n_given > MAX_CITATIONS {
+        return Err(Problem::invalid(format!("`citations` has {n_given} items: expected at most {MAX_CITATIONS}")));
+    }
+    let citations = arguments.citations.into_iter().map(whole_citation).collect();
+    let verified = session.verify(citations)?;
+    let results: Vec<Value> = verified
+        .into_iter()
+        .map(|verified| {
+            let path = verified.citation.path;
+            match verified.verdict {
+                Verdict::Valid => json!({"path": path, "status": "valid"}),
+                Verdict::Stale { now: None } => json!({"path": path, "status": "stale", "now": null}),
+                Verdict::Stale { now: Some(now) } => json!({"path": path, "status": "stale", "now": {
+                    "version": now.version, "start_byte": now.start_byte, "end_byte": now.end_byte, "lines": now.lines,
+                }}),
+                Verdict::Invalid { reason } => json!({"path": path, "status": "invalid", "reason": reason}),
+            }
+        })
+        .collect();
+    Ok(json!({"results": results}))
+}
+
+fn whole_citation(given: CitationArgument) -> Citation {
+    let workspace = given.path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+    Citation {
+        workspace,
+        path: given.path,
+        version: given.version,
+        start_byte: given.start_byte,
+        end_byte: given.end_byte,
+        lines: None,
+        headings: Vec::new(),
+        quote: given.quote,
+    }
+}
+
+fn whoami(session: &Session, toolsets: Toolsets, _: arguments::Whoami) -> Result<Value, Problem> {
+    let principal = session.principal();
+    let mut workspaces: Vec<String> = session.list("/")?.into_iter().map(|entry| entry.name).collect();
+    workspaces.truncate(MAX_PATHS);
+    Ok(json!({
+        "principal": principal.id,
+        "admin": principal.admin,
+        "workspaces": workspaces,
+        "toolsets": toolsets.names(),
+    }))
+}

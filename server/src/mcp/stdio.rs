@@ -1,0 +1,24 @@
+//! MCP over standard input and output, for a client that starts this process.
+
+use rmcp::ServiceExt;
+use rmcp::transport::io::stdio_pipes;
+use waypost_engine::api::Session;
+
+use super::{Server, Toolsets};
+use crate::serve::{ServeError, engine_bridge};
+
+/// Answers until the client hangs up.
+///
+/// # Errors
+/// [`ServeError::Toolset`] for a family that is not there, [`ServeError::Stdio`] where the other side does not speak
+/// the protocol.
+pub async fn serve_stdio(session: Session, toolsets: Option<Vec<String>>) -> Result<(), ServeError> {
+    let toolsets = match &toolsets {
+        Some(names) => Toolsets::read(names.iter().map(String::as_str))?,
+        None => Toolsets::default(),
+    };
+    let server = Server::for_process(session, toolsets, engine_bridge());
+    let running = server.serve(stdio_pipes()).await.map_err(|error| ServeError::Stdio(error.into()))?;
+    running.waiting().await.map_err(|error| ServeError::Stdio(error.into()))?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+use thiserror::Error;
+
+use super::tools::{Family, Tool};
+
+/// Which families of tools are offered; all of them where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Toolsets {
+    files: bool,
+    knowledge: bool,
+}
+
+/// A family of tools that is not there.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error("there is no toolset `{name}`: expected some of `files`, `knowledge`")]
+pub struct UnknownToolset {
+    /// As it was asked for.
+    pub name: String,
+}
+
+impl Default for Toolsets {
+    fn default() -> Self {
+        Self { files: true, knowledge: true }
+    }
+}
+
+impl Toolsets {
+    /// Reads names such as `files`.
+    ///
+    /// # Errors
+    /// [`UnknownToolset`], also for no name at all.
+    pub fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownToolset> {
+        let mut toolsets = Self { files: false, knowledge: false };
+        for name in names {
+            match name.trim() {
+                "files" => toolsets.files = true,
+                "knowledge" => toolsets.knowledge = true,
+                name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
+            }
+        }
+        if toolsets.files || toolsets.knowledge { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
+    }
+
+    /// Whether a tool is offered.
+    pub fn hold(self, tool: Tool) -> bool {
+        match tool.family() {
+            Family::Files => self.files,
+            Family::Knowledge => self.knowledge,
+            Family::Always => true,
+        }
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        [("files", self.files), ("knowledge", self.knowledge)].iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
+    }
+}

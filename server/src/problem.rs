@@ -1,0 +1,174 @@
+//! Takes a refusal of the engine or of the server, gives an RFC 9457 answer.
+//!
+//! Noun: [`Problem`]. The tables [`status`] and [`hint`] are the only place where kinds become HTTP and codes
+//! become advice; MCP reads the same. What a person of the machine needs goes to the log, never into an answer.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use waypost_engine::api::{Error, ErrorKind};
+
+/// A refusal, as a client reads it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// A name for the sort of problem, made of its code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    #[serde(serialize_with = "as_number")]
+    pub status: StatusCode,
+    /// What happened this time.
+    pub detail: String,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What to do next, where something helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+    /// `allow`, `www-authenticate` and their like.
+    #[serde(skip)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    /// A refusal of the server itself.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        let kind = format!("urn:waypost:problem:{code}");
+        Self { kind, title, status, detail: detail.into(), code, hint: hint(code), headers: Vec::new() }
+    }
+
+    /// A value that makes no sense.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// No valid token.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        // A plain challenge: one that names OAuth metadata makes some clients drop the token they have.
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// Nothing there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// Too much to do at the moment.
+    pub fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "as many requests as fit are waiting already")
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// Longer than a request may take.
+    pub fn timeout() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took longer than 30 seconds")
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// A body over the limit.
+    pub fn too_large(limit_bytes: usize) -> Self {
+        let detail = format!("the body is larger than the limit of {limit_bytes} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// A defect of ours; the log has the rest.
+    pub fn internal() -> Self {
+        let detail = "something failed here; the server's log says what";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// With a header on the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// The HTTP status of each kind of engine error.
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Exhausted => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The legal next step, by code.
+fn hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "invalid_path" => "paths look like `/workspace/folder/file.md`",
+        "not_found" => "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed",
+        "unauthorized" => "send `Authorization: Bearer wp_…` with a token of this home",
+        "unsupported_type" => "send JSON with `Content-Type: application/json`",
+        "busy" | "timeout" => "wait a second and ask again, or ask for less",
+        "index_behind" => "ask again in a moment, or without `wait_for_seq`",
+        "forbidden_host" => "add the name to `allowed_hosts`",
+        "forbidden_origin" => "add the origin to `allowed_origins`",
+        "version_conflict" => "read the file again and use its newest version",
+        _ => return None,
+    })
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (kind, code) = (error.kind(), error.code());
+        let is_ours = match kind {
+            ErrorKind::Corrupt | ErrorKind::Internal => true,
+            // Their texts name folders of this machine.
+            _ => matches!(code, "home_in_use" | "invalid_folder"),
+        };
+        if is_ours {
+            tracing::error!(code, %error, "a request failed");
+        }
+        match kind {
+            ErrorKind::Unauthorized => Self::unauthorized(error.to_string()),
+            _ if is_ours => Self { detail: Self::internal().detail, ..Self::new(status(kind), code, "") },
+            ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => Self::new(status(kind), code, error.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).expect("a problem has only texts and numbers");
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_error_keeps_its_code_and_takes_the_status_of_its_kind() {
+        let absent = Error::NotFound { what: "file", name: "/docs/a.md".to_owned() };
+        let problem = Problem::from(absent);
+        assert_eq!((problem.status, problem.code), (StatusCode::NOT_FOUND, "not_found"));
+        assert_eq!(problem.detail, "there is no file `/docs/a.md`");
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_is_not_told() {
+        let source = std::io::Error::other("broken");
+        let problem = Problem::from(Error::Folder { path: "/secret/home".into(), source });
+        let body = serde_json::to_string(&problem).unwrap();
+        assert!(!body.contains("secret"), "{body}");
+    }
+}

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+use waypost_engine::api::Session;
+
+use super::extract::{NoParams, Params};
+use crate::problem::Problem;
+use crate::serve::App;
+use crate::telemetry::Stock;
+
+/// `GET /healthz`: the process answers.
+pub async fn alive() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// `GET /readyz`: the home is open and the server is not stopping.
+pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+    if app.stop.is_cancelled() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping"));
+    }
+    Ok(Json(json!({"status": "ready"})))
+}
+
+/// `GET /metrics`, for whoever may see the whole home: its numbers tell of every file.
+pub async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<impl IntoResponse, Problem> {
+    if !session.principal().admin {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "metrics are for an admin's token"));
+    }
+    let workspaces = app.bridge.run(move || session.workspaces()).await?;
+    let mut stock = Stock::default();
+    for workspace in workspaces {
+        stock.chunks += workspace.chunks;
+        stock.indexed_files += workspace.indexed_files;
+        stock.pending_files += workspace.index.pending_files;
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, app.telemetry.render(stock)))
+}

@@ -1,0 +1,268 @@
+//! Puts the server together and runs it until it is told to stop.
+//!
+//! Nouns: [`ServeOptions`], [`App`] (what every request may use). Layers, outermost first: count and time, catch
+//! panics, hosts, time limit, and on all but a few routes the token.
+
+use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use waypost_engine::api::{Engine, Indexer};
+
+use crate::blocking::Bridge;
+use crate::hosts::{self, Hosts};
+use crate::problem::Problem;
+use crate::telemetry::{self, Telemetry};
+use crate::{auth, mcp, rest};
+
+/// Bytes of a request's body at most.
+pub const MAX_BODY_BYTES: usize = 2 << 20;
+/// Until a request must be answered; a stream's end may come later.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Until a request's headers must be there; also how long an idle connection is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Connections at once; the next one waits to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+/// Until open requests must end after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Engine calls that wait for their turn at most.
+const MAX_WAITING: usize = 256;
+const UPKEEP: Duration = Duration::from_secs(5);
+/// After an `accept` that failed, so that a lack of file descriptors does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where to listen, and under which names.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Names beside loopback and the address: `name` or `name:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Pages of other servers that may ask: `https://name`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Why the server could not start or go on.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The address is taken or not ours; choose another with `--listen`.
+    #[error("can't listen on `{address}`: {source}")]
+    Bind {
+        /// As it was asked for.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No such family of tools.
+    #[error(transparent)]
+    Toolset(#[from] mcp::UnknownToolset),
+    /// The histogram's bounds are not valid: a defect of ours.
+    #[error("can't count requests: {0}")]
+    Telemetry(#[from] metrics_exporter_prometheus::BuildError),
+    /// The other side of standard input and output does not speak MCP.
+    #[error("can't start MCP on standard input and output: {0}")]
+    Stdio(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What every request may use.
+pub struct App {
+    /// The open home.
+    pub engine: Arc<Engine>,
+    /// To the engine.
+    pub bridge: Bridge,
+    /// To the engine for tokens alone, so that a full queue of searches keeps nobody out.
+    pub tokens: Bridge,
+    /// Counts.
+    pub telemetry: Telemetry,
+    /// Names of ours.
+    pub hosts: Hosts,
+    /// Cancelled when the server stops.
+    pub stop: CancellationToken,
+}
+
+impl App {
+    fn new(engine: Arc<Engine>, address: SocketAddr, options: &ServeOptions) -> Result<Self, ServeError> {
+        Ok(Self {
+            engine,
+            bridge: engine_bridge(),
+            tokens: Bridge::new(4, MAX_WAITING),
+            telemetry: Telemetry::new()?,
+            hosts: Hosts::new(address, &options.allowed_hosts, &options.allowed_origins),
+            stop: CancellationToken::new(),
+        })
+    }
+}
+
+/// A call may sleep until the index has caught up, so there are more places than cores.
+pub fn engine_bridge() -> Bridge {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Bridge::new((4 * cores).max(8), MAX_WAITING)
+}
+
+/// Binds, calls `on_ready` with the address, and serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// [`ServeError::Bind`].
+pub async fn serve(
+    engine: Arc<Engine>,
+    indexer: Indexer,
+    options: ServeOptions,
+    on_ready: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), ServeError> {
+    serve_until(engine, indexer, options, on_ready, stop_signal()).await
+}
+
+/// As [`serve`], until `stop` is ready.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_until(
+    engine: Arc<Engine>,
+    indexer: Indexer,
+    options: ServeOptions,
+    on_ready: impl FnOnce(SocketAddr) + Send,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let failed = |source| ServeError::Bind { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let app = Arc::new(App::new(engine, address, &options)?);
+    on_ready(address);
+    tracing::info!(%address, "serving");
+    accept(&listener, router(&app), &app, stop).await;
+    // Its thread may be in the middle of a file; waiting for it must not hold up this one.
+    let ended = tokio::task::spawn_blocking(move || drop(indexer)).await;
+    if let Err(error) = ended {
+        tracing::error!(%error, "the indexer did not end well");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Every route with its layers.
+pub fn router(app: &Arc<App>) -> Router {
+    let guarded = rest::guarded_routes()
+        .merge(mcp::http::routes(app))
+        .method_not_allowed_fallback(rest::wrong_method)
+        .route_layer(from_fn_with_state(Arc::clone(app), auth::layer));
+    rest::open_routes()
+        .method_not_allowed_fallback(rest::wrong_method)
+        .merge(guarded)
+        .fallback(rest::unknown_route)
+        .layer(from_fn(time_limit))
+        .layer(from_fn_with_state(Arc::clone(app), hosts::layer))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(app), telemetry::layer))
+        .with_state(Arc::clone(app))
+}
+
+async fn time_limit(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::timeout().into_response(),
+    }
+}
+
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("without a text"), "a request panicked");
+    Problem::internal().into_response()
+}
+
+async fn accept(listener: &TcpListener, router: Router, app: &App, stop: impl Future<Output = ()> + Send) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut upkeep = tokio::time::interval(UPKEEP);
+    let mut stop = std::pin::pin!(stop);
+    let next = async || {
+        let place = Arc::clone(&places).acquire_owned().await;
+        (listener.accept().await, place)
+    };
+    loop {
+        let (accepted, place) = tokio::select! {
+            () = &mut stop => break,
+            _ = upkeep.tick() => {
+                app.telemetry.upkeep();
+                continue;
+            }
+            next = next() => next,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = graceful.watch(converse(stream, router.clone()));
+                tokio::spawn(async move {
+                    // A client that hangs up in the middle is no event.
+                    let _ = connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    app.stop.cancel();
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests that did not end in time were cut off");
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+fn converse(stream: TcpStream, router: Router) -> Connection {
+    let service = TowerToHyperService::new(router);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.serve_connection(TokioIo::new(stream), service)
+}
+
+/// SIGINT or SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    match (interrupt, terminate) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        (interrupt, terminate) => {
+            let error = interrupt.err().or(terminate.err());
+            tracing::warn!(?error, "signals can't be heard; end the process to stop it");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_answers_without_its_text() {
+        let response = panicked(Box::new("secret"));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("\"internal\"") && !body.contains("secret"), "{body}");
+    }
+}

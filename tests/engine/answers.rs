@@ -1,0 +1,77 @@
+//! Questions are answered by sentences that stand in the files, byte for byte, or not at all.
+
+use waypost_engine::search::citation::Verdict;
+
+use crate::house::House;
+
+const HANDBOOK: &str = "
+//- travel.md
+# Travel policy
+
+Rail is first choice below six hours. Hotel nights are paid up to 140 euros.
+
+Claims are sent within thirty days of the journey.
+//- kitchen.md
+# Kitchen
+
+The dishwasher is emptied by whoever finds it clean. Coffee beans are ordered on Mondays.
+//- security.md
+# Security
+
+Badges are worn visibly. A lost badge is reported to the front desk at once.
+";
+
+#[test]
+fn the_answer_is_a_sentence_of_the_right_file_and_verifies() {
+    let house = House::new(HANDBOOK);
+    let reply = house.ask("When are claims sent after the journey?");
+    assert!(!reply.abstained, "{reply:?}");
+    let first = &reply.citations[0].citation;
+    assert_eq!(first.path, "/w/travel.md");
+    assert_eq!(first.quote, "Claims are sent within thirty days of the journey.");
+    assert_eq!(first.lines, Some((5, 5)));
+    let cited = reply.citations.iter().map(|cited| cited.citation.clone()).collect();
+    for verified in house.session().verify(cited).unwrap() {
+        assert_eq!(verified.verdict, Verdict::Valid);
+    }
+}
+
+#[test]
+fn a_question_that_no_file_answers_is_not_answered() {
+    let house = House::new(HANDBOOK);
+    let reply = house.ask("Who won the chess tournament in Reykjavik?");
+    assert!(reply.abstained && reply.citations.is_empty(), "{reply:?}");
+}
+
+#[test]
+fn a_citation_outlives_its_file_and_finds_its_text_again() {
+    let house = House::new(HANDBOOK);
+    let cited = house.ask("When are claims sent after the journey?").citations[0].citation.clone();
+    let old = std::fs::read_to_string(house.root().join("travel.md")).unwrap();
+    house.write("travel.md", &format!("A new first line.\n\n{old}"));
+    house.index();
+    let checked = house.session().verify(vec![cited.clone()]).unwrap().remove(0);
+    let Verdict::Stale { now: Some(now) } = checked.verdict else { panic!("{checked:?}") };
+    assert_eq!((now.quote.as_str(), now.lines), (cited.quote.as_str(), Some((7, 7))));
+    assert_eq!(house.session().verify(vec![now]).unwrap()[0].verdict, Verdict::Valid);
+
+    std::fs::remove_file(house.root().join("travel.md")).unwrap();
+    house.index();
+    let checked = house.session().verify(vec![cited]).unwrap().remove(0);
+    assert_eq!((checked.valid, checked.verdict), (true, Verdict::Stale { now: None }));
+}
+
+#[test]
+fn a_changed_or_borrowed_citation_does_not_verify() {
+    let house = House::new(HANDBOOK);
+    let cited = house.ask("When are claims sent after the journey?").citations[0].citation.clone();
+    let mut forged = vec![cited.clone(); 5];
+    forged[0].quote = "Claims are sent within ninety days of the journey.".to_owned();
+    forged[1].start_byte += 1;
+    forged[2].path = "/w/kitchen.md".to_owned();
+    forged[3].path = "/w/../secret".to_owned();
+    (forged[4].start_byte, forged[4].end_byte) = (usize::MAX - 1, usize::MAX);
+    for checked in house.session().verify(forged).unwrap() {
+        assert!(!checked.valid, "{checked:?}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Whatever a folder holds, indexing goes on, and what is left out is said with its reason.
+
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+
+use crate::house::{House, paths};
+
+#[test]
+fn each_odd_file_is_skipped_with_its_reason() {
+    let house = House::new("
+//- good.md
+A quiet sentence about herons.
+//- .gitignore
+ignored.md
+//- ignored.md
+A secret about herons.
+//- .waypostignore
+scratch/
+//- scratch/note.md
+Another secret about herons.
+");
+    let root = house.root();
+    fs::write(root.join("empty.md"), "").unwrap();
+    fs::write(root.join("picture.md"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0").unwrap();
+    fs::write(root.join("blob.bin"), [0u8, 1, 2, 3, 255, 254, 0, 0, 7].repeat(50)).unwrap();
+    fs::write(root.join("latin.txt"), b"caf\xe9 cr\xe8me br\xfbl\xe9e, un d\xe9jeuner \xe0 la fran\xe7aise pour les h\xe9rons").unwrap();
+    fs::write(root.join("utf16.txt"), "\u{feff}herons in sixteen bits".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    fs::write(root.join(std::ffi::OsString::from_vec(b"bad\xffname.md".to_vec())), "text").unwrap();
+    symlink("/etc/passwd", root.join("outside.md")).unwrap();
+    symlink("nowhere", root.join("dangling.md")).unwrap();
+    symlink(".", root.join("loop")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+
+    let report = house.index();
+    let mut skipped: Vec<(String, String)> = report.skipped.iter().map(|(path, code, _)| (path.clone(), code.clone())).collect();
+    skipped.extend(report.scan.skipped.iter().map(|skip| (skip.path.clone(), skip.code.to_owned())));
+    let code_of = |name: &str| {
+        let found = skipped.iter().find(|(path, _)| path.starts_with(name));
+        found.map_or("indexed", |(_, code)| code.as_str())
+    };
+    for (name, code) in [
+        ("empty.md", "empty"),
+        ("picture.md", "unsupported_type"),
+        ("blob.bin", "binary"),
+        ("bad", "not_utf8"),
+        ("outside.md", "symlink"),
+        ("dangling.md", "symlink"),
+        ("loop", "symlink"),
+        ("pipe", "not_a_file"),
+        ("latin.txt", "indexed"),
+        ("utf16.txt", "indexed"),
+    ] {
+        assert_eq!(code_of(name), code, "{name} in {skipped:?}");
+    }
+    let reply = house.search_in("herons hérons", waypost_engine::search::Mode::Lexical, 10);
+    let mut found = paths(&reply);
+    found.sort_unstable();
+    assert_eq!(found, ["good.md", "latin.txt", "utf16.txt"]);
+    assert!(house.engine.check(false).unwrap().findings.is_empty());
+}
+
+#[test]
+fn a_file_over_the_limit_is_named_and_not_read() {
+    use waypost_engine::api::{Engine, EngineOptions};
+    let folder = tempfile::TempDir::new().unwrap();
+    let root = folder.path().join("workspaces/w");
+    crate::house::write(&root, "large.txt", &b"words ".repeat(1000));
+    crate::house::write(&root, "small.txt", b"words");
+    let engine = Engine::open(EngineOptions::new(folder.path()).max_file_bytes(1000)).unwrap();
+    engine.create_workspace(&crate::house::name()).unwrap();
+    let report = crate::house::index(&engine);
+    let [(path, code, reason)] = &report.skipped[..] else { panic!("{:?}", report.skipped) };
+    assert_eq!((path.as_str(), code.as_str()), ("large.txt", "too_large"));
+    assert!(reason.contains("6000") && reason.contains("max_file_bytes"), "{reason}");
+}
+
+#[test]
+fn no_path_leads_out_of_a_workspace() {
+    let house = House::new("//- good.md\nfine\n");
+    fs::write(house.folder.path().join("workspaces/secret.md"), "secret").unwrap();
+    fs::create_dir(house.folder.path().join("workspaces/w-secret")).unwrap();
+    fs::write(house.folder.path().join("workspaces/w-secret/f.md"), "secret").unwrap();
+    symlink(house.folder.path().join("workspaces"), house.root().join("up")).unwrap();
+    let session = house.session();
+    assert_eq!(session.read_file("/w/good.md", None).unwrap().bytes, b"fine\n");
+    for path in ["/w/../secret.md", "/w/./good.md", "/w//good.md", "/w/up/secret.md", "/w-secret/f.md", "/w/a\\..\\b", "/etc/passwd", "/w/good.md/x", "/.waypost/catalog.db", "/w/\0"] {
+        assert!(session.read_file(path, None).is_err(), "{path} was read");
+        assert!(session.list(path).is_err(), "{path} was listed");
+    }
+}

@@ -1,0 +1,65 @@
+//! While serving, outside edits are noticed by themselves.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use waypost_engine::api::Indexer;
+use waypost_engine::search::Mode;
+
+use crate::house::{House, paths};
+
+/// Looks until `found` holds; how long that took.
+fn wait_until(what: &str, found: impl Fn() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !found() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not happen");
+        std::thread::yield_now();
+    }
+    begun.elapsed()
+}
+
+#[test]
+fn edits_saves_by_rename_bursts_and_removals_show_up() {
+    let house = House::new("//- a.md\nold words about otters\n");
+    let indexer = Indexer::start(&house.engine);
+    let hits = |query: &str| -> Vec<String> {
+        paths(&house.search_in(query, Mode::Lexical, 100)).into_iter().map(str::to_owned).collect()
+    };
+    wait_until("the first look", || house.session().workspace("w").unwrap().index.pending_files == 0);
+
+    house.write("b.md", "fresh words about badgers\n");
+    let took = wait_until("a new file", || hits("badgers") == ["b.md"]);
+    assert!(took < Duration::from_secs(5), "a new file took {took:?}");
+
+    fs::write(house.root().join(".a.md.swp"), "new words about beavers\n").unwrap();
+    fs::rename(house.root().join(".a.md.swp"), house.root().join("a.md")).unwrap();
+    wait_until("a save by rename", || hits("beavers") == ["a.md"] && hits("otters").is_empty());
+
+    for i in 0..40 {
+        house.write(&format!("burst/{i}.md"), &format!("burst number {i} about weasels\n"));
+    }
+    wait_until("a burst", || hits("weasels").len() == 40);
+
+    fs::remove_dir_all(house.root().join("burst")).unwrap();
+    wait_until("a removal", || hits("weasels").is_empty());
+    wait_until("the vectors", || house.session().workspace("w").unwrap().index.pending_files == 0);
+    assert!(indexer.warnings().is_empty(), "{:?}", indexer.warnings());
+    drop(indexer);
+    assert_eq!(Arc::strong_count(&house.engine), 1, "the threads have ended");
+    assert!(house.engine.check(false).unwrap().findings.is_empty());
+}
+
+#[test]
+fn a_query_waits_for_a_change_that_it_names() {
+    let house = House::new("//- a.md\nfirst\n");
+    let seq = house.session().workspace("w").unwrap().index.seq;
+    let request = |seq: String| waypost_engine::api::SearchRequest {
+        query: "first".to_owned(),
+        wait_for_seq: Some(seq),
+        ..Default::default()
+    };
+    assert_eq!(house.session().search(&request(seq)).unwrap().results.len(), 1);
+    let error = house.session().search(&request("nonsense".to_owned())).unwrap_err();
+    assert_eq!(error.code(), "invalid_request");
+}
