@@ -145,6 +145,9 @@ impl fmt::Display for RelPath {
 pub fn split_path(path: &str) -> Result<(WorkspaceName, RelPath), IdError> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     let (workspace, rest) = inner.split_once('/').unwrap_or((inner, ""));
+    if rest.starts_with('/') {
+        return Err(IdError::Path { path: path.chars().take(200).collect(), expected: "no empty segment" });
+    }
     Ok((WorkspaceName::new(workspace)?, RelPath::new(rest)?))
 }
 

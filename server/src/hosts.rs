@@ -74,7 +74,8 @@ impl Hosts {
     }
 
     fn admits(&self, origin: &Origin, host: &Name) -> bool {
-        let is_own_page = self.names.iter().any(|name| name.admits(&origin.name)) && origin.name.port == host.port;
+        let is_own_page =
+            self.names.iter().any(|name| name.admits(&origin.name)) && origin.name.port == host.port;
         is_own_page || self.origins.iter().any(|allowed| allowed.admits(origin))
     }
 }

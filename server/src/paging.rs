@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_foreign_cursor_and_a_silly_limit_are_refused() {
-        for (limit, cursor) in [(Some(0), None), (Some(1001), None), (None, Some("zz")), (None, Some("é1"))] {
+        for (limit, cursor) in [(Some(0), None), (Some(1001), None), (None, Some("zz")), (None, Some("é1"))]
+        {
             let params = PageParams { limit, cursor: cursor.map(str::to_owned) };
             assert_eq!(page(vec![1], &params, i32::to_string).unwrap_err().code, "invalid_request");
         }

@@ -28,7 +28,7 @@ pub struct Problem {
     pub hint: Option<&'static str>,
     /// `allow`, `www-authenticate` and their like.
     #[serde(skip)]
-    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,7 +108,9 @@ fn status(kind: ErrorKind) -> StatusCode {
 fn hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "invalid_path" => "paths look like `/workspace/folder/file.md`",
-        "not_found" => "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed",
+        "not_found" => {
+            "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed"
+        }
         "unauthorized" => "send `Authorization: Bearer wp_…` with a token of this home",
         "unsupported_type" => "send JSON with `Content-Type: application/json`",
         "busy" | "timeout" => "wait a second and ask again, or ask for less",

@@ -67,7 +67,8 @@ impl Telemetry {
     pub fn request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         let (route, status) = (route.to_owned(), status.to_string());
         with_local_recorder(&self.recorder, || {
-            counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.clone()).increment(1);
+            counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.clone())
+                .increment(1);
             histogram!(REQUEST_SECONDS, "route" => route, "status" => status).record(took.as_secs_f64());
         });
     }

@@ -1,1 +1,13 @@
-//! x
+//! The network face as its clients meet it: a real server on a free port, a temporary home, no model.
+
+/// Starting a server and asking it.
+mod support;
+
+/// Routes, replies and problems.
+mod rest;
+
+/// Both eras of MCP.
+mod mcp;
+
+/// Attacks, by the numbers of the attack table.
+mod security;

@@ -82,8 +82,15 @@ pub fn read<T: DeserializeOwned>(tool: Tool, arguments: Value) -> Result<T, Prob
     let given = arguments.as_object().into_iter().flat_map(|given| given.keys());
     if let Some(unknown) = given.into_iter().find(|name| !legal.contains(name)) {
         let unknown: String = unknown.chars().take(80).collect();
-        let legal = if legal.is_empty() { "no argument".to_owned() } else { format!("only `{}`", legal.join("`, `")) };
-        return Err(Problem::invalid(format!("unknown argument `{unknown}`: `{}` takes {legal}", tool.name())));
+        let legal = if legal.is_empty() {
+            "no argument".to_owned()
+        } else {
+            format!("only `{}`", legal.join("`, `"))
+        };
+        return Err(Problem::invalid(format!(
+            "unknown argument `{unknown}`: `{}` takes {legal}",
+            tool.name()
+        )));
     }
     serde_json::from_value(arguments).map_err(|error| Problem::invalid(format!("`{}`: {error}", tool.name())))
 }

@@ -7,8 +7,8 @@ use waypost_engine::search::citation::Verdict;
 
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
-use super::toolsets::Toolsets;
 use super::tools::Tool;
+use super::toolsets::Toolsets;
 use crate::paging::{PageParams, page};
 use crate::problem::Problem;
 use crate::rest::{MAX_CITATIONS, list_key};
@@ -286,7 +286,9 @@ fn search_files(session: &Session, arguments: arguments::SearchFiles) -> Result<
 fn verify_citations(session: &Session, arguments: arguments::VerifyCitations) -> Result<Value, Problem> {
     let n_given = arguments.citations.len();
     if n_given > MAX_CITATIONS {
-        return Err(Problem::invalid(format!("`citations` has {n_given} items: expected at most {MAX_CITATIONS}")));
+        return Err(Problem::invalid(format!(
+            "`citations` has {n_given} items: expected at most {MAX_CITATIONS}"
+        )));
     }
     let citations = arguments.citations.into_iter().map(whole_citation).collect();
     let verified = session.verify(citations)?;

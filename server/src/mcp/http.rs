@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -44,9 +45,12 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
 }
 
 /// Reads the toolsets, holds sessions to their tokens, and words rmcp's refusals as problems.
-async fn layer(State(bindings): State<Arc<Bindings>>, mut request: Request, next: Next) -> Response {
-    match admit(&bindings, &request).await {
+async fn layer(State(bindings): State<Arc<Bindings>>, request: Request, next: Next) -> Response {
+    // The body can't be shared between threads, so only the head is looked at while others may wait.
+    let (head, body) = request.into_parts();
+    match admit(&bindings, &head).await {
         Ok((toolsets, token)) => {
+            let mut request = Request::from_parts(head, body);
             request.extensions_mut().insert(toolsets);
             let is_new = !request.headers().contains_key(SESSION);
             let response = next.run(request).await;
@@ -59,18 +63,23 @@ async fn layer(State(bindings): State<Arc<Bindings>>, mut request: Request, next
     }
 }
 
-async fn admit(bindings: &Bindings, request: &Request) -> Result<(Toolsets, TokenId), Problem> {
-    let toolsets = toolsets(request.uri())?;
-    let token = request.extensions().get::<TokenId>().cloned().ok_or_else(Problem::internal)?;
-    let headers = request.headers();
+async fn admit(bindings: &Bindings, head: &Parts) -> Result<(Toolsets, TokenId), Problem> {
+    let toolsets = toolsets(&head.uri)?;
+    let token = head.extensions.get::<TokenId>().cloned().ok_or_else(Problem::internal)?;
+    let headers = &head.headers;
     if headers.contains_key(SESSION) {
         let is_own = session_id(headers).is_some_and(|session| bindings.belongs(session, &token));
         if !is_own {
-            let problem = Problem::new(StatusCode::NOT_FOUND, "session_not_found", "there is no such session");
+            let problem =
+                Problem::new(StatusCode::NOT_FOUND, "session_not_found", "there is no such session");
             return Err(Problem { hint: Some("start a new one with `initialize`"), ..problem });
         }
-    } else if request.method() == Method::POST && !headers.contains_key(METHOD) && !bindings.has_room(&token).await {
-        return Err(Problem { detail: "this token has too many open sessions".to_owned(), ..Problem::busy() });
+    } else if head.method == Method::POST && !headers.contains_key(METHOD) && !bindings.has_room(&token).await
+    {
+        return Err(Problem {
+            detail: "this token has too many open sessions".to_owned(),
+            ..Problem::busy()
+        });
     }
     Ok((toolsets, token))
 }
@@ -87,7 +96,8 @@ fn toolsets(uri: &Uri) -> Result<Toolsets, Problem> {
         match pair.split_once('=') {
             Some(("toolsets", names)) => {
                 let names = names.replace("%2C", ",").replace("%2c", ",");
-                toolsets = Toolsets::read(names.split(',')).map_err(|error| Problem::invalid(error.to_string()))?;
+                toolsets =
+                    Toolsets::read(names.split(',')).map_err(|error| Problem::invalid(error.to_string()))?;
             }
             _ => return Err(Problem::invalid("unknown parameter: `/mcp` takes only `toolsets`")),
         }
@@ -98,7 +108,8 @@ fn toolsets(uri: &Uri) -> Result<Toolsets, Problem> {
 /// rmcp answers what is no JSON-RPC in plain text; everything else of ours is a problem.
 async fn as_problem(response: Response) -> Response {
     let status = response.status();
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !(status.is_client_error() || status.is_server_error()) || kind.starts_with("application/") {
         return response;
     }
@@ -114,7 +125,9 @@ async fn as_problem(response: Response) -> Response {
 fn reword(status: StatusCode, text: &str) -> Problem {
     match status {
         StatusCode::NOT_FOUND => Problem::new(status, "session_not_found", text),
-        StatusCode::METHOD_NOT_ALLOWED => Problem::new(status, "method_not_allowed", "`/mcp` does not take this method"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(status, "method_not_allowed", "`/mcp` does not take this method")
+        }
         StatusCode::NOT_ACCEPTABLE => Problem::new(status, "not_acceptable", text),
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(MAX_BODY_BYTES),
         // A body that is no JSON-RPC comes as 415 too.

@@ -18,16 +18,16 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
+    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use waypost_engine::api::Session;
 
-pub use self::toolsets::{Toolsets, UnknownToolset};
 use self::tools::Tool;
+pub use self::toolsets::{Toolsets, UnknownToolset};
 use crate::blocking::Bridge;
 use crate::problem::Problem;
 use crate::serve::{App, REQUEST_TIMEOUT};
@@ -73,7 +73,8 @@ impl Server {
                 let parts = context.extensions.get::<Parts>();
                 let session = parts.and_then(|parts| parts.extensions.get::<Session>());
                 let toolsets = parts.and_then(|parts| parts.extensions.get::<Toolsets>()).copied();
-                let session = session.cloned().ok_or_else(|| ErrorData::internal_error("no principal", None))?;
+                let session =
+                    session.cloned().ok_or_else(|| ErrorData::internal_error("no principal", None))?;
                 Ok((session, toolsets.unwrap_or_default()))
             }
         }
@@ -86,9 +87,16 @@ impl Server {
         }
     }
 
-    async fn call(&self, session: Session, toolsets: Toolsets, tool: Tool, arguments: Value) -> CallToolResult {
+    async fn call(
+        &self,
+        session: Session,
+        toolsets: Toolsets,
+        tool: Tool,
+        arguments: Value,
+    ) -> CallToolResult {
         let call = self.bridge().run(move || calls::call(&session, toolsets, tool, arguments));
-        let result = tokio::time::timeout(REQUEST_TIMEOUT, call).await.unwrap_or_else(|_| Err(Problem::timeout()));
+        let result =
+            tokio::time::timeout(REQUEST_TIMEOUT, call).await.unwrap_or_else(|_| Err(Problem::timeout()));
         if let Asker::Request(app) = &self.asker {
             app.telemetry.tool_call(tool.name(), result.is_err());
         }
@@ -111,7 +119,9 @@ fn refusal(problem: &Problem) -> CallToolResult {
 /// The legal next step of a model, by code.
 fn next_step(code: &str) -> Option<&'static str> {
     Some(match code {
-        "invalid_path" => "use a path such as `/workspace/folder/file.md`; `list_directory` with `/` lists the workspaces",
+        "invalid_path" => {
+            "use a path such as `/workspace/folder/file.md`; `list_directory` with `/` lists the workspaces"
+        }
         "not_found" => "find the path with `search_files` or `list_directory`",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",

@@ -196,7 +196,8 @@ impl Tool {
 
     /// The names of what comes back; the list is short on purpose.
     fn output(self) -> Value {
-        let (list, text, number) = (json!({"type": "array"}), json!({"type": "string"}), json!({"type": "integer"}));
+        let (list, text, number) =
+            (json!({"type": "array"}), json!({"type": "string"}), json!({"type": "integer"}));
         match self {
             Self::Ask => json!({
                 "properties": {"answer": text, "abstained": {"type": "boolean"}, "confidence": {"type": "number"}, "citations": list},
@@ -219,7 +220,9 @@ impl Tool {
                 "required": ["paths"],
             }),
             Self::VerifyCitations => json!({"properties": {"results": list}, "required": ["results"]}),
-            Self::Whoami => json!({"properties": {"principal": text, "workspaces": list}, "required": ["principal"]}),
+            Self::Whoami => {
+                json!({"properties": {"principal": text, "workspaces": list}, "required": ["principal"]})
+            }
         }
     }
 
@@ -260,7 +263,8 @@ mod tests {
     fn the_list_is_sorted_small_and_well_named() {
         let names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
         assert!(names.is_sorted(), "{names:?}");
-        let plain = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let plain =
+            |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         assert!(names.iter().all(plain));
         let list: Vec<Definition> = Tool::ALL.into_iter().map(Tool::definition).collect();
         let text = serde_json::to_string(&list).unwrap();

@@ -37,7 +37,11 @@ impl Toolsets {
                 name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
             }
         }
-        if toolsets.files || toolsets.knowledge { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
+        if toolsets.files || toolsets.knowledge {
+            Ok(toolsets)
+        } else {
+            Err(UnknownToolset { name: String::new() })
+        }
     }
 
     /// Whether a tool is offered.
@@ -51,6 +55,10 @@ impl Toolsets {
 
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
-        [("files", self.files), ("knowledge", self.knowledge)].iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
+        [("files", self.files), ("knowledge", self.knowledge)]
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(name, _)| *name)
+            .collect()
     }
 }

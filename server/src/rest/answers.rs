@@ -66,7 +66,9 @@ pub async fn verify(
 ) -> Result<Json<VerifyReply>, Problem> {
     if request.citations.len() > MAX_CITATIONS {
         let found = request.citations.len();
-        return Err(Problem::invalid(format!("`citations` has {found} items: expected at most {MAX_CITATIONS}")));
+        return Err(Problem::invalid(format!(
+            "`citations` has {found} items: expected at most {MAX_CITATIONS}"
+        )));
     }
     let results = app.bridge.run(move || session.verify(request.citations)).await?;
     Ok(Json(VerifyReply { results }))

@@ -47,7 +47,10 @@ pub fn guarded_routes() -> Router<Arc<App>> {
 /// Whatever is not declared above. Discovery paths of OAuth end here too, and must: a client that finds metadata
 /// there drops the token it was given.
 pub async fn unknown_route(method: Method, uri: Uri) -> Problem {
-    Problem { hint: Some("`/` lists the routes"), ..Problem::not_found(format!("there is no route `{method} {}`", shown(&uri))) }
+    Problem {
+        hint: Some("`/` lists the routes"),
+        ..Problem::not_found(format!("there is no route `{method} {}`", shown(&uri)))
+    }
 }
 
 /// A route, asked in a way that it does not know; the `Allow` header says which it does.

@@ -17,9 +17,15 @@ pub enum Part {
 
 /// Reads a `Range` header for a file of `len` bytes.
 pub fn part(header: Option<&str>, len: usize) -> Part {
-    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Part::Whole };
-    let Some((first, last)) = spec.trim().split_once('-').filter(|_| !spec.contains(',')) else { return Part::Whole };
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<usize>().ok()).flatten();
+    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
+        return Part::Whole;
+    };
+    let Some((first, last)) = spec.trim().split_once('-').filter(|_| !spec.contains(',')) else {
+        return Part::Whole;
+    };
+    let number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<usize>().ok()).flatten()
+    };
     let range = match (first, last) {
         ("", suffix) => number(suffix).map(|suffix| len.saturating_sub(suffix)..len),
         (first, "") => number(first).map(|first| first..len),

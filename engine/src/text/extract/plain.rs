@@ -1,7 +1,8 @@
 //! Text without known markup: paragraphs, and lines that look like headings.
 //!
 //! Takes text, gives blocks along blank lines. A heading is guessed only where it stands alone and its form says
-//! so: underlined, `== so ==`, all capitals, or numbered. Everything else is prose.
+//! so: underlined, `== so ==`, all capitals, or numbered. A single line that opens the text is its title. Everything
+//! else is prose.
 
 use super::Structure;
 use crate::text::document::BlockKind;
@@ -9,6 +10,9 @@ use crate::text::outline::{Mark, Outline, lines, tile};
 
 /// A heading is shorter than a sentence.
 const MAX_HEADING_BYTES: usize = 80;
+
+/// Titles of papers are long; what is longer than this is a paragraph.
+const MAX_TITLE_BYTES: usize = 250;
 
 /// The level of numbered and capital headings without deeper numbers.
 const TOP_LEVEL: u8 = 1;
@@ -39,6 +43,11 @@ pub(super) fn read(text: &str) -> Structure {
                 taken += usize::from(underlined);
                 let body = rows.get(row + taken).map_or(text.len(), |(at, _)| *at);
                 marks.push(Mark::new(body, outline.path(), BlockKind::Prose));
+            } else if marks.is_empty() && alone && is_title(this) && rows.len() > row + 2 {
+                title = Some(this.trim().to_owned());
+                marks.push(Mark::new(at, outline.path(), BlockKind::Heading));
+                let body = rows.get(row + taken).map_or(text.len(), |(at, _)| *at);
+                marks.push(Mark::new(body, outline.path(), BlockKind::Prose));
             } else {
                 marks.push(Mark::new(at, outline.path(), BlockKind::Prose));
             }
@@ -47,6 +56,15 @@ pub(super) fn read(text: &str) -> Structure {
         after_blank = row > 0 && (taken == 2 || line(row - 1).trim().is_empty());
     }
     Structure { blocks: tile(text, marks), title, warning: None }
+}
+
+/// Whether a line that opens a text, alone, is what the text is called: words, and not a line of code or of a list.
+fn is_title(line: &str) -> bool {
+    let line = line.trim();
+    line.len() <= MAX_TITLE_BYTES
+        && line.contains(' ')
+        && line.starts_with(char::is_alphanumeric)
+        && !line.ends_with([';', '{', '}', ',', ':', '('])
 }
 
 /// Levels of underlined headings: the first character seen is the outermost.

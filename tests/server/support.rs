@@ -1,0 +1,196 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use waypost::serve::{ServeOptions, serve_until};
+use waypost_engine::api::{Engine, EngineOptions, Indexer};
+use waypost_engine::id::WorkspaceName;
+
+/// Until something that must happen has happened.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with one workspace `docs`, stopped when it goes.
+pub struct Server {
+    pub address: SocketAddr,
+    pub token: String,
+    pub engine: Arc<Engine>,
+    pub folder: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and code of a problem, after a look at its form.
+    pub fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
+        let body = self.json();
+        assert_eq!(body["status"], self.status, "{body}");
+        for field in ["type", "title", "detail", "code"] {
+            assert!(body[field].is_string(), "{field} in {body}");
+        }
+        (self.status, body["code"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Server {
+    /// With the files of a fixture, each after a line `//- path`, all of them indexed.
+    pub fn start(fixture: &str) -> Self {
+        Self::start_with(|docs| write_fixture(docs, fixture))
+    }
+
+    /// With whatever `fill` puts into the folder of `docs`.
+    pub fn start_with(fill: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let docs = folder.path().join("docs");
+        std::fs::create_dir(&docs).unwrap();
+        fill(&docs);
+        let engine = Arc::new(Engine::open(EngineOptions::new(folder.path().join("home"))).unwrap());
+        engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
+        let token = engine.issue_admin_token().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let served = Arc::clone(&engine);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let options = ServeOptions {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                allowed_hosts: vec!["waypost.example".to_owned()],
+                allowed_origins: vec!["https://app.example".to_owned()],
+            };
+            let indexer = Indexer::start(&served);
+            let on_ready = move |address| tell.send(address).unwrap();
+            let until = async { drop(stopped.await) };
+            runtime.block_on(serve_until(served, indexer, options, on_ready, until)).unwrap();
+        });
+        let address = told.recv_timeout(PATIENCE).unwrap();
+        let server = Self { address, token, engine, folder, stop: Some(stop), thread: Some(thread) };
+        server.wait_until_indexed();
+        server
+    }
+
+    fn wait_until_indexed(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let workspace = self.get("/v1/workspaces/docs").json();
+            if workspace["index"]["pending_files"] == 0 && workspace["indexed_files"] != 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not indexed in time: {workspace}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Asks with the token, unless the headers name another.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", bearer);
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        let agent = agent();
+        let response = if body.is_empty() {
+            agent.run(request.body(()).unwrap()).unwrap()
+        } else {
+            agent.run(request.body(body.as_bytes().to_vec()).unwrap()).unwrap()
+        };
+        let (parts, mut body) = response.into_parts();
+        let body = body.read_to_vec().unwrap();
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], "")
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.ask("POST", path, &[("content-type", "application/json")], &body.to_string())
+    }
+
+    /// Sends bytes as they are, for what no client library would send; gives everything that comes back.
+    pub fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The other side may close before it has read everything; what it said before counts.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// A `GET` of a path as it is, with further header lines.
+    pub fn raw_get(&self, path: &str, lines: &str) -> String {
+        let (host, token) = (self.address, &self.token);
+        self.raw(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}\r\n"
+        ))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the server panicked");
+        }
+    }
+}
+
+/// The status of a raw answer.
+pub fn status(answer: &str) -> u16 {
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"))
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .proxy(None)
+        .build()
+        .new_agent()
+}
+
+fn write_fixture(root: &Path, fixture: &str) {
+    for part in fixture.split("//- ").skip(1) {
+        let (path, text) = part.split_once('\n').unwrap();
+        let path = root.join(path.trim());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
