@@ -43,7 +43,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// The first path segment below `engine/src`, without `.rs`.
 fn room_of(file: &Path, root: &Path) -> String {
     let below = file.strip_prefix(root).expect("the file lies below the root");
-    let first = below.components().next().expect("a file has a name").as_os_str().to_string_lossy().into_owned();
+    let first =
+        below.components().next().expect("a file has a name").as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -63,16 +64,25 @@ fn rooms_use_only_whom_the_table_allows() {
     let mut floors: BTreeMap<String, u32> = BTreeMap::new();
     for row in table("## Rooms of the engine") {
         let [floor, room, _, uses] = &row[..] else { panic!("a row has four cells: {row:?}") };
-        let words = |cell: &str| cell.split([',', ' ']).filter(|word| !word.is_empty() && *word != "–").map(str::to_owned).collect::<BTreeSet<_>>();
+        let words = |cell: &str| {
+            cell.split([',', ' '])
+                .filter(|word| !word.is_empty() && *word != "–")
+                .map(str::to_owned)
+                .collect::<BTreeSet<_>>()
+        };
         for name in words(room) {
             floors.insert(name.clone(), floor.parse().expect("a floor is a number"));
             allowed.insert(name, words(uses));
         }
     }
-    let ground: BTreeSet<String> = floors.iter().filter(|(_, floor)| **floor == 0).map(|(room, _)| room.clone()).collect();
+    let ground: BTreeSet<String> =
+        floors.iter().filter(|(_, floor)| **floor == 0).map(|(room, _)| room.clone()).collect();
     for (room, uses) in &allowed {
         for used in uses.iter().filter(|used| *used != "all") {
-            assert!(floors[used] < floors[room], "`{room}` may use `{used}` only if that lies on a lower floor");
+            assert!(
+                floors[used] < floors[room],
+                "`{room}` may use `{used}` only if that lies on a lower floor"
+            );
         }
     }
     let mut n_files = 0;
@@ -86,7 +96,11 @@ fn rooms_use_only_whom_the_table_allows() {
         let text = fs::read_to_string(&file).expect("the file can be read");
         for (line_idx, line) in text.lines().enumerate() {
             for named in named_rooms(line) {
-                let fine = named == room || !floors.contains_key(&named) || ground.contains(&named) || uses.contains("all") || uses.contains(&named);
+                let fine = named == room
+                    || !floors.contains_key(&named)
+                    || ground.contains(&named)
+                    || uses.contains("all")
+                    || uses.contains(&named);
                 assert!(fine, "{}:{}: `{room}` may not use `{named}`", file.display(), line_idx + 1);
             }
         }
@@ -103,7 +117,10 @@ fn a_foreign_crate_is_named_where_the_table_says() {
         for file in rust_files(&root) {
             let below = file.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
             let text = fs::read_to_string(&file).expect("the file can be read");
-            let names = text.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|code| code.contains(&format!("{name}::")));
+            let names = text
+                .lines()
+                .map(|line| line.split("//").next().unwrap_or_default())
+                .any(|code| code.contains(&format!("{name}::")));
             let is_home = place.split(", ").any(|place| below.starts_with(place));
             assert!(!names || is_home, "{below} names `{name}`, whose place is {place}");
             seen |= names && is_home;
@@ -114,7 +131,8 @@ fn a_foreign_crate_is_named_where_the_table_says() {
 
 #[test]
 fn the_top_level_is_what_the_architecture_says() {
-    let allowed: BTreeSet<String> = table("## Top level").into_iter().map(|row| row[0].trim_end_matches('/').to_owned()).collect();
+    let allowed: BTreeSet<String> =
+        table("## Top level").into_iter().map(|row| row[0].trim_end_matches('/').to_owned()).collect();
     for entry in fs::read_dir(top()).expect("the top can be read").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_work = name.starts_with('.') || name == "target";

@@ -9,7 +9,9 @@ use thiserror::Error;
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum IdError {
     /// The workspace name has a character outside the allowed set, or the wrong length.
-    #[error("`{name}` is not a workspace name: expected 1 to 64 of `a-z A-Z 0-9 . _ -`, first a letter or digit")]
+    #[error(
+        "`{name}` is not a workspace name: expected 1 to 64 of `a-z A-Z 0-9 . _ -`, first a letter or digit"
+    )]
     WorkspaceName {
         /// What was given.
         name: String,

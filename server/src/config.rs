@@ -69,7 +69,12 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         None => None,
     };
     Ok(Config {
-        model: pick(globals.model.clone().map(Some), variable("WAYPOST_MODEL").map(Some), file.model.map(Some), None),
+        model: pick(
+            globals.model.clone().map(Some),
+            variable("WAYPOST_MODEL").map(Some),
+            file.model.map(Some),
+            None,
+        ),
         model_dir: pick(
             globals.model_dir.clone().map(Some),
             variable("WAYPOST_MODEL_DIR").map(|text| Some(text.into())),
@@ -80,8 +85,18 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         offline: pick(globals.offline.then_some(true), offline, file.offline, false),
         max_file_bytes: pick(None, max_file_bytes, file.max_file_bytes, 32 << 20),
         listen: pick(None, variable("WAYPOST_LISTEN"), file.listen, "127.0.0.1:7077".to_owned()),
-        allowed_hosts: pick(None, variable("WAYPOST_ALLOWED_HOSTS").map(words), file.allowed_hosts, Vec::new()),
-        allowed_origins: pick(None, variable("WAYPOST_ALLOWED_ORIGINS").map(words), file.allowed_origins, Vec::new()),
+        allowed_hosts: pick(
+            None,
+            variable("WAYPOST_ALLOWED_HOSTS").map(words),
+            file.allowed_hosts,
+            Vec::new(),
+        ),
+        allowed_origins: pick(
+            None,
+            variable("WAYPOST_ALLOWED_ORIGINS").map(words),
+            file.allowed_origins,
+            Vec::new(),
+        ),
     })
 }
 

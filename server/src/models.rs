@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
-use waypost_engine::embed::{Bert, EmbedError, Embedder, Manifest, ModelSpec, Progress, Resolved, Sources, resolve};
+use waypost_engine::embed::{
+    Bert, EmbedError, Embedder, Manifest, ModelSpec, Progress, Resolved, Sources, resolve,
+};
 
 use crate::config::Config;
 
@@ -70,7 +72,9 @@ pub fn fetch(spec: &ModelSpec, sources: &Sources) -> Result<Resolved, EmbedError
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     let resolved = resolve(spec, sources, &mut |progress| match progress {
         Progress::Asking { source } => bar.println(format!("model {}: asking {source}", spec.name)),
-        Progress::Failed { source, reason } => bar.println(format!("model {}: {source} can't serve: {reason}", spec.name)),
+        Progress::Failed { source, reason } => {
+            bar.println(format!("model {}: {source} can't serve: {reason}", spec.name))
+        }
         Progress::Fetching { file, done_bytes, total_bytes } => {
             bar.set_message(file);
             bar.set_position(done_bytes);

@@ -5,42 +5,55 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use waypost_engine::api::{Error, ErrorKind};
 
-/// A refusal, as a client reads it.
-#[derive(Debug, Clone, Serialize)]
+/// A refusal. As JSON it also has `type` and `title`, which follow from code and status.
+#[derive(Debug, Clone)]
 pub struct Problem {
-    /// A name for the sort of problem, made of its code.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The status in words.
-    pub title: &'static str,
     /// The HTTP status.
-    #[serde(serialize_with = "as_number")]
     pub status: StatusCode,
     /// What happened this time.
     pub detail: String,
     /// Stable, for programs.
     pub code: &'static str,
     /// What to do next, where something helps.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'static str>,
     /// `allow`, `www-authenticate` and their like.
-    #[serde(skip)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
+/// What a client reads.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = Shown {
+            kind: format!("urn:waypost:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            hint: self.hint,
+        };
+        shown.serialize(serializer)
+    }
 }
 
 impl Problem {
     /// A refusal of the server itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
-        let kind = format!("urn:waypost:problem:{code}");
-        Self { kind, title, status, detail: detail.into(), code, hint: hint(code), headers: Vec::new() }
+        Self { status, detail: detail.into(), code, hint: hint(code), headers: Vec::new() }
     }
 
     /// A value that makes no sense.

@@ -45,7 +45,11 @@ fn fill(home: &Path, changed: usize) {
         write(&home.join("workspaces/w"), &path, text.as_bytes());
     }
     for round in 0..changed {
-        write(&home.join("workspaces/w"), &format!("d0/extra{round}.md"), format!("Round {round} about the walrus.\n").as_bytes());
+        write(
+            &home.join("workspaces/w"),
+            &format!("d0/extra{round}.md"),
+            format!("Round {round} about the walrus.\n").as_bytes(),
+        );
     }
 }
 
@@ -77,7 +81,11 @@ fn killed_at_any_instant_nothing_is_lost() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64 ^ kills;
     let mut n_killed = 0;
     for kill in 0..kills {
-        write(&home.path().join("workspaces/w"), &format!("d0/extra{kill}.md"), format!("Round {kill} about the walrus.\n").as_bytes());
+        write(
+            &home.path().join("workspaces/w"),
+            &format!("d0/extra{kill}.md"),
+            format!("Round {kill} about the walrus.\n").as_bytes(),
+        );
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let moment = whole_run.mul_f64((state >> 40) as f64 / (1u64 << 24) as f64);
         let mut child = start_child(home.path());

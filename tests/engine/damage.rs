@@ -17,7 +17,8 @@ fn a_flipped_byte_or_a_missing_file_costs_a_rebuild_and_nothing_else() {
     let expected = serde_json::to_value(&house.search("harbour lantern").results).unwrap();
     let (folder, table) = (house.folder, house.table.clone().unwrap());
     drop(house.engine);
-    let index_folder = fs::read_dir(folder.path().join(".waypost/index")).unwrap().flatten().next().unwrap().path();
+    let index_folder =
+        fs::read_dir(folder.path().join(".waypost/index")).unwrap().flatten().next().unwrap().path();
     for ending in ["vec", "json", "removed"] {
         let victim = fs::read_dir(&index_folder)
             .unwrap()
@@ -50,7 +51,8 @@ fn a_flipped_byte_or_a_missing_file_costs_a_rebuild_and_nothing_else() {
 #[test]
 fn a_second_process_is_told_that_the_home_is_in_use() {
     let house = House::new("//- a.md\ntext\n");
-    let second = waypost_engine::api::Engine::open(waypost_engine::api::EngineOptions::new(house.folder.path()));
+    let second =
+        waypost_engine::api::Engine::open(waypost_engine::api::EngineOptions::new(house.folder.path()));
     let error = second.err().expect("the home is taken");
     assert_eq!(error.code(), "home_in_use");
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tempfile::TempDir;
-use waypost_engine::api::{AskRequest, Engine, EngineOptions, IndexReport, SearchReply, SearchRequest, Session};
+use waypost_engine::api::{
+    AskRequest, Engine, EngineOptions, IndexReport, SearchReply, SearchRequest, Session,
+};
 use waypost_engine::embed::{EmbedError, Embedder, Manifest, ModelId};
 use waypost_engine::id::WorkspaceName;
 use waypost_engine::index::terms;
@@ -26,7 +28,8 @@ pub struct WordTable {
     pub effort: usize,
 }
 
-const SYNONYMS: &[&[&str]] = &[&["car", "automobil", "vehicl"], &["doctor", "physician"], &["money", "cash", "fund"]];
+const SYNONYMS: &[&[&str]] =
+    &[&["car", "automobil", "vehicl"], &["doctor", "physician"], &["money", "cash", "fund"]];
 
 impl WordTable {
     pub fn new() -> Self {
@@ -170,7 +173,8 @@ pub fn index(engine: &Engine) -> IndexReport {
 }
 
 pub fn search(session: &Session, query: &str, mode: Mode, limit: usize) -> SearchReply {
-    let request = SearchRequest { query: query.to_owned(), mode, limit: Some(limit), ..SearchRequest::default() };
+    let request =
+        SearchRequest { query: query.to_owned(), mode, limit: Some(limit), ..SearchRequest::default() };
     session.search(&request).unwrap()
 }
 
@@ -203,13 +207,22 @@ pub fn write(root: &Path, path: &str, bytes: &[u8]) {
 
 /// A tree of `n` generated files that speak about different things, for tests that need many.
 pub fn library(n: usize) -> HashMap<String, String> {
-    let nouns = ["harbour", "kettle", "lantern", "meadow", "engine", "violin", "orchard", "anvil", "compass", "ferry"];
-    let verbs = ["repairs", "paints", "measures", "carries", "forgets", "orders", "weighs", "sells", "borrows", "cleans"];
+    let nouns = [
+        "harbour", "kettle", "lantern", "meadow", "engine", "violin", "orchard", "anvil", "compass", "ferry",
+    ];
+    let verbs = [
+        "repairs", "paints", "measures", "carries", "forgets", "orders", "weighs", "sells", "borrows",
+        "cleans",
+    ];
     (0..n)
         .map(|i| {
             let line = |k: usize| {
                 let (a, b) = (nouns[(i * 7 + k) % 10], nouns[(i * 3 + k * k + 1) % 10]);
-                format!("Worker {i} {} the {a} beside the {b} on day {}.", verbs[(i + k * 3) % 10], k * 17 + i)
+                format!(
+                    "Worker {i} {} the {a} beside the {b} on day {}.",
+                    verbs[(i + k * 3) % 10],
+                    k * 17 + i
+                )
             };
             let body: Vec<String> = (0..12).map(line).collect();
             (format!("d{}/file{i:03}.md", i % 7), format!("# Record {i}\n\n{}\n", body.join("\n\n")))

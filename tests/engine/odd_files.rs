@@ -8,7 +8,8 @@ use crate::house::{House, paths};
 
 #[test]
 fn each_odd_file_is_skipped_with_its_reason() {
-    let house = House::new("
+    let house = House::new(
+        "
 //- good.md
 A quiet sentence about herons.
 //- .gitignore
@@ -19,21 +20,38 @@ A secret about herons.
 scratch/
 //- scratch/note.md
 Another secret about herons.
-");
+",
+    );
     let root = house.root();
     fs::write(root.join("empty.md"), "").unwrap();
     fs::write(root.join("picture.md"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0").unwrap();
     fs::write(root.join("blob.bin"), [0u8, 1, 2, 3, 255, 254, 0, 0, 7].repeat(50)).unwrap();
-    fs::write(root.join("latin.txt"), b"caf\xe9 cr\xe8me br\xfbl\xe9e, un d\xe9jeuner \xe0 la fran\xe7aise pour les h\xe9rons").unwrap();
-    fs::write(root.join("utf16.txt"), "\u{feff}herons in sixteen bits".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    fs::write(
+        root.join("latin.txt"),
+        b"caf\xe9 cr\xe8me br\xfbl\xe9e, un d\xe9jeuner \xe0 la fran\xe7aise pour les h\xe9rons",
+    )
+    .unwrap();
+    fs::write(
+        root.join("utf16.txt"),
+        "\u{feff}herons in sixteen bits".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+    )
+    .unwrap();
     fs::write(root.join(std::ffi::OsString::from_vec(b"bad\xffname.md".to_vec())), "text").unwrap();
     symlink("/etc/passwd", root.join("outside.md")).unwrap();
     symlink("nowhere", root.join("dangling.md")).unwrap();
     symlink(".", root.join("loop")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
 
     let report = house.index();
-    let mut skipped: Vec<(String, String)> = report.skipped.iter().map(|(path, code, _)| (path.clone(), code.clone())).collect();
+    let mut skipped: Vec<(String, String)> =
+        report.skipped.iter().map(|(path, code, _)| (path.clone(), code.clone())).collect();
     skipped.extend(report.scan.skipped.iter().map(|skip| (skip.path.clone(), skip.code.to_owned())));
     let code_of = |name: &str| {
         let found = skipped.iter().find(|(path, _)| path.starts_with(name));
@@ -84,7 +102,18 @@ fn no_path_leads_out_of_a_workspace() {
     symlink(house.folder.path().join("workspaces"), house.root().join("up")).unwrap();
     let session = house.session();
     assert_eq!(session.read_file("/w/good.md", None).unwrap().bytes, b"fine\n");
-    for path in ["/w/../secret.md", "/w/./good.md", "/w//good.md", "/w/up/secret.md", "/w-secret/f.md", "/w/a\\..\\b", "/etc/passwd", "/w/good.md/x", "/.waypost/catalog.db", "/w/\0"] {
+    for path in [
+        "/w/../secret.md",
+        "/w/./good.md",
+        "/w//good.md",
+        "/w/up/secret.md",
+        "/w-secret/f.md",
+        "/w/a\\..\\b",
+        "/etc/passwd",
+        "/w/good.md/x",
+        "/.waypost/catalog.db",
+        "/w/\0",
+    ] {
         assert!(session.read_file(path, None).is_err(), "{path} was read");
         assert!(session.list(path).is_err(), "{path} was listed");
     }

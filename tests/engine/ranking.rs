@@ -21,7 +21,10 @@ pub fn parse_http_header(raw: &str) -> Header { Header::from(raw) }
 fn each_arm_contributes_to_the_hybrid() {
     let house = House::new(GARAGE);
     assert_eq!(paths(&house.search("zanzibar"))[0], "words.md");
-    assert!(house.search_in("vehicle", Mode::Lexical, 5).results.is_empty(), "no word of it stands in a file");
+    assert!(
+        house.search_in("vehicle", Mode::Lexical, 5).results.is_empty(),
+        "no word of it stands in a file"
+    );
     assert_eq!(paths(&house.search("vehicle"))[0], "meaning.md");
 }
 
@@ -84,7 +87,8 @@ fn the_limit_changes_no_order() {
 
 #[test]
 fn copies_stand_once_with_their_other_places() {
-    let house = House::new("
+    let house = House::new(
+        "
 //- one/note.md
 Copper pipes are soldered under the floor.
 //- two/note.md
@@ -92,7 +96,8 @@ Copper   pipes are soldered
 under the floor.
 //- three.md
 Steel pipes are welded.
-");
+",
+    );
     let reply = house.search("copper pipes");
     let first = &reply.results[0];
     let mut places = vec![first.citation.path.clone()];

@@ -19,7 +19,14 @@ fn shown(house: &House, query: &str, mode: Mode, below: Option<&str>) -> String 
     let request = SearchRequest { query: &parsed, mode, limit: 25 };
     let hits = search(&[source], embedder.as_ref(), None, &request).unwrap();
     let lines = hits.hits.iter().map(|hit| {
-        format!("{} {:?} {:?} {:?} {:?}", hit.record.path, hit.score.to_bits(), hit.ranks, hit.snippet, hit.highlights)
+        format!(
+            "{} {:?} {:?} {:?} {:?}",
+            hit.record.path,
+            hit.score.to_bits(),
+            hit.ranks,
+            hit.snippet,
+            hit.highlights
+        )
     });
     format!("{}\n{:?}\n{:?}", lines.collect::<Vec<_>>().join("\n"), hits.terms, hits.degraded)
 }
@@ -34,14 +41,25 @@ fn a_scoped_search_equals_a_search_over_the_visible_files_alone() {
     // The hidden files share the visible ones' words, and have some of their own.
     let mut both = alone.clone();
     for (path, text) in library(90) {
-        both.push_str(&format!("//- hidden/{path}\n{} zanzibar quagga harbour harbour\n", text.replace("lantern", "harbour")));
+        both.push_str(&format!(
+            "//- hidden/{path}\n{} zanzibar quagga harbour harbour\n",
+            text.replace("lantern", "harbour")
+        ));
     }
     let (alone, both) = (House::new(&alone), House::new(&both));
     // Deleted and rewritten hidden files leave dead chunks behind, which must not count either.
     std::fs::remove_dir_all(both.root().join("hidden/d3")).unwrap();
     both.write("hidden/d1/file001.md", "entirely different harbour words\n");
     both.index();
-    let queries = ["harbour", "worker 7 sells the violin", "zanzibar", "\"the anvil\"", "compass -ferry", "day 33", "quagga harbour ferry"];
+    let queries = [
+        "harbour",
+        "worker 7 sells the violin",
+        "zanzibar",
+        "\"the anvil\"",
+        "compass -ferry",
+        "day 33",
+        "quagga harbour ferry",
+    ];
     for query in queries {
         for mode in [Mode::Hybrid, Mode::Lexical, Mode::Semantic] {
             let expected = shown(&alone, query, mode, None);
@@ -49,5 +67,8 @@ fn a_scoped_search_equals_a_search_over_the_visible_files_alone() {
             assert_eq!(found, expected, "{query} {mode:?}");
         }
     }
-    assert_ne!(shown(&both, "harbour", Mode::Lexical, None), shown(&both, "harbour", Mode::Lexical, Some("open")));
+    assert_ne!(
+        shown(&both, "harbour", Mode::Lexical, None),
+        shown(&both, "harbour", Mode::Lexical, Some("open"))
+    );
 }

@@ -1,5 +1,7 @@
 //! The network face as its clients meet it: a real server on a free port, a temporary home, no model.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something it stands on fails")]
+
 /// Starting a server and asking it.
 mod support;
 

@@ -38,7 +38,10 @@ impl Scope {
                 name == workspace
                     && (prefix.is_root()
                         || path == prefix
-                        || path.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/')))
+                        || path
+                            .as_str()
+                            .strip_prefix(prefix.as_str())
+                            .is_some_and(|rest| rest.starts_with('/')))
             }),
         }
     }

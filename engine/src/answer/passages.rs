@@ -99,7 +99,8 @@ fn sentences(hits: &Hits) -> Vec<Support> {
 }
 
 fn weigh_words(hits: &Hits, all: &mut [Support]) {
-    let weights: HashMap<&str, f32> = hits.terms.iter().map(|(text, weight)| (text.as_str(), *weight)).collect();
+    let weights: HashMap<&str, f32> =
+        hits.terms.iter().map(|(text, weight)| (text.as_str(), *weight)).collect();
     let total: f32 = weights.values().sum();
     if total <= 0.0 {
         return;

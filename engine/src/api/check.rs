@@ -71,7 +71,11 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
             // A file that went after the index last read the journal is only late, not wrong.
             if !crate::journal::changed_after(&engine.catalog, *file, position)? {
                 let what = "the index has chunks of a file that the catalog does not know".to_owned();
-                report.findings.push(Finding { code: "index_extra", at: format!("{name}: file {}", file.0), what });
+                report.findings.push(Finding {
+                    code: "index_extra",
+                    at: format!("{name}: file {}", file.0),
+                    what,
+                });
             }
             continue;
         };
@@ -80,7 +84,11 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
             let in_order = searcher.key(chunk).ordinal as usize == place;
             if row.seq <= position && (record.version != row.state.version || !in_order) {
                 let what = format!("chunk {place} is of another version, or out of order");
-                report.findings.push(Finding { code: "index_version", at: format!("/{name}/{}", row.path), what });
+                report.findings.push(Finding {
+                    code: "index_version",
+                    at: format!("/{name}/{}", row.path),
+                    what,
+                });
             }
         }
     }
@@ -88,7 +96,11 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
     for row in rows.iter().filter(|row| row.seq <= position && row.state.skipped.is_none()) {
         if !has_chunks(row.id) && has_text(engine, row)? {
             let what = "the index has no chunk of it".to_owned();
-            report.findings.push(Finding { code: "index_missing", at: format!("/{name}/{}", row.path), what });
+            report.findings.push(Finding {
+                code: "index_missing",
+                at: format!("/{name}/{}", row.path),
+                what,
+            });
         }
     }
     Ok(())
@@ -99,9 +111,12 @@ fn has_text(engine: &Engine, row: &FileRow) -> Result<bool> {
     let Ok(Some(bytes)) = engine.blobs.get(row.state.version) else { return Ok(false) };
     let limits = crate::text::Limits::default();
     let document = crate::text::extract(row.path.file_name(), &bytes, &limits);
-    Ok(document.is_ok_and(|document| document.blocks.iter().any(|block| {
-        block.span.of(&document.text).is_some_and(|text| !text.trim().is_empty())
-    })))
+    Ok(document.is_ok_and(|document| {
+        document
+            .blocks
+            .iter()
+            .any(|block| block.span.of(&document.text).is_some_and(|text| !text.trim().is_empty()))
+    }))
 }
 
 fn check_blob(engine: &Engine, row: &FileRow, name: &str, report: &mut CheckReport) {

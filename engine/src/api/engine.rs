@@ -228,7 +228,11 @@ impl Engine {
         self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).keys().cloned().collect()
     }
 
-    pub(super) fn context<'a>(&'a self, workspace: &'a OpenWorkspace, cancelled: &'a AtomicBool) -> Context<'a> {
+    pub(super) fn context<'a>(
+        &'a self,
+        workspace: &'a OpenWorkspace,
+        cancelled: &'a AtomicBool,
+    ) -> Context<'a> {
         let semantic = self.embedder.as_deref().zip(self.cache.as_ref());
         Context {
             workspace: &workspace.row,
@@ -275,7 +279,9 @@ impl Engine {
         let rows = self.catalog.files(workspace.row.id)?;
         Ok(rows
             .into_iter()
-            .filter_map(|row| row.state.skipped.map(|(code, reason)| (row.path.as_str().to_owned(), code, reason)))
+            .filter_map(|row| {
+                row.state.skipped.map(|(code, reason)| (row.path.as_str().to_owned(), code, reason))
+            })
             .collect())
     }
 

@@ -44,7 +44,9 @@ pub enum Error {
         home: PathBuf,
     },
     /// The index has not read that far within the time that was given.
-    #[error("the index has not caught up with `{seq}` within {waited_ms} ms; ask again, or without `wait_for_seq`")]
+    #[error(
+        "the index has not caught up with `{seq}` within {waited_ms} ms; ask again, or without `wait_for_seq`"
+    )]
     IndexBehind {
         /// What was waited for.
         seq: String,
@@ -104,7 +106,9 @@ impl Error {
             Self::Unauthorized => ErrorKind::Unauthorized,
             Self::HomeInUse { .. } | Self::IndexBehind { .. } => ErrorKind::Unavailable,
             Self::Store(StoreError::TooLarge { .. }) => ErrorKind::Exhausted,
-            Self::Store(StoreError::DamagedBlob { .. }) | Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Store(StoreError::DamagedBlob { .. }) | Self::Index(IndexError::Damaged { .. }) => {
+                ErrorKind::Corrupt
+            }
             Self::Folder { .. } => ErrorKind::Invalid,
             _ => ErrorKind::Internal,
         }
@@ -131,4 +135,3 @@ impl Error {
 
 /// What the api gives.
 pub type Result<T> = std::result::Result<T, Error>;
-

@@ -17,7 +17,7 @@ pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use indexer::Indexer;
 pub use replies::{
-    AskReply, AskRequest, FileContent, IndexStatus, ListEntry, NumberedCitation, SearchFilters, SearchHit, SearchReply,
-    SearchRequest, VerifiedCitation, WorkspaceInfo,
+    AskReply, AskRequest, FileContent, IndexStatus, ListEntry, NumberedCitation, SearchFilters, SearchHit,
+    SearchReply, SearchRequest, VerifiedCitation, WorkspaceInfo,
 };
 pub use session::Session;

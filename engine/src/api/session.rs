@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::replies::{
-    AskReply, AskRequest, FileContent, IndexStatus, ListEntry, NumberedCitation, SearchFilters, SearchHit, SearchReply,
-    SearchRequest, VerifiedCitation, WorkspaceInfo, read_seq, show_seq,
+    AskReply, AskRequest, FileContent, IndexStatus, ListEntry, NumberedCitation, SearchFilters, SearchHit,
+    SearchReply, SearchRequest, VerifiedCitation, WorkspaceInfo, read_seq, show_seq,
 };
 use super::workspace::OpenWorkspace;
 use crate::access::{Principal, Scope};
@@ -73,7 +73,8 @@ impl Session {
             filters: request.filters.as_ref(),
             wait_for_seq: request.wait_for_seq.as_deref(),
         };
-        let query = if request.plain { search::parse_plain(&request.query) } else { search::parse(&request.query) };
+        let query =
+            if request.plain { search::parse_plain(&request.query) } else { search::parse(&request.query) };
         let asked = self.resolve(&place, &query)?;
         let hits = self.find(&asked, &query, request.mode, limit)?;
         let index = self.index_status(&asked, &hits.degraded)?;
@@ -118,14 +119,14 @@ impl Session {
             .enumerate()
             .map(|(idx, support)| {
                 let hit = &hits.hits[support.hit];
-                NumberedCitation { n: idx + 1, citation: self.cite(&asked, hit, support.span, &support.quote) }
+                NumberedCitation {
+                    n: idx + 1,
+                    citation: self.cite(&asked, hit, support.span, &support.quote),
+                }
             })
             .collect();
-        let text = if answer.abstained {
-            "No file that you may read answers this.".to_owned()
-        } else {
-            answer.text
-        };
+        let text =
+            if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
         Ok(AskReply {
             answer: text,
             citations,
@@ -161,12 +162,18 @@ impl Session {
         let today = today.map(|(bytes, _)| (VersionId::of(&bytes), bytes));
         let cited = match &today {
             Some((version, bytes)) if *version == citation.version => Some(bytes.clone()),
-            _ if self.was_here(&workspace, &path, citation.version)? => self.engine.blobs.get(citation.version)?,
+            _ if self.was_here(&workspace, &path, citation.version)? => {
+                self.engine.blobs.get(citation.version)?
+            }
             _ => None,
         };
-        let Some(cited_text) = cited.and_then(|bytes| self.text_of(&path, &bytes)) else { return Ok(unknown()) };
+        let Some(cited_text) = cited.and_then(|bytes| self.text_of(&path, &bytes)) else {
+            return Ok(unknown());
+        };
         if !citation.holds_in(&cited_text) {
-            return Ok(Verdict::Invalid { reason: "the bytes of that version say something else there".to_owned() });
+            return Ok(Verdict::Invalid {
+                reason: "the bytes of that version say something else there".to_owned(),
+            });
         }
         match today {
             Some((version, _)) if version == citation.version => Ok(Verdict::Valid),
@@ -184,7 +191,8 @@ impl Session {
     }
 
     fn text_of(&self, path: &RelPath, bytes: &[u8]) -> Option<String> {
-        let limits = text::Limits { max_bytes: self.engine.max_file_bytes as usize, ..text::Limits::default() };
+        let limits =
+            text::Limits { max_bytes: self.engine.max_file_bytes as usize, ..text::Limits::default() };
         text::extract(path.file_name(), bytes, &limits).ok().map(|document| document.text)
     }
 
@@ -200,7 +208,11 @@ impl Session {
             None => workspace.tree.read(&below, u64::MAX - 1)?.map(|(bytes, _)| bytes),
             Some(version) => {
                 let version = VersionId::parse(version)?;
-                if self.was_here(&workspace, &below, version)? { self.engine.blobs.get(version)? } else { None }
+                if self.was_here(&workspace, &below, version)? {
+                    self.engine.blobs.get(version)?
+                } else {
+                    None
+                }
             }
         };
         let bytes = bytes.ok_or_else(absent)?;
@@ -224,7 +236,10 @@ impl Session {
         let names = workspace.tree.list(&below).map_err(|_| absent())?;
         let base = join_path(&name, &below);
         let base = base.trim_end_matches('/');
-        Ok(names.into_iter().map(|(name, folder, size)| entry(name.clone(), format!("{base}/{name}"), folder, size)).collect())
+        Ok(names
+            .into_iter()
+            .map(|(name, folder, size)| entry(name.clone(), format!("{base}/{name}"), folder, size))
+            .collect())
     }
 
     /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case.
@@ -238,7 +253,8 @@ impl Session {
         for asked in self.resolve(&place, &ParsedQuery::default())? {
             let name = &asked.workspace.row.name;
             let files = self.engine.catalog.files(asked.workspace.row.id)?;
-            let visible = |id: &FileId| asked.source.files.as_ref().is_none_or(|files| files.binary_search(id).is_ok());
+            let visible =
+                |id: &FileId| asked.source.files.as_ref().is_none_or(|files| files.binary_search(id).is_ok());
             let wanted = pattern.to_lowercase();
             let matching = files.into_iter().filter(|row| {
                 let path = row.path.as_str();
@@ -262,7 +278,10 @@ impl Session {
     /// Where the catalog can't be read.
     pub fn workspaces(&self) -> Result<Vec<WorkspaceInfo>> {
         let open = self.engine.open_workspaces();
-        open.into_iter().filter(|workspace| self.sees(&workspace.row.name)).map(|workspace| self.info(workspace)).collect()
+        open.into_iter()
+            .filter(|workspace| self.sees(&workspace.row.name))
+            .map(|workspace| self.info(workspace))
+            .collect()
     }
 
     /// One workspace.
@@ -316,8 +335,12 @@ impl Session {
         }
         let names = match (only, place.workspaces) {
             (Some(name), _) => vec![name],
-            (None, Some(names)) => names.iter().map(|name| WorkspaceName::new(name)).collect::<std::result::Result<_, _>>()?,
-            (None, None) => self.engine.workspace_names().into_iter().filter(|name| self.sees(name)).collect(),
+            (None, Some(names)) => {
+                names.iter().map(|name| WorkspaceName::new(name)).collect::<std::result::Result<_, _>>()?
+            }
+            (None, None) => {
+                self.engine.workspace_names().into_iter().filter(|name| self.sees(name)).collect()
+            }
         };
         let seq = match place.wait_for_seq {
             None => None,
@@ -330,8 +353,10 @@ impl Session {
         let mut asked = Vec::with_capacity(names.len());
         for name in names {
             let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
-            let workspace =
-                Some(&name).filter(|name| self.sees(name)).and_then(|name| self.engine.workspace(name)).ok_or_else(absent)?;
+            let workspace = Some(&name)
+                .filter(|name| self.sees(name))
+                .and_then(|name| self.engine.workspace(name))
+                .ok_or_else(absent)?;
             if let Some(seq) = seq {
                 self.wait(&workspace, seq, place.wait_for_seq.unwrap_or_default())?;
             }
@@ -362,14 +387,19 @@ impl Session {
             return Ok(Some(files));
         }
         let rows = self.engine.catalog.files(workspace.row.id)?;
-        let mut seen: Vec<FileId> =
-            rows.iter().filter(|row| scope.allows(&workspace.row.name, &row.path)).map(|row| row.id).collect();
+        let mut seen: Vec<FileId> = rows
+            .iter()
+            .filter(|row| scope.allows(&workspace.row.name, &row.path))
+            .map(|row| row.id)
+            .collect();
         seen.sort_unstable();
         Ok(Some(files.into_iter().filter(|file| seen.binary_search(file).is_ok()).collect()))
     }
 
     fn read_prefix(&self, place: &Where<'_>) -> Result<(Option<WorkspaceName>, Option<RelPath>)> {
-        let Some(text) = place.path_prefix.filter(|text| !text.is_empty() && *text != "/") else { return Ok((None, None)) };
+        let Some(text) = place.path_prefix.filter(|text| !text.is_empty() && *text != "/") else {
+            return Ok((None, None));
+        };
         if text.starts_with('/') {
             let (name, below) = split_path(text)?;
             return Ok((Some(name), Some(below).filter(|below| !below.is_root())));
@@ -380,11 +410,18 @@ impl Session {
     fn find(&self, asked: &[Asked], query: &ParsedQuery, mode: Mode, limit: usize) -> Result<Hits> {
         let sources: Vec<Source> = asked
             .iter()
-            .map(|asked| Source { searcher: Arc::clone(&asked.source.searcher), files: asked.source.files.clone() })
+            .map(|asked| Source {
+                searcher: Arc::clone(&asked.source.searcher),
+                files: asked.source.files.clone(),
+            })
             .collect();
         let request = search::SearchRequest { query, mode, limit: limit + SPARE_HITS };
-        let mut hits =
-            search::search(&sources, self.engine.embedder.as_ref(), self.engine.reranker.as_deref(), &request)?;
+        let mut hits = search::search(
+            &sources,
+            self.engine.embedder.as_ref(),
+            self.engine.reranker.as_deref(),
+            &request,
+        )?;
         let mut fresh = Vec::with_capacity(limit);
         for hit in hits.hits.drain(..) {
             if fresh.len() >= limit {
@@ -406,17 +443,21 @@ impl Session {
             return Ok(false);
         }
         let now = workspace.tree.entry(&path)?;
-        Ok(now.is_some_and(|now| now.size_bytes == row.state.size_bytes && now.mtime_ns == row.state.mtime_ns))
+        Ok(now
+            .is_some_and(|now| now.size_bytes == row.state.size_bytes && now.mtime_ns == row.state.mtime_ns))
     }
 
     fn index_status(&self, asked: &[Asked], degraded: &[Degraded]) -> Result<IndexStatus> {
-        let mut status = IndexStatus { seq: show_seq(crate::id::Seq(0)), pending_files: 0, degraded: degraded.to_vec() };
+        let mut status =
+            IndexStatus { seq: show_seq(crate::id::Seq(0)), pending_files: 0, degraded: degraded.to_vec() };
         let mut reached = crate::id::Seq(0);
         for asked in asked {
             let position = asked.source.searcher.position();
             reached = reached.max(position.lexical());
-            let behind = if self.engine.embedder.is_some() { position.semantic() } else { position.lexical() };
-            status.pending_files += journal::files_after(&self.engine.catalog, asked.workspace.row.id, behind)?;
+            let behind =
+                if self.engine.embedder.is_some() { position.semantic() } else { position.lexical() };
+            status.pending_files +=
+                journal::files_after(&self.engine.catalog, asked.workspace.row.id, behind)?;
         }
         status.seq = show_seq(reached);
         Ok(status)
@@ -470,7 +511,11 @@ fn cite(asked: &Asked, hit: &Hit) -> Citation {
 }
 
 fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
-    let copies = hit.copies.iter().map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name)).collect();
+    let copies = hit
+        .copies
+        .iter()
+        .map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name))
+        .collect();
     SearchHit {
         citation: cite(&asked[hit.source], &hit),
         snippet: hit.snippet,
@@ -513,8 +558,10 @@ fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<
     filter.mime_type = given.mime_type.clone().or(filter.mime_type);
     filter.language = given.language.clone().or(filter.language);
     filter.extension = given.extension.clone().or(filter.extension);
-    filter.modified_after_ms = time("filters.modified_after", &given.modified_after)?.or(filter.modified_after_ms);
-    filter.modified_before_ms = time("filters.modified_before", &given.modified_before)?.or(filter.modified_before_ms);
+    filter.modified_after_ms =
+        time("filters.modified_after", &given.modified_after)?.or(filter.modified_after_ms);
+    filter.modified_before_ms =
+        time("filters.modified_before", &given.modified_before)?.or(filter.modified_before_ms);
     Ok(filter)
 }
 

@@ -30,7 +30,8 @@ impl EmbeddingCache {
                  PRIMARY KEY (model, text_hash)) STRICT, WITHOUT ROWID;",
         )?;
         connection.execute("INSERT OR IGNORE INTO models (name) VALUES (?1)", [model])?;
-        let model = connection.query_row("SELECT id FROM models WHERE name = ?1", [model], |row| row.get(0))?;
+        let model =
+            connection.query_row("SELECT id FROM models WHERE name = ?1", [model], |row| row.get(0))?;
         Ok(Self { connection: Mutex::new(connection), model })
     }
 
@@ -45,7 +46,10 @@ impl EmbeddingCache {
             .query_row(params![self.model, &text_hash[..]], |row| row.get(0))
             .optional()?;
         Ok(bytes.map(|bytes| {
-            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+            bytes
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect()
         }))
     }
 
@@ -57,8 +61,9 @@ impl EmbeddingCache {
         let mut connection = self.connection.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let tx = connection.transaction()?;
         {
-            let mut statement =
-                tx.prepare_cached("INSERT OR REPLACE INTO embeddings (model, text_hash, vector) VALUES (?1, ?2, ?3)")?;
+            let mut statement = tx.prepare_cached(
+                "INSERT OR REPLACE INTO embeddings (model, text_hash, vector) VALUES (?1, ?2, ?3)",
+            )?;
             for (text_hash, vector) in rows {
                 let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
                 statement.execute(params![self.model, &text_hash[..], bytes])?;

@@ -70,7 +70,8 @@ pub struct FileStats {
     pub size_bytes: u64,
 }
 
-const COLUMNS: &str = "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq";
+const COLUMNS: &str =
+    "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq";
 
 impl Catalog {
     /// All files of a workspace, by path.

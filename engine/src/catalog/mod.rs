@@ -62,7 +62,10 @@ impl Catalog {
     ///
     /// # Errors
     /// What `change` gives, or [`CatalogError::Sqlite`].
-    pub fn write<T, E: From<CatalogError>>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn write<T, E: From<CatalogError>>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let inner =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
@@ -76,7 +79,10 @@ impl Catalog {
     ///
     /// # Errors
     /// What `look` gives, or [`CatalogError::Sqlite`].
-    pub fn read<T, E: From<CatalogError>>(&self, look: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    pub fn read<T, E: From<CatalogError>>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let pooled = self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
         let connection = match pooled {
             Some(connection) => connection,
@@ -110,9 +116,7 @@ impl Catalog {
     pub fn meta(&self, key: &str) -> Result<Option<String>, CatalogError> {
         use rusqlite::OptionalExtension;
         self.read(|sql| {
-            Ok(sql
-                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-                .optional()?)
+            Ok(sql.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
         })
     }
 

@@ -68,8 +68,9 @@ fn find(sql: &Connection, name: &WorkspaceName) -> Result<Option<WorkspaceRow>, 
 
 fn read_row(row: &Row<'_>) -> Result<WorkspaceRow, rusqlite::Error> {
     let name: String = row.get(1)?;
-    let name = WorkspaceName::new(&name)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error)))?;
+    let name = WorkspaceName::new(&name).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+    })?;
     Ok(WorkspaceRow {
         id: WorkspaceId(row.get(0)?),
         name,

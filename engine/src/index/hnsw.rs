@@ -53,7 +53,7 @@ pub fn build(rows: Rows<'_>) -> Vec<u8> {
 fn link(rows: Rows<'_>) -> (Vec<Layer>, Option<u32>) {
     let pairs = PairScorer::new(rows);
     let (first, rest) = split(rows);
-    let (mut layers, entry) = read_out(&insert(rows, &pairs, &first), rows);
+    let (mut layers, entry) = read_out(&insert(&pairs, &first), rows);
     if let Some(entry) = entry {
         if !rest.is_empty() {
             layers[0].links = grow(&layers, entry, &rest, rows, &pairs);
@@ -85,8 +85,8 @@ impl Distance<u32> for RowDistance<'_> {
     }
 }
 
-fn insert<'a>(rows: Rows<'_>, pairs: &'a PairScorer<'a>, first: &[u32]) -> Hnsw<'a, u32, RowDistance<'a>> {
-    let hnsw = Hnsw::new(M, rows.len(), MAX_LAYERS, EF_CONSTRUCTION, RowDistance { pairs });
+fn insert<'a>(pairs: &'a PairScorer<'a>, first: &[u32]) -> Hnsw<'a, u32, RowDistance<'a>> {
+    let hnsw = Hnsw::new(M, first.len(), MAX_LAYERS, EF_CONSTRUCTION, RowDistance { pairs });
     for row in first {
         hnsw.insert_slice((&[*row], *row as usize));
     }

@@ -102,7 +102,7 @@ pub enum Allowed<'a> {
 
 impl Allowed<'_> {
     /// Whether a row is allowed.
-    #[inline]
+    #[cfg(test)]
     pub fn contains(&self, row: u32) -> bool {
         match self {
             Self::All => true,
@@ -230,7 +230,7 @@ impl Sums {
 /// allowed or has no vector.
 ///
 /// `codes: [n, dim] i8`, `scales: [n] f32`, `out: [n] f32`. For unit vectors of 384 numbers the score is within 0.01 of
-/// the exact cosine; [`rescore`] the best. From [`PARALLEL_MIN_ROWS`] on it runs on rayon's pool, with the same result.
+/// the exact cosine; rescore the best from the exact rows. From [`PARALLEL_MIN_ROWS`] on it runs on rayon's pool, with the same result.
 ///
 /// # Panics
 /// Where the lengths don't fit each other.
@@ -382,11 +382,6 @@ impl<'a> Rows<'a> {
         self.scales.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.scales.is_empty()
-    }
-
     /// Codes in a row.
     pub fn dim(&self) -> usize {
         self.dim
@@ -494,38 +489,12 @@ pub fn best_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-/// Exact cosines of candidates, best first, ties by lower row; `query: [dim]` and `rows: [n, dim]` are unit vectors.
-///
-/// # Panics
-/// Where the lengths don't fit each other, or a candidate is no row.
-pub fn rescore(query: &[f32], rows: &[f32], dim: usize, candidates: &[(u32, f32)]) -> Vec<(u32, f32)> {
-    let variant = Variant::detect();
-    let row = |id: u32| &rows[id as usize * dim..(id as usize + 1) * dim];
-    let mut exact: Vec<(u32, f32)> = Vec::with_capacity(candidates.len());
-    for (idx, (id, _)) in candidates.iter().enumerate() {
-        if let Some((ahead, _)) = candidates.get(idx + 1) {
-            prefetch(row(*ahead));
-        }
-        exact.push((*id, dot_f32_by(variant, query, row(*id))));
-    }
-    exact.sort_unstable_by(best_first);
-    exact
-}
-
 /// Dot product; the cosine for unit vectors.
 ///
 /// # Panics
 /// Where the lengths differ.
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     dot_f32_by(Variant::detect(), a, b)
-}
-
-/// Dot product of codes, exact, wrapping around beyond `i32` (from 131,072 numbers on).
-///
-/// # Panics
-/// Where the lengths differ.
-pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
-    dot_i8_by(Variant::detect(), a, b, sum_i8(b))
 }
 
 /// `b_sum` is the sum of `b`.
@@ -945,7 +914,7 @@ mod tests {
             let is_allowed = |row: u32| {
                 row.wrapping_mul(2_654_435_761) >> 28 < 5
                     || (128..256).contains(&row)
-                    || row < 256 && row % 2 == 0
+                    || row < 256 && row.is_multiple_of(2)
             };
             let ids: Vec<u32> = (0..n as u32).filter(|row| is_allowed(*row)).collect();
             let mut bits = vec![0u64; n.div_ceil(64)];
@@ -1031,8 +1000,11 @@ mod tests {
         for seed in 0..20 {
             let query = unit_rows(1, 384, 100 + seed);
             let (scores, _) = set.scan(&QuantizedQuery::new(&query), Allowed::All);
-            let found = rescore(&query, &set.rows, 384, &top_k(&scores, 30));
             let exact = |row: usize| dot_f32(&query, &set.rows[row * 384..(row + 1) * 384]);
+            let best = top_k(&scores, 30);
+            let mut found: Vec<(u32, f32)> =
+                best.iter().map(|(row, _)| (*row, exact(*row as usize))).collect();
+            found.sort_by(best_first);
             let has = |row: &usize| set.scales[*row] > 0.0;
             let mut expected: Vec<(u32, f32)> =
                 (0..3000).filter(has).map(|row| (row as u32, exact(row))).collect();

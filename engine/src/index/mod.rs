@@ -13,8 +13,8 @@ mod lexical;
 mod terms;
 mod vector;
 
-pub use error::IndexError;
 pub use bm25::idf;
+pub use error::IndexError;
 pub use kernels::ScanStats;
 pub use lexical::{DocSet, LexicalQuery, Searcher, TermMatches, WorkspaceIndex};
 pub use terms::{ANALYZER_VERSION, Term, each_term, terms};

@@ -69,7 +69,13 @@ fn is_cjk(c: char) -> bool {
         0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0x20000..=0x3134F)
 }
 
-fn emit_pairs(text: &str, start: usize, end: usize, mut position: usize, emit: &mut impl FnMut(Term)) -> usize {
+fn emit_pairs(
+    text: &str,
+    start: usize,
+    end: usize,
+    mut position: usize,
+    emit: &mut impl FnMut(Term),
+) -> usize {
     let chars: Vec<(usize, char)> = text[start..end].char_indices().map(|(at, c)| (start + at, c)).collect();
     if let [(at, c)] = chars[..] {
         emit(Term { text: c.to_string(), position, start: at, end, whole: false });
@@ -78,7 +84,13 @@ fn emit_pairs(text: &str, start: usize, end: usize, mut position: usize, emit: &
     for pair in chars.windows(2) {
         let [(first_at, first), (second_at, second)] = [pair[0], pair[1]];
         let pair_end = second_at + second.len_utf8();
-        emit(Term { text: [first, second].iter().collect(), position, start: first_at, end: pair_end, whole: false });
+        emit(Term {
+            text: [first, second].iter().collect(),
+            position,
+            start: first_at,
+            end: pair_end,
+            whole: false,
+        });
         position += 1;
     }
     position
@@ -100,7 +112,13 @@ fn emit_word(
     for (part_idx, (part_start, part_end)) in parts.iter().enumerate() {
         let folded = fold(&text[*part_start..*part_end]);
         let stem = stemmer.stem(&folded).into_owned();
-        emit(Term { text: stem, position: position + part_idx, start: *part_start, end: *part_end, whole: false });
+        emit(Term {
+            text: stem,
+            position: position + part_idx,
+            start: *part_start,
+            end: *part_end,
+            whole: false,
+        });
     }
     position + parts.len()
 }
@@ -198,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_whole_identifier_shares_the_place_of_its_first_part() {
-        let places: Vec<(String, usize)> = terms("a fooBar b").into_iter().map(|t| (t.text, t.position)).collect();
+        let places: Vec<(String, usize)> =
+            terms("a fooBar b").into_iter().map(|t| (t.text, t.position)).collect();
         let expected = [("a", 0), ("foobar", 1), ("foo", 1), ("bar", 2), ("b", 3)];
         assert_eq!(places, expected.map(|(text, position)| (text.to_owned(), position)));
     }

@@ -15,8 +15,8 @@ use std::ops::Deref;
 
 use super::IndexError;
 use super::graph::{self, Graph};
-use super::kernels::{self, Allowed, QuantizedQuery, Rows, ScanStats};
 use super::hnsw;
+use super::kernels::{self, Allowed, QuantizedQuery, Rows, ScanStats};
 
 const MAGIC: [u8; 8] = *b"WPVEC\0\0\x01";
 const HEADER_BYTES: usize = 64;
@@ -106,7 +106,9 @@ impl<'a> VectorFile<'a> {
         if header[..8] != MAGIC {
             return Err(damaged("is of another format"));
         }
-        let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize;
+        let number = |at: usize| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize
+        };
         let (dim, n_rows) = (number(8), number(12));
         let n_values = n_rows.checked_mul(dim).ok_or_else(|| damaged("has impossible sizes"))?;
         let mut rest = body;
@@ -150,7 +152,11 @@ fn sampled(query: &QuantizedQuery, rows: Rows<'_>) -> ScanStats {
 /// Checks the whole file against its checksum.
 fn verify(bytes: &[u8]) -> Result<(), IndexError> {
     let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is cut off"))?;
-    if blake3::hash(body).as_bytes()[..] == header[16..48] { Ok(()) } else { Err(damaged("does not fit its checksum")) }
+    if blake3::hash(body).as_bytes()[..] == header[16..48] {
+        Ok(())
+    } else {
+        Err(damaged("does not fit its checksum"))
+    }
 }
 
 fn damaged(what: &str) -> IndexError {
@@ -177,7 +183,10 @@ impl MappedVectors {
             return Err(IndexError::Dimension { expected: dim, found });
         }
         if !file.graph.is_empty() {
-            Graph::open(file.graph).map_err(|error| damaged(&error.to_string()))?;
+            let graph = Graph::open(file.graph).map_err(|error| damaged(&error.to_string()))?;
+            if graph.n_rows() != n_rows {
+                return Err(damaged("has a graph over other rows"));
+            }
         }
         Ok(Self { bytes, dim, n_rows })
     }
@@ -216,7 +225,8 @@ impl MappedVectors {
         let query = QuantizedQuery::new(query);
         let rows = Rows::new(file.codes, file.scales, self.dim);
         if let (None, Ok(graph)) = (allowed, Graph::parse(file.graph)) {
-            for (row, score) in graph.search(&query, rows, Allowed::All, n_best.max(graph::EF_SEARCH), n_best) {
+            for (row, score) in graph.search(&query, rows, Allowed::All, n_best.max(graph::EF_SEARCH), n_best)
+            {
                 out[row as usize] = score;
             }
             return (out, sampled(&query, rows));

@@ -111,7 +111,8 @@ const TARGET_TOKENS: usize = 220;
 fn chunk_options(document: &Document, embedder: Option<&dyn Embedder>) -> ChunkOptions {
     let mut options = ChunkOptions::default();
     if let Some(embedder) = embedder {
-        let title = document.title.as_deref().map_or(0, |title| embedder.count_tokens(title).min(MAX_TITLE_TOKENS));
+        let title =
+            document.title.as_deref().map_or(0, |title| embedder.count_tokens(title).min(MAX_TITLE_TOKENS));
         let has_headings = document.blocks.iter().any(|block| !block.headings.is_empty());
         let headings = if has_headings { HEADING_TOKENS } else { 0 };
         let room = TARGET_TOKENS.min(embedder.max_tokens().saturating_sub(2));

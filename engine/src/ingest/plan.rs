@@ -22,7 +22,8 @@ pub fn plan<'a>(found: &'a [Entry], known: &'a [FileRow]) -> Vec<Step<'a>> {
             steps.push(Step::Remove(gone));
         }
         match known.next_if(|row| row.path == entry.path) {
-            Some(row) if row.state.size_bytes == entry.size_bytes && row.state.mtime_ns == entry.mtime_ns => {}
+            Some(row) if row.state.size_bytes == entry.size_bytes && row.state.mtime_ns == entry.mtime_ns => {
+            }
             before => steps.push(Step::Read(entry, before)),
         }
     }

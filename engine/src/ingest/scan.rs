@@ -39,7 +39,8 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
     on_progress(Progress { stage: Stage::Scanning, done, total });
     for batch in steps.chunks(FILES_PER_TRANSACTION) {
         context.go_on()?;
-        let changes: Vec<Seen<'_>> = batch.iter().filter_map(|step| look(context, step).transpose()).collect::<Result<_, _>>()?;
+        let changes: Vec<Seen<'_>> =
+            batch.iter().filter_map(|step| look(context, step).transpose()).collect::<Result<_, _>>()?;
         write_down(context, &changes, &mut report)?;
         done += batch.len() as u64;
         on_progress(Progress { stage: Stage::Scanning, done, total });
@@ -81,9 +82,11 @@ fn read_state(context: &Context<'_>, bytes: &[u8], entry: &Entry) -> Result<(Fil
     let limits = text::Limits { max_bytes: context.max_file_bytes as usize, ..text::Limits::default() };
     let (mime_type, language, skipped) = match text::extract(entry.path.file_name(), bytes, &limits) {
         Ok(document) => (document.mime_type, document.language, None),
-        Err(reason) => {
-            (text::mime_type(entry.path.file_name(), bytes), None, Some((reason.code().to_owned(), reason.to_string())))
-        }
+        Err(reason) => (
+            text::mime_type(entry.path.file_name(), bytes),
+            None,
+            Some((reason.code().to_owned(), reason.to_string())),
+        ),
     };
     let state = FileState {
         version,
@@ -109,12 +112,21 @@ fn unread_state(entry: &Entry, error: &StoreError) -> FileState {
     }
 }
 
-fn write_down(context: &Context<'_>, changes: &[Seen<'_>], report: &mut ScanReport) -> Result<(), IngestError> {
+fn write_down(
+    context: &Context<'_>,
+    changes: &[Seen<'_>],
+    report: &mut ScanReport,
+) -> Result<(), IngestError> {
     context.blobs.sync()?;
     context.catalog.write(|tx| changes.iter().try_for_each(|seen| write_one(context, tx, seen, report)))
 }
 
-fn write_one(context: &Context<'_>, tx: &Tx<'_>, seen: &Seen<'_>, report: &mut ScanReport) -> Result<(), IngestError> {
+fn write_one(
+    context: &Context<'_>,
+    tx: &Tx<'_>,
+    seen: &Seen<'_>,
+    report: &mut ScanReport,
+) -> Result<(), IngestError> {
     let mut change = NewChange {
         kind: ChangeKind::Created,
         workspace: context.workspace.id,

@@ -18,7 +18,8 @@ const CHUNKS_PER_SLICE: usize = 64;
 /// # Errors
 /// [`IngestError`] where the home can't be read or written; what is committed stays.
 pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
-    let total = journal::files_after(context.catalog, context.workspace.id, context.index.position().lexical())?;
+    let total =
+        journal::files_after(context.catalog, context.workspace.id, context.index.position().lexical())?;
     let mut done = 0;
     loop {
         let position = context.index.position();
@@ -41,7 +42,10 @@ pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>)
 ///
 /// # Errors
 /// [`IngestError`] where the home can't be read or written, or the model fails; what is committed stays.
-pub fn catch_up_semantic(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
+pub fn catch_up_semantic(
+    context: &Context<'_>,
+    on_progress: &mut OnProgress<'_>,
+) -> Result<u64, IngestError> {
     let Some(semantic) = context.semantic else { return Ok(0) };
     let searcher = context.index.searcher();
     let total = searcher.n_chunks().saturating_sub(searcher.n_vectors());
@@ -127,7 +131,11 @@ fn embed_and_replace(
             waiting[*file_idx].chunks[*chunk_idx].vector = Some(vector);
         }
         done += slice.len() as u64;
-        on_progress(Progress { stage: Stage::Embedding, done: done_before + done, total: total.max(done_before + done) });
+        on_progress(Progress {
+            stage: Stage::Embedding,
+            done: done_before + done,
+            total: total.max(done_before + done),
+        });
     }
     for prepared in waiting.drain(..) {
         context.index.replace(prepared.file, prepared.chunks)?;

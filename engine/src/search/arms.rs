@@ -137,7 +137,10 @@ impl Lexical {
         }
         let held = |(source, chunk): &(usize, ChunkRef)| {
             let terms = self.weights.iter().enumerate();
-            terms.filter(|(term_idx, _)| self.matches[*source].holds(*term_idx, *chunk)).map(|(_, weight)| weight).sum()
+            terms
+                .filter(|(term_idx, _)| self.matches[*source].holds(*term_idx, *chunk))
+                .map(|(_, weight)| weight)
+                .sum()
         };
         best.iter().take(COVERAGE_DEPTH).map(|hit| -> f32 { held(hit) }).fold(0.0, f32::max) / total
     }

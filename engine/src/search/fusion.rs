@@ -58,7 +58,8 @@ fn word_weight(answers: &Answers) -> f32 {
 }
 
 fn best_z(answers: &Answers) -> f32 {
-    let best = answers.candidates.iter().filter_map(|candidate| candidate.cosine).fold(f32::NEG_INFINITY, f32::max);
+    let best =
+        answers.candidates.iter().filter_map(|candidate| candidate.cosine).fold(f32::NEG_INFINITY, f32::max);
     if best.is_finite() { z(answers, best) } else { 0.0 }
 }
 

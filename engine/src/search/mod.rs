@@ -123,7 +123,8 @@ pub fn search(
 ) -> Result<Hits, SearchError> {
     let mut out = Hits::default();
     let pool = POOL.max(request.limit.saturating_mul(2));
-    let vector = if request.mode == Mode::Lexical { None } else { query_vector(embedder, request, &mut out.degraded) };
+    let vector =
+        if request.mode == Mode::Lexical { None } else { query_vector(embedder, request, &mut out.degraded) };
     let wants_lexical = request.mode != Mode::Semantic;
     let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
     answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
@@ -131,7 +132,10 @@ pub fn search(
         let n_bare = answers.n_chunks - answers.n_scored;
         out.degraded.push(Degraded {
             stage: "semantic",
-            reason: format!("{n_bare} of {} chunks have no vector yet; they are found by their words", answers.n_chunks),
+            reason: format!(
+                "{n_bare} of {} chunks have no vector yet; they are found by their words",
+                answers.n_chunks
+            ),
         });
     }
     let ranked = match request.mode {
@@ -158,7 +162,8 @@ fn pieces_per_word(embedder: Option<&Arc<dyn Embedder>>, text: &str) -> f32 {
     let Some(embedder) = embedder else { return 1.0 };
     // Two tokens mark the start and the end.
     let n_pieces = embedder.count_tokens(text).saturating_sub(2);
-    let n_words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count();
+    let n_words =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count();
     if n_words == 0 { 1.0 } else { n_pieces as f32 / n_words as f32 }
 }
 

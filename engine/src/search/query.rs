@@ -59,7 +59,11 @@ pub fn parse(input: &str) -> ParsedQuery {
 pub fn parse_plain(input: &str) -> ParsedQuery {
     let text = cut(input, MAX_QUERY_BYTES).trim().to_owned();
     let terms = weighted_terms(&text);
-    ParsedQuery { text, lexical: LexicalQuery { terms, ..LexicalQuery::default() }, filter: FileFilter::default() }
+    ParsedQuery {
+        text,
+        lexical: LexicalQuery { terms, ..LexicalQuery::default() },
+        filter: FileFilter::default(),
+    }
 }
 
 /// A token, whether it was quoted, and what follows it.
@@ -123,7 +127,10 @@ fn weighted_terms(text: &str) -> Vec<(String, f32)> {
         }
     });
     let only_empty = all.iter().all(|(_, _, empty)| *empty);
-    all.into_iter().filter(|(_, _, empty)| only_empty || !empty).map(|(text, count, _)| (text, count)).collect()
+    all.into_iter()
+        .filter(|(_, _, empty)| only_empty || !empty)
+        .map(|(text, count, _)| (text, count))
+        .collect()
 }
 
 fn cut(text: &str, max_bytes: usize) -> &str {
@@ -136,11 +143,11 @@ fn cut(text: &str, max_bytes: usize) -> &str {
 
 /// English function words, ascending. Documents keep them, so that phrases and questions made of nothing else work.
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
-    "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "may", "me", "my",
-    "no", "not", "of", "on", "or", "our", "should", "so", "some", "such", "than", "that", "the", "their", "them",
-    "then", "there", "these", "they", "this", "those", "to", "was", "we", "were", "what", "when", "where", "which",
-    "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
+    "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did",
+    "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its",
+    "may", "me", "my", "no", "not", "of", "on", "or", "our", "should", "so", "some", "such", "than", "that",
+    "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "was", "we", "were",
+    "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
 ];
 
 #[cfg(test)]
@@ -162,7 +169,9 @@ mod tests {
 
     #[test]
     fn whatever_is_no_syntax_is_text() {
-        for input in ["\"", "-", "- a", "foo:bar", "a \"b", "::", "-\"", "ext:", "C++ && (x | y)", "\u{0}", ""] {
+        for input in
+            ["\"", "-", "- a", "foo:bar", "a \"b", "::", "-\"", "ext:", "C++ && (x | y)", "\u{0}", ""]
+        {
             let parsed = parse(input);
             assert!(parsed.lexical.required.is_empty(), "{input:?} became a phrase");
         }

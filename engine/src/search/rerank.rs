@@ -29,7 +29,10 @@ pub fn rerank(reranker: &dyn Reranker, query: &ParsedQuery, hits: &mut [Hit], de
         }
         Ok(scores) => degraded.push(Degraded {
             stage: "rerank",
-            reason: format!("the reranker gave {} scores for {depth} texts; the order is the search's own", scores.len()),
+            reason: format!(
+                "the reranker gave {} scores for {depth} texts; the order is the search's own",
+                scores.len()
+            ),
         }),
         Err(reason) => degraded.push(Degraded { stage: "rerank", reason }),
     }

@@ -9,9 +9,7 @@ pub const MAX_SNIPPET_BYTES: usize = 280;
 /// The excerpt, and the byte ranges in it that hold words of the query, ascending.
 pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>) {
     let words = terms(text);
-    let weight_of = |term: &Term| {
-        query.lexical.terms.iter().position(|(wanted, _)| *wanted == term.text)
-    };
+    let weight_of = |term: &Term| query.lexical.terms.iter().position(|(wanted, _)| *wanted == term.text);
     let matched: Vec<(usize, usize, usize)> =
         words.iter().filter_map(|term| weight_of(term).map(|idx| (term.start, term.end, idx))).collect();
     let (start, end) = window(text, &matched);
@@ -40,7 +38,8 @@ pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>)
 fn window(text: &str, matched: &[(usize, usize, usize)]) -> (usize, usize) {
     let mut best = (0, 0, 0);
     for (first_idx, (from, _, _)) in matched.iter().enumerate() {
-        let inside = matched[first_idx..].iter().take_while(|(_, to, _)| to - from <= MAX_SNIPPET_BYTES * 3 / 4);
+        let inside =
+            matched[first_idx..].iter().take_while(|(_, to, _)| to - from <= MAX_SNIPPET_BYTES * 3 / 4);
         let mut different: Vec<usize> = Vec::new();
         let mut count = 0;
         for (_, _, idx) in inside {
@@ -110,19 +109,30 @@ mod tests {
 
     #[test]
     fn the_excerpt_shows_what_matched_and_marks_it() {
-        let text = format!("{} The retry budget is five attempts.\n{}", "filler words ".repeat(60), "tail ".repeat(90));
+        let text = format!(
+            "{} The retry budget is five attempts.\n{}",
+            "filler words ".repeat(60),
+            "tail ".repeat(90)
+        );
         let (excerpt, marks) = snippet(&text, &parse("retry budget attempts"));
         let marked: Vec<&str> = marks.iter().map(|(from, to)| &excerpt[*from..*to]).collect();
         assert_eq!(marked, ["retry", "budget", "attempts"]);
-        assert!(excerpt.starts_with("… ") && excerpt.ends_with(" …") && excerpt.len() < MAX_SNIPPET_BYTES + 16);
+        assert!(
+            excerpt.starts_with("… ") && excerpt.ends_with(" …") && excerpt.len() < MAX_SNIPPET_BYTES + 16
+        );
     }
 
     #[test]
     fn any_text_and_query_give_an_excerpt() {
-        for text in ["", "x", &"ä".repeat(500), &"中文".repeat(300), &"a b\u{0}\n".repeat(200), "\u{301}\u{301}"] {
+        for text in
+            ["", "x", &"ä".repeat(500), &"中文".repeat(300), &"a b\u{0}\n".repeat(200), "\u{301}\u{301}"]
+        {
             for query in ["", "a", "中文", "ä", "\"", "b \"a b\""] {
                 let (excerpt, marks) = snippet(text, &parse(query));
-                assert!(marks.iter().all(|(from, to)| excerpt.get(*from..*to).is_some()), "{text:?} {query:?}");
+                assert!(
+                    marks.iter().all(|(from, to)| excerpt.get(*from..*to).is_some()),
+                    "{text:?} {query:?}"
+                );
             }
         }
     }

@@ -103,7 +103,8 @@ impl Blobs {
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_file() {
-                fs::remove_file(entry.path()).map_err(|error| StoreError::io("remove", entry.path(), error))?;
+                fs::remove_file(entry.path())
+                    .map_err(|error| StoreError::io("remove", entry.path(), error))?;
             }
         }
         Ok(())

@@ -93,7 +93,8 @@ impl Tree {
     fn sort_entry(&self, entry: &ignore::DirEntry, found: &mut Found) {
         let below = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
         let shown = below.to_string_lossy().into_owned();
-        let mut skip = |code, reason: String| found.skipped.push(Skipped { path: shown.clone(), code, reason });
+        let mut skip =
+            |code, reason: String| found.skipped.push(Skipped { path: shown.clone(), code, reason });
         let Some(kind) = entry.file_type() else { return };
         if kind.is_symlink() {
             return skip("symlink", "links are not followed".to_owned());

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_cut_character_does_not_make_utf8_legacy() {
-        let bytes = &"naïve façade, déjà vu: ça coûte cher à la fête".as_bytes()[..];
+        let bytes = "naïve façade, déjà vu: ça coûte cher à la fête".as_bytes();
         let cut = [bytes, &[0xc3]].concat();
         check(&cut, Ok(("naïve façade, déjà vu: ça coûte cher à la fête\u{fffd}", false)));
     }

@@ -25,7 +25,12 @@ pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
         output::json(&report)?;
     } else {
         for finding in &report.findings {
-            anstream::println!("{BAD}{}{BAD:#} {}: {}", finding.code, output::safe(&finding.at), output::safe(&finding.what));
+            anstream::println!(
+                "{BAD}{}{BAD:#} {}: {}",
+                finding.code,
+                output::safe(&finding.at),
+                output::safe(&finding.what)
+            );
         }
         anstream::println!("{FAINT}compared {} files, {} chunks{FAINT:#}", report.files, report.chunks);
         if report.findings.is_empty() {

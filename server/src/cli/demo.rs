@@ -59,7 +59,11 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     for name in &names {
         engine.create_workspace(name)?;
     }
-    anstream::println!("{STRONG}Larkweir Ltd{STRONG:#}, an invented company: {} workspaces in {}", names.len(), home.display());
+    anstream::println!(
+        "{STRONG}Larkweir Ltd{STRONG:#}, an invented company: {} workspaces in {}",
+        names.len(),
+        home.display()
+    );
     super::check::index_all(&engine)?;
     tour(&engine)?;
     if args.exit {
@@ -71,7 +75,9 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
 fn serve(engine: Arc<Engine>, config: &Config, globals: &Globals, args: &DemoArgs) -> Outcome {
     let token = engine.issue_admin_token()?;
     let url = args.listen.as_deref().unwrap_or(&config.listen.value);
-    anstream::println!("{FAINT}try: curl -s http://{url}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}");
+    anstream::println!(
+        "{FAINT}try: curl -s http://{url}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}"
+    );
     super::serve::run_server(engine, config, args.listen.as_deref(), globals.json, Some(token))
 }
 
@@ -83,11 +89,14 @@ fn demo_home(globals: &Globals) -> Result<PathBuf> {
 }
 
 fn tour(engine: &Arc<Engine>) -> Result<()> {
-    let text = DEMO.get_file("tour.json").and_then(|file| file.contents_utf8()).context("the demo has no tour")?;
+    let text =
+        DEMO.get_file("tour.json").and_then(|file| file.contents_utf8()).context("the demo has no tour")?;
     let tour: Tour = serde_json::from_str(text).context("in the demo's tour.json")?;
     for question in tour.questions {
         anstream::println!("\n{STRONG}?{STRONG:#} {}", question.question);
-        let reply = engine.owner_session().ask(&AskRequest { question: question.question, ..AskRequest::default() })?;
+        let reply = engine
+            .owner_session()
+            .ask(&AskRequest { question: question.question, ..AskRequest::default() })?;
         super::ask::print(&reply);
         anstream::println!("  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}", reply.took_ms, reply.confidence);
     }

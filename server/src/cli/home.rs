@@ -72,7 +72,10 @@ pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>
     let embedder = match models::open(&config, fetch == Fetch::IfMissing) {
         Ok(embedder) => Some(embedder),
         Err(error) => {
-            anstream::eprintln!("{FAINT}note: searching by words alone: {}{FAINT:#}", output::safe(&error.to_string()));
+            anstream::eprintln!(
+                "{FAINT}note: searching by words alone: {}{FAINT:#}",
+                output::safe(&error.to_string())
+            );
             None
         }
     };
@@ -148,7 +151,11 @@ pub fn config(globals: &Globals) -> Outcome {
     }
     let serde_json::Value::Object(settings) = serde_json::to_value(&config)? else { return Ok(0) };
     for (name, setting) in settings {
-        anstream::println!("{name:16} {}  {FAINT}{}{FAINT:#}", setting["value"], setting["from"].as_str().unwrap_or(""));
+        anstream::println!(
+            "{name:16} {}  {FAINT}{}{FAINT:#}",
+            setting["value"],
+            setting["from"].as_str().unwrap_or("")
+        );
     }
     Ok(0)
 }

@@ -50,8 +50,10 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
 
 /// Every file that is not indexed: in the tree, and by what it holds.
 fn skipped(report: &IndexReport) -> Vec<(&str, &str, &str)> {
-    let in_tree = report.scan.skipped.iter().map(|skip| (skip.path.as_str(), skip.code, skip.reason.as_str()));
-    let by_content = report.skipped.iter().map(|(path, code, reason)| (path.as_str(), code.as_str(), reason.as_str()));
+    let in_tree =
+        report.scan.skipped.iter().map(|skip| (skip.path.as_str(), skip.code, skip.reason.as_str()));
+    let by_content =
+        report.skipped.iter().map(|(path, code, reason)| (path.as_str(), code.as_str(), reason.as_str()));
     in_tree.chain(by_content).collect()
 }
 

@@ -34,7 +34,7 @@ enum ModelsCommand {
     },
     /// Speed on this machine, and how near that is to its limit
     Bench {
-        /// One text a line; built-in ones where it is missing
+        /// One text a line, or a JSON array of texts; built-in ones where it is missing
         #[arg(long, value_name = "FILE")]
         texts: Option<PathBuf>,
         /// Threads
@@ -63,8 +63,11 @@ fn list(globals: &Globals, config: &Config) -> Outcome {
     let mut items = Vec::new();
     for spec in manifest.models() {
         let cached = resolve(spec, &models::sources(config, false), &mut |_| {});
-        let files: Vec<_> =
-            spec.files.iter().map(|file| json!({"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256})).collect();
+        let files: Vec<_> = spec
+            .files
+            .iter()
+            .map(|file| json!({"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256}))
+            .collect();
         items.push(json!({
             "name": spec.name,
             "default": spec.default,
@@ -86,9 +89,12 @@ fn list(globals: &Globals, config: &Config) -> Outcome {
     }
     for item in &items {
         let text = |key: &str| item[key].as_str().unwrap_or("").to_owned();
-        let size = item["size_bytes"].as_u64().map_or_else(|| "size unknown".to_owned(), |n| format!("{} MB", n / 1_000_000));
+        let size = item["size_bytes"]
+            .as_u64()
+            .map_or_else(|| "size unknown".to_owned(), |n| format!("{} MB", n / 1_000_000));
         let default = if item["default"] == true { " (default)" } else { "" };
-        let here = if item["installed"].is_null() { "not here".to_owned() } else { format!("{GOOD}here{GOOD:#}") };
+        let here =
+            if item["installed"].is_null() { "not here".to_owned() } else { format!("{GOOD}here{GOOD:#}") };
         anstream::println!(
             "{STRONG}{}{STRONG:#}{default}  {} numbers, {} tokens, {size}, {}, {here}",
             text("name"),
@@ -115,19 +121,36 @@ fn pull(globals: &Globals, config: &Config, name: Option<&str>, refresh: bool) -
     let resolved = models::fetch(&spec, &sources).map_err(NoModel)?;
     if globals.json {
         let source = resolved.source.to_string();
-        output::json(&json!({"name": spec.name, "folder": resolved.folder, "source": source, "id": resolved.id.to_string()}))?;
+        output::json(
+            &json!({"name": spec.name, "folder": resolved.folder, "source": source, "id": resolved.id.to_string()}),
+        )?;
     } else {
-        anstream::println!("{STRONG}{}{STRONG:#} is in {} (from {})", spec.name, resolved.folder.display(), resolved.source);
+        anstream::println!(
+            "{STRONG}{}{STRONG:#} is in {} (from {})",
+            spec.name,
+            resolved.folder.display(),
+            resolved.source
+        );
     }
     Ok(0)
 }
 
-fn measure(globals: &Globals, config: &Config, texts: Option<&PathBuf>, threads: usize, time: Duration) -> Outcome {
+fn measure(
+    globals: &Globals,
+    config: &Config,
+    texts: Option<&PathBuf>,
+    threads: usize,
+    time: Duration,
+) -> Outcome {
     let model = models::open_bert(config, true).map_err(NoModel)?;
     let lines: Vec<String> = match texts {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
-            text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+            // A JSON array of texts, or one text a line.
+            serde_json::from_str(&text).unwrap_or_else(|_| {
+                text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+            })
         }
         None => sample_texts(),
     };
@@ -137,7 +160,12 @@ fn measure(globals: &Globals, config: &Config, texts: Option<&PathBuf>, threads:
         output::json(&report)?;
         return Ok(0);
     }
-    anstream::println!("{STRONG}{}{STRONG:#}  {} kernels, {} threads", report.model, report.kernels, report.threads);
+    anstream::println!(
+        "{STRONG}{}{STRONG:#}  {} kernels, {} threads",
+        report.model,
+        report.kernels,
+        report.threads
+    );
     anstream::println!(
         "{:.1} chunks/s of {:.0} tokens, {:.0} tokens/s",
         report.chunks_per_second,

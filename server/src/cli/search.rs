@@ -124,9 +124,17 @@ fn marked(snippet: &str, highlights: &[[usize; 2]]) -> String {
 /// How far the index is and what could not run, on one line.
 pub fn print_status(index: &IndexStatus, took_ms: f64, n_found: usize) {
     let found = if n_found == 0 { "nothing found · ".to_owned() } else { String::new() };
-    let pending = if index.pending_files > 0 { format!(" · {} files pending", index.pending_files) } else { String::new() };
+    let pending = if index.pending_files > 0 {
+        format!(" · {} files pending", index.pending_files)
+    } else {
+        String::new()
+    };
     anstream::println!("{FAINT}{found}{took_ms:.1} ms{pending}{FAINT:#}");
     for degraded in &index.degraded {
-        anstream::println!("{FAINT}{} did not run: {}{FAINT:#}", degraded.stage, output::safe(&degraded.reason));
+        anstream::println!(
+            "{FAINT}{} did not run: {}{FAINT:#}",
+            degraded.stage,
+            output::safe(&degraded.reason)
+        );
     }
 }

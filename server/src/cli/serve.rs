@@ -54,7 +54,8 @@ fn attach_lone_folder(engine: &Engine, home: &Path) -> Result<()> {
         return Ok(());
     }
     let kept = engine.home().join("workspaces");
-    let names = std::fs::read_dir(&kept).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let names =
+        std::fs::read_dir(&kept).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
     for entry in names.iter().filter(|entry| entry.path().is_dir()) {
         engine.create_workspace(&WorkspaceName::from_folder(&entry.file_name().to_string_lossy()))?;
     }

@@ -27,7 +27,8 @@ struct Tally {
 
 /// Metrics of the one mode that answers, and speed.
 pub fn run(corpus: &Corpus, documents: &[Document], questions: &[Question]) -> Result<(Results, Speed)> {
-    let texts: BTreeMap<&str, &str> = documents.iter().map(|doc| (doc.id.as_str(), doc.text.as_str())).collect();
+    let texts: BTreeMap<&str, &str> =
+        documents.iter().map(|doc| (doc.id.as_str(), doc.text.as_str())).collect();
     let mut tally = Tally::default();
     let begun = Instant::now();
     for question in questions {
@@ -67,7 +68,8 @@ fn count(
         tally.abstained += 1.0;
     }
     tally.quotes += reply.citations.len() as f64;
-    tally.quote_chars += reply.citations.iter().map(|cited| cited.citation.quote.chars().count() as f64).sum::<f64>();
+    tally.quote_chars +=
+        reply.citations.iter().map(|cited| cited.citation.quote.chars().count() as f64).sum::<f64>();
     let cited = reply.citations.iter().map(|cited| cited.citation.clone()).collect();
     for verified in corpus.session().verify(cited)? {
         tally.citations += 1.0;
@@ -99,6 +101,8 @@ fn covers(corpus: &Corpus, id: &str, text: &str, cited: &NumberedCitation, answe
     let (Some(start), Some(end)) = (answer.start, answer.end) else {
         return cited.citation.quote.contains(&answer.text);
     };
-    let byte = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at) + corpus.text_start(id);
+    let byte = |chars: usize| {
+        text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at) + corpus.text_start(id)
+    };
     cited.citation.start_byte <= byte(start) && byte(end) <= cited.citation.end_byte
 }

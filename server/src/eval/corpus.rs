@@ -30,7 +30,11 @@ pub struct Corpus {
 impl Corpus {
     /// Writes each document as a file, title first, and indexes them. With `keep`, the home stays there and embeddings
     /// are known to the next run, which makes its indexing time meaningless.
-    pub fn build(documents: &[Document], embedder: Option<Arc<dyn Embedder>>, keep: Option<&Path>) -> Result<Self> {
+    pub fn build(
+        documents: &[Document],
+        embedder: Option<Arc<dyn Embedder>>,
+        keep: Option<&Path>,
+    ) -> Result<Self> {
         let temporary = if keep.is_none() { Some(tempfile::tempdir()?) } else { None };
         let home: PathBuf = match (keep, &temporary) {
             (Some(folder), _) => folder.to_owned(),
@@ -44,7 +48,8 @@ impl Corpus {
         let (mut id_of_path, mut text_start) = (HashMap::new(), HashMap::new());
         for (document_idx, document) in documents.iter().enumerate() {
             let file = format!("{document_idx:07}.txt");
-            let head = if document.title.is_empty() { String::new() } else { format!("{}\n\n", document.title) };
+            let head =
+                if document.title.is_empty() { String::new() } else { format!("{}\n\n", document.title) };
             let content = format!("{head}{}", document.text);
             write_if_other(&root.join(&file), content.as_bytes())?;
             text_start.insert(document.id.clone(), head.len());

@@ -75,11 +75,18 @@ impl Report {
     /// A table for a person.
     pub fn table(&self) -> String {
         let mut lines = vec![format!("{} · {} · split {}", self.kind, self.dataset, self.split)];
-        let metrics: Vec<&String> = self.results.values().next().map(|m| m.keys().collect()).unwrap_or_default();
-        lines.push(format!("{:12}{}", "", metrics.iter().map(|name| format!("{name:>22}")).collect::<String>()));
+        let metrics: Vec<&String> =
+            self.results.values().next().map(|m| m.keys().collect()).unwrap_or_default();
+        lines.push(format!(
+            "{:12}{}",
+            "",
+            metrics.iter().map(|name| format!("{name:>22}")).collect::<String>()
+        ));
         for (mode, values) in &self.results {
-            let row: String =
-                metrics.iter().map(|name| format!("{:>22.4}", values.get(*name).copied().unwrap_or(0.0))).collect();
+            let row: String = metrics
+                .iter()
+                .map(|name| format!("{:>22.4}", values.get(*name).copied().unwrap_or(0.0)))
+                .collect();
             lines.push(format!("{mode:12}{row}"));
         }
         for (name, value) in &self.speed {

@@ -21,7 +21,8 @@ pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results
         queries.iter().filter_map(|query| Some((query, qrels.get(&query.id)?))).collect();
     let mut results = Results::new();
     let mut speed = Speed::new();
-    speed.insert("documents_per_second".to_owned(), corpus.n_documents as f64 / corpus.indexing.as_secs_f64());
+    speed
+        .insert("documents_per_second".to_owned(), corpus.n_documents as f64 / corpus.indexing.as_secs_f64());
     speed.insert("indexing_seconds".to_owned(), corpus.indexing.as_secs_f64());
     for (name, mode) in [("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)] {
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
@@ -33,7 +34,10 @@ pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results
             *sums.entry("mrr@10").or_default() += reciprocal_rank(&ranked, relevant, 10);
         }
         let n = judged.len().max(1) as f64;
-        results.insert(name.to_owned(), sums.into_iter().map(|(metric, sum)| (metric.to_owned(), sum / n)).collect());
+        results.insert(
+            name.to_owned(),
+            sums.into_iter().map(|(metric, sum)| (metric.to_owned(), sum / n)).collect(),
+        );
     }
     let begun = Instant::now();
     for (query, _) in &judged {

@@ -11,7 +11,8 @@ use crate::problem::Problem;
 pub const BYTES_PER_TOKEN: usize = 3;
 /// Of a reply where nothing else is asked.
 const DEFAULT_MAX_TOKENS: usize = 2000;
-const LEAST_TOKENS: usize = 100;
+/// The frame of a hit or of a file's text alone takes about half of it.
+const LEAST_TOKENS: usize = 200;
 const MOST_TOKENS: usize = 100_000;
 
 /// What a reply may take, in bytes of JSON.

@@ -15,6 +15,8 @@ use crate::rest::{MAX_CITATIONS, list_key};
 
 /// Bytes of JSON around the parts of a reply that are counted.
 const FRAME: usize = 160;
+/// The same for a file's text, which has its version and place beside it.
+const FILE_FRAME: usize = 300;
 /// Paths in one reply at most.
 const MAX_PATHS: usize = 1000;
 /// Paths in one reply where nothing else is asked.
@@ -29,7 +31,7 @@ struct Hit {
     #[serde(skip_serializing_if = "String::is_empty")]
     heading: String,
     snippet: String,
-    score: f32,
+    score: f64,
     version: VersionId,
     start_byte: usize,
     end_byte: usize,
@@ -101,7 +103,7 @@ fn terse_hit(hit: SearchHit) -> Hit {
         lines: citation.lines,
         heading: citation.headings.join(" > "),
         snippet: hit.snippet,
-        score: (hit.score * 1e4).round() / 1e4,
+        score: (f64::from(hit.score) * 1e4).round() / 1e4,
         version: citation.version,
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
@@ -135,7 +137,7 @@ fn ask(session: &Session, arguments: arguments::Ask) -> Result<Value, Problem> {
         citations.iter_mut().for_each(|citation| citation.quote.clear());
     }
     cut(&mut answer, budget.saturating_sub(FRAME + cost(&citations)));
-    let confidence = (reply.confidence * 1e3).round() / 1e3;
+    let confidence = (f64::from(reply.confidence) * 1e3).round() / 1e3;
     Ok(json!({
         "answer": answer,
         "abstained": reply.abstained,
@@ -161,6 +163,7 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
 
 fn read_file(session: &Session, arguments: arguments::ReadFile) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?;
+    let budget = budget.saturating_sub(FILE_FRAME + cost(&arguments.path));
     let window = Window::of(&arguments)?;
     let file = session.read_file(&arguments.path, arguments.version.as_deref())?;
     let Ok(text) = String::from_utf8(file.bytes) else {
@@ -169,11 +172,11 @@ fn read_file(session: &Session, arguments: arguments::ReadFile) -> Result<Value,
         return Err(Problem::new(status, "unsupported_type", detail));
     };
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let (first, last) = window.lines(&lines, budget.saturating_sub(FRAME + arguments.path.len()));
+    let (first, last) = window.lines(&lines, budget);
     let start_byte: usize = lines[..first].iter().map(|line| line.len()).sum();
     let mut shown_text: String = lines[first..last].concat();
     let whole = shown_text.len();
-    cut(&mut shown_text, budget.saturating_sub(FRAME + arguments.path.len()));
+    cut(&mut shown_text, budget);
     let mut shown = json!({
         "path": arguments.path,
         "version": file.version,

@@ -73,7 +73,11 @@ fn open_or_create(folder: &Path, dim: usize) -> Result<(Index, Fields), IndexErr
         index
     } else {
         let settings = IndexSettings::default();
-        Index::builder().schema(schema).settings(settings).register_plugin(plugin).open_or_create(directory)?
+        Index::builder()
+            .schema(schema)
+            .settings(settings)
+            .register_plugin(plugin)
+            .open_or_create(directory)?
     };
     index.tokenizers().register(TOKENIZER, TermTokenizer);
     Ok((index, fields))

@@ -36,13 +36,13 @@ impl SegmentPlugin for VectorPlugin {
         &[EXTENSION]
     }
 
-    fn create_writer(&self, _context: &PluginWriterContext) -> tantivy::Result<Box<dyn PluginWriter>> {
+    fn create_writer(&self, _context: &PluginWriterContext<'_>) -> tantivy::Result<Box<dyn PluginWriter>> {
         Ok(Box::new(VectorWriter { builder: VectorFileBuilder::new(self.dim) }))
     }
 
     /// Live rows of the old segments in their order: that is the order that tantivy itself gives the documents
     /// while the index is not sorted by a field.
-    fn merge(&self, context: PluginMergeContext) -> tantivy::Result<()> {
+    fn merge(&self, context: PluginMergeContext<'_>) -> tantivy::Result<()> {
         let mut builder = VectorFileBuilder::new(self.dim);
         for reader in context.readers {
             let bytes = vector_bytes(reader)?;
@@ -66,7 +66,12 @@ struct VectorWriter {
 }
 
 impl PluginWriter for VectorWriter {
-    fn add_document(&mut self, _doc: DocId, document: &dyn ErasedDocument, schema: &Schema) -> tantivy::Result<()> {
+    fn add_document(
+        &mut self,
+        _doc: DocId,
+        document: &dyn ErasedDocument,
+        schema: &Schema,
+    ) -> tantivy::Result<()> {
         let field = schema
             .fields()
             .find(|(_, entry)| matches!(entry.field_type(), FieldType::Custom(_)))
@@ -74,7 +79,10 @@ impl PluginWriter for VectorWriter {
         let document = document.as_any().downcast_ref::<TantivyDocument>();
         let bytes = document.zip(field).and_then(|(document, field)| document.get_first(field));
         let row: Option<Vec<f32>> = bytes.and_then(|value| value.as_custom()).map(|bytes| {
-            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+            bytes
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect()
         });
         self.builder.push(row.as_deref());
         Ok(())

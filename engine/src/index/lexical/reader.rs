@@ -6,9 +6,9 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::schema::Value as _;
 use tantivy::{DocSet as _, IndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
 
+use super::Fields;
 use super::plugin::vector_bytes;
 use super::scope::{DocSet, SegmentDocs, segment_docs};
-use super::Fields;
 use crate::id::FileId;
 use crate::index::bm25;
 use crate::index::vector::MappedVectors;
@@ -60,7 +60,9 @@ impl TermMatches {
 
     /// How many chunks hold a term.
     pub fn n_with_term(&self, term_idx: usize) -> u64 {
-        self.by_term.get(term_idx).map_or(0, |by_segment| by_segment.iter().map(|docs| docs.len() as u64).sum())
+        self.by_term
+            .get(term_idx)
+            .map_or(0, |by_segment| by_segment.iter().map(|docs| docs.len() as u64).sum())
     }
 }
 
@@ -246,7 +248,8 @@ impl Searcher {
         let mut all = ScanStats::of(&[]);
         let mut out = Vec::with_capacity(self.segments.len());
         for (segment, docs) in self.segments.iter().zip(&allowed.segments) {
-            let (scores, stats) = segment.vectors.scan(query, docs.bits.as_ref().map(|bits| bits.as_slice()), n_best);
+            let (scores, stats) =
+                segment.vectors.scan(query, docs.bits.as_ref().map(|bits| bits.as_slice()), n_best);
             all = all.merge(stats);
             out.push(scores);
         }
@@ -298,7 +301,8 @@ impl Searcher {
     pub fn record(&self, chunk: ChunkRef) -> Result<ChunkRecord, IndexError> {
         let address = tantivy::DocAddress { segment_ord: chunk.segment, doc_id: chunk.doc };
         let document: TantivyDocument = self.inner.doc(address)?;
-        let bytes = document.get_first(self.fields.record).and_then(|value| value.as_bytes()).unwrap_or_default();
+        let bytes =
+            document.get_first(self.fields.record).and_then(|value| value.as_bytes()).unwrap_or_default();
         serde_json::from_slice(bytes).map_err(|error| IndexError::Damaged {
             file: "store".to_owned(),
             what: format!("has a record that can't be read: {error}"),
@@ -325,7 +329,9 @@ impl Searcher {
         let mut chunks = Vec::new();
         for (segment_idx, reader) in self.inner.segment_readers().iter().enumerate() {
             let inverted = reader.inverted_index(self.fields.file)?;
-            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
+                continue;
+            };
             while postings.doc() != TERMINATED {
                 if !reader.is_deleted(postings.doc()) {
                     chunks.push(ChunkRef { segment: segment_idx as u32, doc: postings.doc() });
@@ -371,7 +377,7 @@ impl ReadColumn for tantivy::fastfield::Column<u64> {
 fn all_bits(n_docs: u32) -> Vec<u64> {
     let mut bits = vec![u64::MAX; (n_docs as usize).div_ceil(64)];
     if let Some(last) = bits.last_mut()
-        && n_docs % 64 != 0
+        && !n_docs.is_multiple_of(64)
     {
         *last = (1 << (n_docs % 64)) - 1;
     }

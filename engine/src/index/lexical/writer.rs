@@ -109,7 +109,8 @@ impl WorkspaceIndex {
         document.add_u64(self.fields.file, chunk.file.0);
         document.add_u64(self.fields.ord, u64::from(chunk.ordinal));
         document.add_text(self.fields.body, &chunk.indexed_text);
-        let record = serde_json::to_vec(&chunk.record).map_err(|error| IndexError::Engine(Box::new(error)))?;
+        let record =
+            serde_json::to_vec(&chunk.record).map_err(|error| IndexError::Engine(Box::new(error)))?;
         document.add_bytes(self.fields.record, &record);
         if let Some(vector) = chunk.vector {
             if vector.len() != dim {
@@ -127,7 +128,8 @@ impl WorkspaceIndex {
     /// [`IndexError`] where the disk refuses; the old generation stays.
     pub fn commit(&self, position: Position) -> Result<(), IndexError> {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let payload = serde_json::to_string(&position).map_err(|error| IndexError::Engine(Box::new(error)))?;
+        let payload =
+            serde_json::to_string(&position).map_err(|error| IndexError::Engine(Box::new(error)))?;
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload(&payload);
         prepared.commit()?;
