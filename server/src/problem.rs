@@ -1,6 +1,6 @@
 //! Takes a refusal of the engine or of the server, gives an RFC 9457 answer.
 //!
-//! Noun: [`Problem`]. The tables [`status`] and [`hint`] are the only place where kinds become HTTP and codes
+//! Noun: [`Problem`]. The tables `status` and `hint` are the only place where kinds become HTTP and codes
 //! become advice; MCP reads the same. What a person of the machine needs goes to the log, never into an answer.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

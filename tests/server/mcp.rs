@@ -104,11 +104,8 @@ pub fn message(reply: &Reply) -> Value {
         return serde_json::from_str(&text).unwrap();
     }
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    let messages = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    messages
-        .filter(|message| message["id"].is_number())
-        .last()
-        .unwrap_or_else(|| panic!("{} {text}", reply.status))
+    let mut messages = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+    messages.rfind(|message| message["id"].is_number()).unwrap_or_else(|| panic!("{} {text}", reply.status))
 }
 
 fn in_both_eras(server: &Server, check: impl Fn(&Client<'_>)) {

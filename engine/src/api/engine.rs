@@ -31,7 +31,7 @@ pub struct EngineOptions {
     pub embedder: Option<Arc<dyn Embedder>>,
     /// A second look at the best hits.
     pub reranker: Option<Arc<dyn Reranker>>,
-    /// See [`DEFAULT_MAX_FILE_BYTES`].
+    /// Larger files are noted and not indexed; 32 MiB by default.
     pub max_file_bytes: u64,
     /// The time.
     pub clock: Clock,
