@@ -178,6 +178,7 @@ async fn time_limit(request: Request, next: Next) -> Response {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the box over")]
 fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let text =
         cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));

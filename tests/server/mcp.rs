@@ -84,6 +84,7 @@ impl<'a> Client<'a> {
     }
 
     /// Calls a tool; what it says, and whether that is an error.
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` is written in the call")]
     pub fn call(&self, tool: &str, arguments: Value) -> (Value, bool) {
         let answer = self.request("tools/call", json!({"name": tool, "arguments": arguments}));
         let result = &answer["result"];

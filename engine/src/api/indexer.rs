@@ -26,7 +26,8 @@ pub struct Indexer {
 }
 
 struct Shared {
-    signals: SyncSender<WorkspaceName>,
+    /// `None` only wakes the thread.
+    signals: SyncSender<Option<WorkspaceName>>,
     interrupted: AtomicBool,
     ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
@@ -74,6 +75,8 @@ impl Drop for Indexer {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.shared.interrupted.store(true, Ordering::Relaxed);
         self.watchers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
+        // A full queue wakes the thread as well.
+        let _ = self.shared.signals.try_send(None);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -83,7 +86,7 @@ impl Drop for Indexer {
 impl Shared {
     fn signal(&self, name: &WorkspaceName) {
         self.interrupted.store(true, Ordering::Relaxed);
-        match self.signals.try_send(name.clone()) {
+        match self.signals.try_send(Some(name.clone())) {
             // A full queue means that the thread will look at everything soon anyway.
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
@@ -97,19 +100,24 @@ impl Shared {
     }
 }
 
-fn work(engine: &Arc<Engine>, shared: &Shared, signals: &Receiver<WorkspaceName>, first: Vec<WorkspaceName>) {
+fn work(
+    engine: &Arc<Engine>,
+    shared: &Shared,
+    signals: &Receiver<Option<WorkspaceName>>,
+    first: Vec<WorkspaceName>,
+) {
     let mut dirty: BTreeSet<WorkspaceName> = first.into_iter().collect();
     let mut unfinished: BTreeSet<WorkspaceName> = dirty.clone();
     while !shared.ended.load(Ordering::Relaxed) {
         if dirty.is_empty() && unfinished.is_empty() {
             match signals.recv_timeout(REFRESH) {
-                Ok(name) => drop(dirty.insert(name)),
+                Ok(name) => dirty.extend(name),
                 Err(RecvTimeoutError::Timeout) => refresh(engine, shared),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
         shared.interrupted.store(false, Ordering::Relaxed);
-        dirty.extend(signals.try_iter());
+        dirty.extend(signals.try_iter().flatten());
         for name in std::mem::take(&mut dirty) {
             if let Some(workspace) = engine.workspace(&name) {
                 note(shared, &name, look(engine, shared, &workspace));

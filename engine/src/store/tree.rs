@@ -194,8 +194,14 @@ impl Tree {
     }
 }
 
+/// Whether nothing is there that may be had. A path that a link would lead out of the folder is one of these: the
+/// refusal comes from the sandbox, and so without a number of the operating system.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => true,
+        io::ErrorKind::PermissionDenied => error.raw_os_error().is_none(),
+        _ => false,
+    }
 }
 
 fn to_entry(path: &RelPath, metadata: &Metadata) -> Entry {

@@ -61,9 +61,9 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
     match tool {
         Tool::Ask => ask(session, arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
-        Tool::ReadFile => read_file(session, arguments::read(tool, arguments)?),
+        Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),
-        Tool::SearchFiles => search_files(session, arguments::read(tool, arguments)?),
+        Tool::SearchFiles => search_files(session, &arguments::read(tool, arguments)?),
         Tool::VerifyCitations => verify_citations(session, arguments::read(tool, arguments)?),
         Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
     }
@@ -161,10 +161,10 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
     }
 }
 
-fn read_file(session: &Session, arguments: arguments::ReadFile) -> Result<Value, Problem> {
+fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?;
     let budget = budget.saturating_sub(FILE_FRAME + cost(&arguments.path));
-    let window = Window::of(&arguments)?;
+    let window = Window::of(arguments)?;
     let file = session.read_file(&arguments.path, arguments.version.as_deref())?;
     let Ok(text) = String::from_utf8(file.bytes) else {
         let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -268,7 +268,7 @@ fn terse_entry(entry: &waypost_engine::api::ListEntry) -> Value {
     }
 }
 
-fn search_files(session: &Session, arguments: arguments::SearchFiles) -> Result<Value, Problem> {
+fn search_files(session: &Session, arguments: &arguments::SearchFiles) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
     let limit = arguments.limit.unwrap_or(DEFAULT_PATHS);
     if !(1..=MAX_PATHS).contains(&limit) {
