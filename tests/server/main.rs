@@ -13,3 +13,6 @@ mod mcp;
 
 /// Attacks, by the numbers of the attack table.
 mod security;
+
+/// The command line, as a person or a script meets it.
+mod command;

@@ -1,4 +1,7 @@
 //! That the cited sentences answer the question: a logistic function of three plain facts.
+//!
+//! The weights were set by hand and looked at on one set (`benches/README.md`); they are not a fit, and the number is an
+//! order, not a probability.
 
 use super::Support;
 use crate::search::Hits;

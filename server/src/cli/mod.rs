@@ -9,7 +9,7 @@ mod models;
 mod search;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -90,7 +90,7 @@ enum Command {
 struct EvalArgs {
     /// What to measure
     kind: eval::Kind,
-    /// Folder with the data set
+    /// Folder with the data set, or the name of one in `WAYPOST_DATASETS`
     dir: PathBuf,
     /// Split or language in the files' names
     #[arg(long)]
@@ -145,15 +145,30 @@ fn dispatch(cli: Cli) -> Outcome {
 }
 
 fn evaluate(globals: &Globals, args: &EvalArgs) -> Outcome {
-    let config = crate::config::load(&args.dir, globals)?;
+    let dir = data_set(&args.dir)?;
+    let config = crate::config::load(&dir, globals)?;
     let embedder = if args.no_model { None } else { Some(crate::models::require(&config)?) };
-    let report = eval::run(args.kind, &args.dir, args.split.as_deref(), embedder, args.keep.as_deref())?;
+    let report = eval::run(args.kind, &dir, args.split.as_deref(), embedder, args.keep.as_deref())?;
     if globals.json {
         output::json(&report)?;
     } else {
         anstream::println!("{}", report.table());
     }
     Ok(0)
+}
+
+/// A folder as it is, or the one of that name where the public sets are kept.
+fn data_set(dir: &Path) -> anyhow::Result<PathBuf> {
+    if dir.is_dir() {
+        return Ok(dir.to_owned());
+    }
+    let kept = std::env::var_os("WAYPOST_DATASETS").map(|folder| Path::new(&folder).join(dir));
+    kept.filter(|folder| folder.is_dir()).ok_or_else(|| {
+        anyhow::anyhow!(
+            "there is no data set `{}`: expected a folder, or a name in the folder that `WAYPOST_DATASETS` names (`datasets/manifest.toml` says where the sets come from)",
+            dir.display()
+        )
+    })
 }
 
 /// The exit code of an error: what could not be had is told apart from what was asked wrongly.

@@ -1,0 +1,75 @@
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs the binary in a folder, offline and without a model.
+fn waypost(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .current_dir(folder)
+        .env_remove("WAYPOST_HOME")
+        .env("WAYPOST_MODELS", folder.join("no-models"))
+        .arg("--offline")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_folder_is_indexed_searched_asked_checked_and_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("travel.md"), "# Travel\n\nClaims are sent within thirty days.\n").unwrap();
+    std::fs::write(docs.join("blob.bin"), [0u8, 159, 146, 150, 0, 1]).unwrap();
+
+    let indexed = json(&waypost(folder.path(), &["index", "docs", "--json"]));
+    assert_eq!((&indexed["files"], &indexed["chunks"]), (&2.into(), &1.into()));
+    assert_eq!(indexed["skipped"][0]["code"], "binary");
+    let again = json(&waypost(folder.path(), &["index", "docs", "--json"]));
+    assert_eq!((&again["created"], &again["files_indexed"]), (&0.into(), &0.into()));
+
+    let found = waypost(&docs, &["search", "claims thirty days", "--json"]);
+    assert_eq!(found.status.code(), Some(0));
+    assert_eq!(json(&found)["results"][0]["citation"]["path"], "/docs/travel.md");
+    assert_eq!(json(&found)["index"]["degraded"][0]["stage"], "semantic", "the missing arm is named");
+    assert_eq!(waypost(&docs, &["search", "zanzibar"]).status.code(), Some(1));
+    let asked = json(&waypost(&docs, &["ask", "When are claims sent?", "--json"]));
+    assert_eq!(asked["citations"][0]["quote"], "Claims are sent within thirty days.");
+
+    assert_eq!(waypost(&docs, &["check"]).status.code(), Some(0));
+    assert_eq!(json(&waypost(&docs, &["reindex", "--json"]))["chunks"], 1);
+}
+
+#[test]
+fn exit_codes_tell_what_kind_of_failure_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(waypost(folder.path(), &["search", "x"]).status.code(), Some(2), "no index here");
+    assert_eq!(waypost(folder.path(), &["nonsense"]).status.code(), Some(2));
+    assert_eq!(waypost(folder.path(), &["index", "missing"]).status.code(), Some(2));
+    let pulled = waypost(folder.path(), &["models", "pull"]);
+    assert_eq!(pulled.status.code(), Some(4), "{}", String::from_utf8_lossy(&pulled.stderr));
+}
+
+#[test]
+fn words_alone_find_what_the_reference_finds() {
+    let Some(sets) = std::env::var_os("WAYPOST_DATASETS") else {
+        println!("skipped: WAYPOST_DATASETS names no folder");
+        return;
+    };
+    // nDCG@10 of the reference figures, with a hundredth for other cut points.
+    for (set, reference) in [("codebase-qa", 0.690), ("cranfield", 0.376)] {
+        let folder = Path::new(&sets).join(set);
+        let report = json(&waypost(
+            &folder,
+            &["eval", "retrieval", &folder.to_string_lossy(), "--no-model", "--json"],
+        ));
+        let found = report["results"]["lexical"]["ndcg@10"].as_f64().unwrap();
+        assert!(found > reference - 0.01, "{set}: {found} against {reference}");
+    }
+}
