@@ -42,7 +42,7 @@ pub struct Fingerprint {
 }
 
 /// Bumped when the files of an index change their meaning.
-pub const INDEX_FORMAT: u32 = 1;
+pub const INDEX_FORMAT: u32 = 2;
 
 /// How far an index has read the journal; stored in the commit itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub struct ChunkRef {
     pub doc: u32,
 }
 
-/// A chunk's name that outlives generations, and the last word on ties.
+/// A chunk's name that outlives generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkKey {
     /// The file.

@@ -214,7 +214,7 @@ fn join_arms(
 ) -> Vec<Candidate> {
     let mut by_name = BTreeMap::new();
     let mut put = |(source, chunk): (usize, ChunkRef), rank: u32, is_lexical: bool| {
-        let name = (source, sources[source].searcher.key(chunk));
+        let name = (source, sources[source].searcher.place(chunk));
         let candidate = by_name.entry(name).or_insert_with(|| Candidate {
             source,
             chunk,

@@ -1,6 +1,7 @@
 //! The tantivy index of one workspace: the store of record for both arms, and the only place that names tantivy.
 //!
-//! A document is a chunk. Fields: `file` and `ord` (numbers, to find and to name it), `body` (terms with places),
+//! A document is a chunk. Fields: `file` and `ord` (numbers, to find and to name it), `place` (a hash
+//! of its path, the last word on ties), `body` (terms with places),
 //! `record` (what a hit shows) and `vector`, which [`plugin`] keeps as a file of its own in each segment.
 
 mod plugin;
@@ -41,6 +42,7 @@ impl From<std::io::Error> for IndexError {
 struct Fields {
     file: Field,
     ord: Field,
+    place: Field,
     body: Field,
     record: Field,
     vector: Field,
@@ -55,6 +57,7 @@ fn schema() -> (Schema, Fields) {
     let fields = Fields {
         file: builder.add_u64_field("file", INDEXED | FAST),
         ord: builder.add_u64_field("ord", FAST),
+        place: builder.add_u64_field("place", FAST),
         body: builder.add_text_field("body", TextOptions::default().set_indexing_options(indexing)),
         record: builder.add_bytes_field("record", STORED),
         vector: builder.add_custom_field("vector", plugin::FIELD_TYPE, serde_json::Value::Null),

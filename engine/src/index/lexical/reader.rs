@@ -30,6 +30,7 @@ pub struct Searcher {
 struct Segment {
     file_of_doc: Vec<u64>,
     ord_of_doc: Vec<u64>,
+    place_of_doc: Vec<u64>,
     norms: tantivy::fieldnorm::FieldNormReader,
     vectors: MappedVectors,
 }
@@ -266,6 +267,12 @@ impl Searcher {
         self.segments.get(chunk.segment as usize)?.vectors.row(chunk.doc)
     }
 
+    /// What decides between equal scores: a hash of the path, then the place in the file; the same in every home.
+    pub fn place(&self, chunk: ChunkRef) -> (u64, u64) {
+        let segment = &self.segments[chunk.segment as usize];
+        (segment.place_of_doc[chunk.doc as usize], segment.ord_of_doc[chunk.doc as usize])
+    }
+
     /// The name of a chunk that outlives this generation.
     pub fn key(&self, chunk: ChunkRef) -> ChunkKey {
         let segment = &self.segments[chunk.segment as usize];
@@ -275,7 +282,7 @@ impl Searcher {
         }
     }
 
-    /// The `n` best chunks above `floor`, best first; ties by file and place in it.
+    /// The `n` best chunks above `floor`, best first; ties by [`Self::place`].
     pub fn best(&self, scores: &[Vec<f32>], n: usize, floor: f32) -> Vec<(ChunkRef, f32)> {
         let mut all: Vec<(ChunkRef, f32)> = Vec::new();
         let mut cut = floor;
@@ -289,7 +296,7 @@ impl Searcher {
                 }
             }
         }
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.key(a.0).cmp(&self.key(b.0))));
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0))));
         all.truncate(n);
         all
     }
@@ -357,6 +364,7 @@ impl Segment {
         Ok(Self {
             file_of_doc: columns.u64("file")?.values_for_doc_range(reader.max_doc()),
             ord_of_doc: columns.u64("ord")?.values_for_doc_range(reader.max_doc()),
+            place_of_doc: columns.u64("place")?.values_for_doc_range(reader.max_doc()),
             norms: reader.get_fieldnorms_reader(fields.body)?,
             vectors,
         })

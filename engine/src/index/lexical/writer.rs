@@ -108,6 +108,7 @@ impl WorkspaceIndex {
         let mut document = TantivyDocument::new();
         document.add_u64(self.fields.file, chunk.file.0);
         document.add_u64(self.fields.ord, u64::from(chunk.ordinal));
+        document.add_u64(self.fields.place, place_of(&chunk.record.path));
         document.add_text(self.fields.body, &chunk.indexed_text);
         let record =
             serde_json::to_vec(&chunk.record).map_err(|error| IndexError::Engine(Box::new(error)))?;
@@ -190,6 +191,14 @@ impl WorkspaceIndex {
         let damaged = self.reader.searcher().index().validate_checksum()?;
         Ok(damaged.into_iter().map(|path| path.display().to_string()).collect())
     }
+}
+
+/// A number that a path has in every home and at every time, unlike the number that the catalog gave its file.
+fn place_of(path: &str) -> u64 {
+    let hash = blake3::hash(path.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(first)
 }
 
 /// What the last commit says of itself; a fresh index has a fingerprint that equals no real one.
