@@ -38,17 +38,22 @@ pub fn run(corpus: &Corpus, documents: &[Document], questions: &[Question]) -> R
     }
     let seconds = begun.elapsed().as_secs_f64();
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
-    let metrics = BTreeMap::from([
+    let mut metrics = BTreeMap::from([
         ("gold_doc_first".to_owned(), share(tally.cited_first, tally.answerable)),
         ("gold_doc_top3".to_owned(), share(tally.cited_top3, tally.answerable)),
         ("answer_in_quotes".to_owned(), share(tally.answer_in_quotes, tally.answerable)),
         ("citations_verified".to_owned(), share(tally.verified, tally.citations)),
         ("quotes_per_answer".to_owned(), share(tally.quotes, questions.len() as f64 - tally.abstained)),
         ("quote_chars".to_owned(), share(tally.quote_chars, questions.len() as f64 - tally.abstained)),
-        ("abstention_recall".to_owned(), share(tally.abstained_rightly, tally.unanswerable)),
-        ("abstention_precision".to_owned(), share(tally.abstained_rightly, tally.abstained)),
         ("abstained".to_owned(), tally.abstained),
     ]);
+    // A share of nothing would read as perfect.
+    if tally.unanswerable > 0.0 {
+        metrics.insert("abstention_recall".to_owned(), tally.abstained_rightly / tally.unanswerable);
+    }
+    if tally.abstained > 0.0 {
+        metrics.insert("abstention_precision".to_owned(), tally.abstained_rightly / tally.abstained);
+    }
     let speed = Speed::from([
         ("documents_per_second".to_owned(), corpus.n_documents as f64 / corpus.indexing.as_secs_f64()),
         ("questions_per_second".to_owned(), questions.len() as f64 / seconds),
