@@ -474,7 +474,7 @@ impl Session {
         citation
     }
 
-    /// Drops the last hits until the rest fits; the first always stays, with its quote cut to the snippet if need be.
+    /// Drops the last hits until the rest fits; a bound below the first hit's size leaves none.
     fn bound(&self, results: &mut Vec<SearchHit>, max_tokens: usize) {
         let count = |text: &str| match &self.engine.embedder {
             Some(embedder) => embedder.count_tokens(text),
