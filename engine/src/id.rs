@@ -128,10 +128,46 @@ impl RelPath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// Whether the path names Waypost's own folder or lies in it.
+    /// Whether the path names something that no workspace shows, or lies in it; see [`is_private_name`].
     pub fn is_hidden(&self) -> bool {
-        self.0.split('/').any(|segment| segment.eq_ignore_ascii_case(".waypost"))
+        self.0.split('/').any(is_private_name)
     }
+
+    /// The folder that holds it; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        Some(Self(self.0.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()))
+    }
+
+    /// Whether `folder` is this path, or a folder above it.
+    pub fn is_below(&self, folder: &Self) -> bool {
+        folder.is_root()
+            || self == folder
+            || self.0.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The same name for every spelling that differs only in case or form: two files never share one.
+    pub fn key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+/// Names of Waypost's own folder, of files on their way into the tree, and of git's database, in any case: nothing
+/// that agents share, and what is written there could run as a program.
+pub fn is_private_name(name: &str) -> bool {
+    let name = name.trim_end_matches(['.', ' ']);
+    name.eq_ignore_ascii_case(".git")
+        || name
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case(".waypost") && !name[8..].eq_ignore_ascii_case("ignore"))
+}
+
+/// Text without case and in composed form (NFC), for comparing names (Unicode, section 3.13, near to caseless matching).
+pub fn fold(text: &str) -> String {
+    use unicode_normalization::UnicodeNormalization;
+    text.nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
 }
 
 impl fmt::Display for RelPath {
@@ -169,7 +205,7 @@ impl fmt::Display for WorkspaceId {
 }
 
 /// The catalog's number of a file; stable over edits, new for each new path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FileId(pub u64);
 
 /// The BLAKE3 hash of a file's bytes.

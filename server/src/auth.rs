@@ -13,6 +13,7 @@ use waypost_engine::api::Session;
 
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::streams;
 
 /// Longer than any token of ours.
 const MAX_TOKEN_BYTES: usize = 256;
@@ -22,6 +23,11 @@ const MAX_TOKEN_BYTES: usize = 256;
 pub struct TokenId(String);
 
 impl TokenId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// `wp_<id>_<secret>` → `<id>`.
     fn of(token: &str) -> Option<Self> {
         let (id, _) = token.strip_prefix("wp_")?.split_once('_')?;
@@ -33,12 +39,24 @@ impl TokenId {
 pub async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     match authenticate(&app, request.headers()).await {
         Ok((session, id)) => {
+            let session = match trace(request.headers()) {
+                Some(trace) => session.with_trace(trace),
+                None => session,
+            };
             request.extensions_mut().insert(session);
-            request.extensions_mut().insert(id);
-            next.run(request).await
+            request.extensions_mut().insert(id.clone());
+            let response = next.run(request).await;
+            streams::bound_to_token(&app, &id, response)
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The caller's name for what it does: the trace id of `traceparent` (W3C Trace Context), or `x-request-id`.
+fn trace(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let traced = text("traceparent").and_then(|value| value.split('-').nth(1)).filter(|id| id.len() == 32);
+    traced.or_else(|| text("x-request-id").filter(|id| !id.is_empty()))
 }
 
 async fn authenticate(app: &App, headers: &HeaderMap) -> Result<(Session, TokenId), Problem> {

@@ -11,4 +11,5 @@ pub mod paging;
 pub mod problem;
 pub mod rest;
 pub mod serve;
+pub mod streams;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! What a person at a terminal sees: bars on stderr, colour where it is a terminal, JSON for programs.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -22,6 +22,59 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     anstream::println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// Prints a list: as one object for programs, as a line for each item for people.
+pub fn list<T: Serialize>(for_programs: bool, items: &[T], line: impl Fn(&T)) -> anyhow::Result<()> {
+    if for_programs {
+        return json(&serde_json::json!({"items": items}));
+    }
+    if items.is_empty() {
+        anstream::eprintln!("{FAINT}none{FAINT:#}");
+    }
+    items.iter().for_each(line);
+    Ok(())
+}
+
+/// Says what was done to one thing, such as `removed` and its id.
+pub fn done(for_programs: bool, did: &str, what: &str) -> anyhow::Result<()> {
+    if for_programs {
+        return json(&serde_json::json!({did: what}));
+    }
+    anstream::println!("{did} {STRONG}{}{STRONG:#}", safe(what));
+    Ok(())
+}
+
+/// Free text that follows on a line: two spaces and the text, or nothing.
+pub fn aside(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("  {}", safe(text)) }
+}
+
+/// Writes bytes to standard output as they are. A reader that has seen enough is no failure.
+pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a unified difference: coloured and made safe on a terminal, and as it is anywhere else, for there it may be
+/// a patch that somebody wants to apply.
+pub fn diff(text: &str) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return raw(text.as_bytes());
+    }
+    for line in text.lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => GOOD,
+            Some(b'-') => BAD,
+            Some(b'@') => FAINT,
+            _ => Style::new(),
+        };
+        anstream::println!("{style}{}{style:#}", safe(line));
+    }
     Ok(())
 }
 

@@ -51,6 +51,17 @@ pub fn page<T>(items: Vec<T>, params: &PageParams, key: impl Fn(&T) -> String) -
     Ok(Page { items, next_cursor })
 }
 
+/// As [`page`], for a list whose order is no key of its items: the cursor holds the place.
+///
+/// # Errors
+/// As [`page`].
+pub fn page_in_order<T>(items: Vec<T>, params: &PageParams) -> Result<Page<T>, Problem> {
+    let placed: Vec<(usize, T)> = items.into_iter().enumerate().collect();
+    let page = page(placed, params, |(place, _)| format!("{place:012}"))?;
+    let items = page.items.into_iter().map(|(_, item)| item).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
 fn encode(key: &str) -> String {
     key.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

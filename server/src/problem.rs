@@ -19,6 +19,8 @@ pub struct Problem {
     pub code: &'static str,
     /// What to do next, where something helps.
     pub hint: Option<&'static str>,
+    /// What waits at a gate.
+    pub approval: Option<String>,
     /// `allow`, `www-authenticate` and their like.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -34,6 +36,8 @@ struct Shown<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_id: Option<&'a str>,
 }
 
 impl Serialize for Problem {
@@ -45,6 +49,7 @@ impl Serialize for Problem {
             detail: &self.detail,
             code: self.code,
             hint: self.hint,
+            approval_id: self.approval.as_deref(),
         };
         shown.serialize(serializer)
     }
@@ -53,7 +58,7 @@ impl Serialize for Problem {
 impl Problem {
     /// A refusal of the server itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), code, hint: hint(code), headers: Vec::new() }
+        Self { status, detail: detail.into(), code, hint: hint(code), approval: None, headers: Vec::new() }
     }
 
     /// A value that makes no sense.
@@ -97,6 +102,13 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
+    fn approval(mut self, error: &Error) -> Self {
+        if let Error::ApprovalRequired { approval, .. } = error {
+            self.approval = Some(approval.clone());
+        }
+        self
+    }
+
     /// With a header on the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -111,6 +123,9 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Precondition => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Exhausted => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -130,7 +145,20 @@ fn hint(code: &str) -> Option<&'static str> {
         "index_behind" => "ask again in a moment, or without `wait_for_seq`",
         "forbidden_host" => "add the name to `allowed_hosts`",
         "forbidden_origin" => "add the origin to `allowed_origins`",
+        "forbidden" => "ask an admin for a grant; `waypost grant explain` names the rule that decides",
+        "approval_required" => {
+            "somebody with `approve` decides, by `waypost approval grant ID` or `POST /v1/approvals/ID/grant`; it then \
+             happens by itself"
+        }
+        "approval_closed" => "ask again: read the file, and repeat the change",
         "version_conflict" => "read the file again and use its newest version",
+        "already_exists" => "choose another name, or delete what is there first",
+        "name_conflict" => "use the name that is there, or one that differs in more than case and form",
+        "not_a_file" => "list the folder above to see what stands there",
+        "lock_held" => "wait until the lease ends, or ask its holder",
+        "lock_expired" => "take a new lock, read the file again, and write with its fence",
+        "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
+        "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
         _ => return None,
     })
 }
@@ -151,8 +179,11 @@ impl From<Error> for Problem {
             _ if is_ours => Self { detail: Self::internal().detail, ..Self::new(status(kind), code, "") },
             ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            // RFC 4918, section 11.3.
+            _ if code == "lock_held" => Self::new(StatusCode::LOCKED, code, error.to_string()),
             _ => Self::new(status(kind), code, error.to_string()),
         }
+        .approval(&error)
     }
 }
 

@@ -32,6 +32,8 @@ use crate::{auth, mcp, rest};
 
 /// Bytes of a request's body at most.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
+/// Bytes of a file that is put at most: it is held in memory while it is written.
+pub const MAX_FILE_BODY_BYTES: usize = 64 << 20;
 /// Until a request must be answered; a stream's end may come later.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until a request's headers must be there; also how long an idle connection is kept.

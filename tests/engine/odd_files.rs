@@ -101,7 +101,7 @@ fn no_path_leads_out_of_a_workspace() {
     fs::write(house.folder.path().join("workspaces/w-secret/f.md"), "secret").unwrap();
     symlink(house.folder.path().join("workspaces"), house.root().join("up")).unwrap();
     let session = house.session();
-    assert_eq!(session.read_file("/w/good.md", None).unwrap().bytes, b"fine\n");
+    assert_eq!(session.read_file("/w/good.md", None, None).unwrap().bytes, b"fine\n");
     for path in [
         "/w/../secret.md",
         "/w/./good.md",
@@ -114,7 +114,7 @@ fn no_path_leads_out_of_a_workspace() {
         "/.waypost/catalog.db",
         "/w/\0",
     ] {
-        assert!(session.read_file(path, None).is_err(), "{path} was read");
+        assert!(session.read_file(path, None, None).is_err(), "{path} was read");
         assert!(session.list(path).is_err(), "{path} was listed");
     }
 }

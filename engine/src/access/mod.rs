@@ -1,112 +1,61 @@
-//! Takes a token, gives who it is and what they may see.
+//! Takes a token, gives who it is and what they may do.
 //!
-//! Nouns: [`Principal`], [`Scope`]. Nothing is allowed by default. Today a home knows one kind of principal, its
-//! admin, who sees everything; the scope is already what every search is given.
+//! Nouns: [`Actor`] (who acts, by which token), [`Policy`] (principals, groups, grants and gates at one instant),
+//! [`Scope`] (what one actor may do by one verb, compiled), [`Approval`] (an act that waits at a gate). Nothing is
+//! allowed by default, and a deny wins. It opens no file: it decides over names alone, so that what is denied and what
+//! does not exist are decided alike.
 
-use rusqlite::{OptionalExtension, params};
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+mod approvals;
+mod document;
+mod error;
+mod policy;
+mod registry;
+mod tokens;
 
-use crate::catalog::{Catalog, CatalogError};
-use crate::id::{RelPath, WorkspaceName};
+pub use approvals::{APPROVAL_TTL_MS, Approval, ApprovalState, NewApproval, approvals};
+pub use document::{PolicyDiff, describe, diff, read_policy};
+pub use error::AccessError;
+pub use policy::{Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of};
+pub use registry::load;
+pub use tokens::{IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, tokens};
+
+/// The home's owner: whoever can open its files anyway.
+pub const ADMIN: &str = "human:admin";
 
 /// Who acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Principal {
-    /// Such as `human:admin`.
-    pub id: String,
-    /// Whether it may do everything.
-    pub admin: bool,
-}
-
-/// What a principal may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Every workspace.
-    Everything,
-    /// The files and folders named here, and nothing else.
-    Prefixes(Vec<(WorkspaceName, RelPath)>),
+pub struct Actor {
+    /// Such as `agent:researcher`.
+    pub principal: String,
+    /// The token's id; empty for whoever opened the home itself.
+    pub token: String,
+    /// Whether everything is allowed that the token does not narrow.
+    pub is_owner: bool,
+    /// What the token narrows.
+    pub limits: Limits,
 }
 
-impl Scope {
-    /// Whether a path may be read.
-    pub fn allows(&self, workspace: &WorkspaceName, path: &RelPath) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Prefixes(prefixes) => prefixes.iter().any(|(name, prefix)| {
-                name == workspace
-                    && (prefix.is_root()
-                        || path == prefix
-                        || path
-                            .as_str()
-                            .strip_prefix(prefix.as_str())
-                            .is_some_and(|rest| rest.starts_with('/')))
-            }),
+impl Actor {
+    /// Whoever opened the home itself.
+    pub fn owner() -> Self {
+        Self { principal: ADMIN.to_owned(), token: String::new(), is_owner: true, limits: Limits::default() }
+    }
+
+    /// Decides about one path, tool or agent.
+    pub fn decide(&self, policy: &Policy, verb: Verb, target: Target, name: &str) -> Decision {
+        if !self.is_owner {
+            return policy.decide(&self.principal, &self.limits, verb, target, name);
         }
+        let folded = crate::id::fold(name);
+        let is_in = self.limits.verbs.as_ref().is_none_or(|verbs| verbs.contains(&verb))
+            && self.limits.paths.as_ref().is_none_or(|paths| {
+                target == Target::Path && paths.iter().any(|pattern| pattern.matches(&folded))
+            });
+        Decision { allowed: is_in, rule: if is_in { "owner" } else { "token" }.to_owned() }
     }
-}
 
-impl Principal {
-    /// What it may read.
-    pub fn scope(&self) -> Scope {
-        if self.admin { Scope::Everything } else { Scope::Prefixes(Vec::new()) }
+    /// What it may do by one verb, over paths.
+    pub fn scope(&self, policy: &Policy, verb: Verb) -> Scope {
+        if self.is_owner { Scope::of_owner(&self.limits, verb) } else { policy.scope(&self.principal, &self.limits, verb) }
     }
-}
-
-/// Makes a token for a principal and gives it, for the only time: what is kept is its SHA-256.
-///
-/// # Errors
-/// [`CatalogError`] where it can't be kept.
-///
-/// # Panics
-/// Where the operating system has no random numbers to give; nothing safe can be done then.
-pub fn issue_token(catalog: &Catalog, principal: &Principal, now_ms: i64) -> Result<String, CatalogError> {
-    let mut random = [0u8; 36];
-    getrandom::fill(&mut random).expect("the operating system gives random numbers");
-    let (id, secret) = (hex(&random[..4]), hex(&random[4..]));
-    let token = format!("wp_{id}_{secret}");
-    catalog.write(|tx| -> Result<(), CatalogError> {
-        tx.sql().execute(
-            "INSERT INTO tokens (id, hash, principal, admin, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, &digest(&token)[..], principal.id, principal.admin, now_ms],
-        )?;
-        Ok(())
-    })?;
-    Ok(token)
-}
-
-/// Whose token this is; `None` for one that is unknown or revoked.
-///
-/// # Errors
-/// [`CatalogError`].
-pub fn authenticate(catalog: &Catalog, token: &str) -> Result<Option<Principal>, CatalogError> {
-    let Some(id) = token.strip_prefix("wp_").and_then(|rest| rest.split_once('_')).map(|(id, _)| id) else {
-        return Ok(None);
-    };
-    let row: Option<(Vec<u8>, String, bool)> = catalog.read(|sql| -> Result<_, CatalogError> {
-        Ok(sql
-            .prepare_cached("SELECT hash, principal, admin FROM tokens WHERE id = ?1 AND revoked_ms IS NULL")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?)
-    })?;
-    Ok(row.and_then(|(hash, id, admin)| {
-        bool::from(hash.as_slice().ct_eq(&digest(token)[..])).then_some(Principal { id, admin })
-    }))
-}
-
-/// Whether any token was ever made in this home.
-///
-/// # Errors
-/// [`CatalogError`].
-pub fn has_tokens(catalog: &Catalog) -> Result<bool, CatalogError> {
-    catalog.read(|sql| Ok(sql.query_row("SELECT EXISTS (SELECT 1 FROM tokens)", [], |row| row.get(0))?))
-}
-
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,16 +3,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
+use super::auditor::Auditor;
 use super::check::{self, CheckReport};
 use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
+use super::keys::{self, Keys};
+use super::past::PastCache;
 use super::session::Session;
+use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
-use crate::access::{self, Principal};
+use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
 use crate::catalog::{Catalog, EmbeddingCache, FileFilter, WorkspaceRow};
+use crate::change::{ChangeError, Place};
 use crate::clock::Clock;
 use crate::embed::Embedder;
-use crate::id::WorkspaceName;
+use crate::id::{RelPath, WorkspaceName};
 use crate::index::{ANALYZER_VERSION, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::search::{Reranker, Source};
@@ -21,6 +26,11 @@ use crate::text;
 
 /// Larger files are noted and not indexed, unless the settings say otherwise.
 pub const DEFAULT_MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// How long the end of a workspace waits for those who still work on it.
+const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Between two looks.
+const CLOSE_STEP: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// How a home is opened.
 #[non_exhaustive]
@@ -35,6 +45,8 @@ pub struct EngineOptions {
     pub max_file_bytes: u64,
     /// The time.
     pub clock: Clock,
+    /// The home's secret; without one, what the home keeps itself.
+    pub secret: Option<[u8; 32]>,
 }
 
 impl EngineOptions {
@@ -46,7 +58,15 @@ impl EngineOptions {
             reranker: None,
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
             clock: Clock::System,
+            secret: None,
         }
+    }
+
+    /// With this secret in place of the home's own: what is sealed is then the same in every home.
+    #[must_use]
+    pub fn secret(mut self, secret: [u8; 32]) -> Self {
+        self.secret = Some(secret);
+        self
     }
 
     /// With this model.
@@ -71,11 +91,21 @@ impl EngineOptions {
     }
 }
 
+/// Told the name of a workspace whose files have changed.
+pub(super) type Waker = Box<dyn Fn(&WorkspaceName) + Send + Sync>;
+
 /// An open home. One process has it at a time.
 pub struct Engine {
     pub(super) layout: Layout,
-    pub(super) catalog: Catalog,
+    // Before the catalog: it writes down what it has when it is dropped.
+    pub(super) auditor: Auditor,
+    pub(super) catalog: Arc<Catalog>,
     pub(super) blobs: Blobs,
+    pub(super) keys: Keys,
+    pub(super) visible: VisibleCache,
+    pub(super) past: PastCache,
+    policy: RwLock<Arc<Policy>>,
+    waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
     pub(super) reranker: Option<Arc<dyn Reranker>>,
     cache: Option<EmbeddingCache>,
@@ -112,17 +142,29 @@ impl Engine {
         let root = options.home.canonicalize().map_err(in_folder)?;
         let layout = Layout::new(&root);
         let lock = home::take(&layout)?;
-        let catalog = Catalog::open(&layout.catalog())?;
-        let blobs = Blobs::open(&layout.blobs())?;
+        let catalog = Arc::new(Catalog::open(&layout.catalog())?);
+        let blobs = Blobs::open(&layout.blobs(), Arc::clone(&catalog))?;
         blobs.sweep()?;
+        let secret = match options.secret {
+            Some(secret) => secret,
+            None => keys::open_secret(&layout.secret())?,
+        };
+        let keys = Keys::derive(&secret);
+        let policy = RwLock::new(Arc::new(access::load(&catalog)?));
         let cache = match &options.embedder {
             Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
             None => None,
         };
         let engine = Self {
             layout,
+            auditor: Auditor::start(Arc::clone(&catalog), keys.audit),
             catalog,
             blobs,
+            keys,
+            visible: VisibleCache::default(),
+            past: PastCache::default(),
+            policy,
+            waker: RwLock::new(None),
             embedder: options.embedder,
             reranker: options.reranker,
             cache,
@@ -132,13 +174,14 @@ impl Engine {
             rebuilt: RwLock::new(Vec::new()),
             _lock: lock,
         };
+        engine.sweep_past();
         for row in engine.catalog.workspaces()? {
             engine.open_workspace(row)?;
         }
         Ok(engine)
     }
 
-    fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         Fingerprint {
             format: INDEX_FORMAT,
             analyzer: ANALYZER_VERSION,
@@ -201,6 +244,12 @@ impl Engine {
 
     fn put_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
         let now_ms = self.clock.now_ms();
+        if let Some(other) = self.workspace_like(name) {
+            return Err(Error::Change(ChangeError::NameConflict {
+                path: name.to_string(),
+                other: other.to_string(),
+            }));
+        }
         let row = self.catalog.write(|tx| tx.put_workspace(name, &root, attached, now_ms))?;
         if row.root != root {
             return Err(Error::Invalid {
@@ -211,8 +260,92 @@ impl Engine {
         }
         if self.workspace(name).is_none() {
             self.open_workspace(row)?;
+            self.wake(name);
         }
         Ok(())
+    }
+
+    /// Another workspace whose name differs only in case.
+    fn workspace_like(&self, name: &WorkspaceName) -> Option<WorkspaceName> {
+        let names = self.workspace_names().into_iter();
+        names.filter(|other| other != name).find(|other| other.as_str().eq_ignore_ascii_case(name.as_str()))
+    }
+
+    /// Switches the indexing of a workspace; switched off, its index goes, and its files and versions stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or where catalog or index can't be written.
+    pub(super) fn set_intelligence(&self, name: &WorkspaceName, intelligence: bool) -> Result<()> {
+        let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
+        let workspace = self.workspace(name).ok_or_else(absent)?;
+        if workspace.row.intelligence == intelligence {
+            return Ok(());
+        }
+        let id = workspace.row.id;
+        self.catalog.write(|tx| tx.set_intelligence(id, intelligence))?;
+        let row = WorkspaceRow { intelligence, ..workspace.row.clone() };
+        self.close(workspace)?;
+        if !intelligence {
+            self.remove_index(id)?;
+        }
+        self.open_workspace(row)?;
+        self.wake(name);
+        Ok(())
+    }
+
+    /// Forgets a workspace; the folder of an attached one stays as it is, that of any other goes when `and_files`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or where catalog or folders can't be changed.
+    pub(super) fn remove_workspace(&self, name: &WorkspaceName, and_files: bool) -> Result<()> {
+        let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
+        let workspace = self.workspace(name).ok_or_else(absent)?;
+        let row = workspace.row.clone();
+        self.close(workspace)?;
+        self.catalog.write(|tx| tx.remove_workspace(row.id))?;
+        self.remove_index(row.id)?;
+        if and_files && !row.attached {
+            let in_folder = |source| Error::Folder { path: row.root.clone(), source };
+            std::fs::remove_dir_all(&row.root).map_err(in_folder)?;
+        }
+        self.wake(name);
+        Ok(())
+    }
+
+    /// Ends the use of a workspace: waits until nobody works on its index, for at most ten seconds.
+    fn close(&self, mut workspace: Arc<OpenWorkspace>) -> Result<()> {
+        let name = workspace.row.name.clone();
+        self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&name);
+        let deadline = std::time::Instant::now() + CLOSE_PATIENCE;
+        loop {
+            // The writer's lock on the folder ends with the last user of the old index.
+            match Arc::try_unwrap(workspace) {
+                Ok(workspace) => return Ok(workspace.index.close()?),
+                Err(shared) if std::time::Instant::now() < deadline => {
+                    workspace = shared;
+                    std::thread::sleep(CLOSE_STEP);
+                }
+                Err(shared) => {
+                    let mut open = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    open.insert(name.clone(), shared);
+                    return Err(Error::Invalid {
+                        field: "workspace",
+                        found: format!("`{name}`, which is in use"),
+                        expected: "no long search or indexing at the same time; try again".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn remove_index(&self, id: crate::id::WorkspaceId) -> Result<()> {
+        let folder = self.layout.index(id);
+        match std::fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Folder { path: folder, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn workspace(&self, name: &WorkspaceName) -> Option<Arc<OpenWorkspace>> {
@@ -235,15 +368,45 @@ impl Engine {
     ) -> Context<'a> {
         let semantic = self.embedder.as_deref().zip(self.cache.as_ref());
         Context {
+            place: self.place(workspace),
+            index: &workspace.index,
+            semantic: semantic.map(|(embedder, cache)| Semantic { embedder, cache }),
+            cancelled,
+        }
+    }
+
+    pub(super) fn place<'a>(&'a self, workspace: &'a OpenWorkspace) -> Place<'a> {
+        Place {
             workspace: &workspace.row,
             tree: &workspace.tree,
-            index: &workspace.index,
+            turn: &workspace.turn,
             catalog: &self.catalog,
             blobs: &self.blobs,
-            semantic: semantic.map(|(embedder, cache)| Semantic { embedder, cache }),
             max_file_bytes: self.max_file_bytes,
             clock: self.clock,
-            cancelled,
+        }
+    }
+
+    /// What decides now.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Takes up what was changed about principals, grants and gates.
+    pub(super) fn reload_policy(&self) -> Result<()> {
+        let policy = Arc::new(access::load(&self.catalog)?);
+        *self.policy.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = policy;
+        Ok(())
+    }
+
+    pub(super) fn set_waker(&self, waker: Waker) {
+        *self.waker.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(waker);
+    }
+
+    /// Tells whoever keeps the indexes that a workspace's files have changed.
+    pub(super) fn wake(&self, name: &WorkspaceName) {
+        if let Some(waker) = self.waker.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref() {
+            waker(name);
         }
     }
 
@@ -262,9 +425,10 @@ impl Engine {
             .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
         let context = self.context(&workspace, cancelled);
         let scan = ingest::scan(&context, on_progress)?;
-        let files_indexed = ingest::catch_up_lexical(&context, on_progress)?;
+        let is_on = workspace.row.intelligence;
+        let files_indexed = if is_on { ingest::catch_up_lexical(&context, on_progress)? } else { 0 };
         workspace.notify();
-        let chunks_embedded = ingest::catch_up_semantic(&context, on_progress)?;
+        let chunks_embedded = if is_on { ingest::catch_up_semantic(&context, on_progress)? } else { 0 };
         workspace.notify();
         Ok(IndexReport {
             scan,
@@ -306,20 +470,8 @@ impl Engine {
 
     pub(super) fn drop_index(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
         let row = workspace.row.clone();
-        self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&row.name);
-        // The writer's lock on the folder ends with the last user of the old index.
-        match Arc::try_unwrap(workspace) {
-            Ok(workspace) => workspace.index.close()?,
-            Err(_) => {
-                return Err(Error::Invalid {
-                    field: "index",
-                    found: format!("in use for workspace `{}`", row.name),
-                    expected: "no search or indexing at the same time".to_owned(),
-                });
-            }
-        }
-        let folder = self.layout.index(row.id);
-        std::fs::remove_dir_all(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
+        self.close(workspace)?;
+        self.remove_index(row.id)?;
         self.open_workspace(row)?;
         Ok(())
     }
@@ -351,7 +503,12 @@ impl Engine {
     /// # Errors
     /// Where it can't be kept.
     pub fn issue_admin_token(&self) -> Result<String> {
-        Ok(access::issue_token(&self.catalog, &admin(), self.clock.now_ms())?)
+        let new = NewToken { principal: ADMIN.to_owned(), ..NewToken::default() };
+        let now_ms = self.clock.now_ms();
+        let issued = self.catalog.write(|tx| -> std::result::Result<IssuedToken, AccessError> {
+            tx.issue_token(&new, now_ms)
+        })?;
+        Ok(issued.token)
     }
 
     /// What the holder of a token does.
@@ -359,16 +516,49 @@ impl Engine {
     /// # Errors
     /// [`Error::Unauthorized`].
     pub fn session(self: &Arc<Self>, token: &str) -> Result<Session> {
-        let principal = access::authenticate(&self.catalog, token)?.ok_or(Error::Unauthorized)?;
-        Ok(Session::new(Arc::clone(self), principal))
+        let actor = access::authenticate(&self.catalog, token, self.clock.now_ms())?;
+        Ok(Session::new(Arc::clone(self), actor.ok_or(Error::Unauthorized)?))
+    }
+
+    /// Whether a token may still be used: for streams that outlive the request that began them.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn is_token_alive(&self, id: &str) -> Result<bool> {
+        Ok(access::is_token_alive(&self.catalog, id, self.clock.now_ms())?)
     }
 
     /// What whoever can open the home's files does: everything.
     pub fn owner_session(self: &Arc<Self>) -> Session {
-        Session::new(Arc::clone(self), admin())
+        Session::new(Arc::clone(self), Actor::owner())
     }
-}
 
-fn admin() -> Principal {
-    Principal { id: "human:admin".to_owned(), admin: true }
+    /// Whether what stands under a path of a workspace's folder is not what the catalog says of it.
+    pub(super) fn is_news(&self, name: &WorkspaceName, below: &Path) -> bool {
+        let Some(workspace) = self.workspace(name) else { return false };
+        // What can't be judged is news: the scan says what is wrong with it.
+        let Some(Ok(path)) = below.to_str().map(RelPath::new) else { return true };
+        let (Ok(entry), Ok(row), Ok(is_folder)) = (
+            workspace.tree.entry(&path),
+            self.catalog.file(workspace.row.id, &path),
+            workspace.tree.is_folder(&path),
+        ) else {
+            return true;
+        };
+        match (entry, row) {
+            (Some(entry), Some(row)) => {
+                entry.size_bytes != row.state.size_bytes || entry.mtime_ns != row.state.mtime_ns
+            }
+            (None, None) => {
+                is_folder || self.catalog.has_files_below(workspace.row.id, &path).unwrap_or(true)
+            }
+            _ => true,
+        }
+    }
+
+    /// The name of a workspace by its number.
+    pub(super) fn name_of(&self, id: crate::id::WorkspaceId) -> Option<WorkspaceName> {
+        let workspaces = self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        workspaces.values().find(|workspace| workspace.row.id == id).map(|workspace| workspace.row.name.clone())
+    }
 }

@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::access::AccessError;
 use crate::catalog::CatalogError;
+use crate::change::ChangeError;
 use crate::id::IdError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
@@ -34,6 +36,45 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+    /// Something that may be seen, and that this principal may not do.
+    #[error("{principal} has no `{verb}` on `{path}`")]
+    Forbidden {
+        /// Who.
+        principal: String,
+        /// What it takes.
+        verb: &'static str,
+        /// On what.
+        path: String,
+    },
+    /// A person has to let it through first; then it happens by itself.
+    #[error("`{path}` lies behind a gate: approval `{approval}` is pending")]
+    ApprovalRequired {
+        /// The gated path.
+        path: String,
+        /// What waits.
+        approval: String,
+    },
+    /// Decided already, run out, or no longer about what was shown.
+    #[error("approval `{approval}` is {state} and can't be decided")]
+    ApprovalClosed {
+        /// Which.
+        approval: String,
+        /// Where it stands.
+        state: &'static str,
+    },
+    /// The exact text is not there, or more than once.
+    #[error("edit {edit} does not fit: the old text stands in `{path}` {found} times, expected once")]
+    EditMismatch {
+        /// Which file.
+        path: String,
+        /// From 1.
+        edit: usize,
+        /// How often.
+        found: usize,
+    },
+    /// Acts can't be written down, and nothing is done unrecorded.
+    #[error("the audit log can't be written; free the disk and try again")]
+    AuditFull,
     /// The token is unknown or revoked.
     #[error("the token is not known here, or was revoked")]
     Unauthorized,
@@ -61,6 +102,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// See [`AccessError`].
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// See [`ChangeError`].
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// See [`CatalogError`].
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -87,6 +134,12 @@ pub enum ErrorKind {
     NotFound,
     /// Who asks is not known.
     Unauthorized,
+    /// Who asks may not.
+    Denied,
+    /// Something else stands there, or holds it.
+    Conflict,
+    /// What the request stands on is not so any more.
+    Precondition,
     /// Too much of something.
     Exhausted,
     /// Not now; trying again may help.
@@ -101,15 +154,24 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Id(_) | Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Id(_) | Self::Invalid { .. } | Self::Folder { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
-            Self::HomeInUse { .. } | Self::IndexBehind { .. } => ErrorKind::Unavailable,
-            Self::Store(StoreError::TooLarge { .. }) => ErrorKind::Exhausted,
-            Self::Store(StoreError::DamagedBlob { .. }) | Self::Index(IndexError::Damaged { .. }) => {
-                ErrorKind::Corrupt
+            Self::Forbidden { .. } | Self::ApprovalRequired { .. } => ErrorKind::Denied,
+            Self::ApprovalClosed { .. } | Self::EditMismatch { .. } => ErrorKind::Conflict,
+            Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull => ErrorKind::Unavailable,
+            Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
+            Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
+            Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
+            Self::Change(
+                ChangeError::Exists { .. } | ChangeError::NameConflict { .. } | ChangeError::NotAFile { .. },
+            ) => ErrorKind::Conflict,
+            Self::Store(error)
+            | Self::Change(ChangeError::Store(error))
+            | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
+                store_kind(error)
             }
-            Self::Folder { .. } => ErrorKind::Invalid,
+            Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
             _ => ErrorKind::Internal,
         }
     }
@@ -121,15 +183,66 @@ impl Error {
             Self::NotFound { .. } => "not_found",
             Self::Invalid { .. } => "invalid_request",
             Self::Unauthorized => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::ApprovalRequired { .. } => "approval_required",
+            Self::ApprovalClosed { .. } => "approval_closed",
+            Self::EditMismatch { .. } => "edit_mismatch",
+            Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",
             Self::IndexBehind { .. } => "index_behind",
             Self::Folder { .. } => "invalid_folder",
-            Self::Store(StoreError::TooLarge { .. }) => "too_large",
-            Self::Store(StoreError::DamagedBlob { .. }) => "damaged_blob",
+            Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_code(error),
+            Self::Change(ChangeError::VersionConflict { .. }) => "version_conflict",
+            Self::Change(ChangeError::Missing { .. }) => "not_found",
+            Self::Change(ChangeError::Exists { .. }) => "already_exists",
+            Self::Change(ChangeError::NameConflict { .. }) => "name_conflict",
+            Self::Change(ChangeError::NotAFile { .. }) => "not_a_file",
+            Self::Store(error)
+            | Self::Change(ChangeError::Store(error))
+            | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
+                store_code(error)
+            }
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
             _ => "internal",
         }
+    }
+}
+
+fn access_kind(error: &AccessError) -> ErrorKind {
+    match error {
+        AccessError::Pattern(_) | AccessError::Invalid { .. } | AccessError::Document(_) => ErrorKind::Invalid,
+        AccessError::NotFound { .. } => ErrorKind::NotFound,
+        AccessError::Catalog(_) => ErrorKind::Internal,
+    }
+}
+
+fn access_code(error: &AccessError) -> &'static str {
+    match error {
+        AccessError::Pattern(_) => "invalid_pattern",
+        AccessError::Invalid { .. } => "invalid_request",
+        AccessError::Document(_) => "invalid_policy",
+        AccessError::NotFound { .. } => "not_found",
+        AccessError::Catalog(_) => "internal",
+    }
+}
+
+fn store_kind(error: &StoreError) -> ErrorKind {
+    match error {
+        StoreError::TooLarge { .. } => ErrorKind::Exhausted,
+        StoreError::DamagedBlob { .. } => ErrorKind::Corrupt,
+        StoreError::LockHeld { .. } | StoreError::LockExpired { .. } => ErrorKind::Conflict,
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::TooLarge { .. } => "too_large",
+        StoreError::DamagedBlob { .. } => "damaged_blob",
+        StoreError::LockHeld { .. } => "lock_held",
+        StoreError::LockExpired { .. } => "lock_expired",
+        _ => "internal",
     }
 }
 

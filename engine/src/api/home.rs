@@ -38,6 +38,16 @@ impl Layout {
         self.private().join("catalog.db")
     }
 
+    /// The home's secret.
+    pub fn secret(&self) -> PathBuf {
+        self.private().join("keys").join("home.key")
+    }
+
+    /// Indexes of past states; they may go at any time.
+    pub fn past(&self) -> PathBuf {
+        self.private().join("past")
+    }
+
     /// The cache of embeddings.
     pub fn embeddings(&self) -> PathBuf {
         self.private().join("embeddings.db")

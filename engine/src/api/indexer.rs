@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -21,14 +22,24 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// A change interrupts the embedding of others between two slices, so that its words are searchable at once.
 pub struct Indexer {
     shared: Arc<Shared>,
-    watchers: Mutex<Vec<Watcher>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What wakes the thread.
+enum Signal {
+    /// Something moved in a workspace's folder: look at its tree.
+    Seen(WorkspaceName),
+    /// Waypost itself wrote, and made an entry in the journal; or the workspace came or went.
+    Written(WorkspaceName),
+    /// Time to end.
+    End,
+}
+
 struct Shared {
-    /// `None` only wakes the thread.
-    signals: SyncSender<Option<WorkspaceName>>,
+    signals: SyncSender<Signal>,
     interrupted: AtomicBool,
+    /// A signal found no room: everything is to be looked at.
+    overflown: AtomicBool,
     ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
 }
@@ -40,28 +51,20 @@ impl Indexer {
         let shared = Arc::new(Shared {
             signals,
             interrupted: AtomicBool::new(false),
+            overflown: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             warnings: Mutex::new(Vec::new()),
         });
-        let mut watchers = Vec::new();
-        for workspace in engine.open_workspaces() {
-            let (name, wake) = (workspace.row.name.clone(), Arc::clone(&shared));
-            let (watcher, warning) = Watcher::start(workspace.tree.root(), move || wake.signal(&name));
-            watchers.push(watcher);
-            if let Some(warning) = warning {
-                tracing::warn!(workspace = %workspace.row.name, warning, "no events from the file system");
-                shared.warn(format!("{}: looked at every 30 s only: {warning}", workspace.row.name));
-            }
-        }
-        let first = engine.workspace_names();
+        let told = Arc::clone(&shared);
+        engine.set_waker(Box::new(move |name| told.signal(Signal::Written(name.clone()))));
         let (worker_engine, worker_shared) = (Arc::clone(engine), Arc::clone(&shared));
-        let thread = std::thread::spawn(move || work(&worker_engine, &worker_shared, &received, first));
-        Self { shared, watchers: Mutex::new(watchers), thread: Some(thread) }
+        let thread = std::thread::spawn(move || Worker::new(worker_engine, worker_shared).work(&received));
+        Self { shared, thread: Some(thread) }
     }
 
     /// Asks for a look at one workspace; returns at once.
     pub fn wake(&self, name: &WorkspaceName) {
-        self.shared.signal(name);
+        self.shared.signal(Signal::Seen(name.clone()));
     }
 
     /// What does not work as it should, for an operator.
@@ -74,9 +77,8 @@ impl Drop for Indexer {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.shared.interrupted.store(true, Ordering::Relaxed);
-        self.watchers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
         // A full queue wakes the thread as well.
-        let _ = self.shared.signals.try_send(None);
+        let _ = self.shared.signals.try_send(Signal::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -84,11 +86,11 @@ impl Drop for Indexer {
 }
 
 impl Shared {
-    fn signal(&self, name: &WorkspaceName) {
+    fn signal(&self, signal: Signal) {
         self.interrupted.store(true, Ordering::Relaxed);
-        match self.signals.try_send(Some(name.clone())) {
-            // A full queue means that the thread will look at everything soon anyway.
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        match self.signals.try_send(signal) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_)) => self.overflown.store(true, Ordering::Relaxed),
         }
     }
 
@@ -100,50 +102,132 @@ impl Shared {
     }
 }
 
-fn work(
-    engine: &Arc<Engine>,
-    shared: &Shared,
-    signals: &Receiver<Option<WorkspaceName>>,
-    first: Vec<WorkspaceName>,
-) {
-    let mut dirty: BTreeSet<WorkspaceName> = first.into_iter().collect();
-    let mut unfinished: BTreeSet<WorkspaceName> = dirty.clone();
-    while !shared.ended.load(Ordering::Relaxed) {
-        if dirty.is_empty() && unfinished.is_empty() {
-            match signals.recv_timeout(REFRESH) {
-                Ok(name) => dirty.extend(name),
-                Err(RecvTimeoutError::Timeout) => refresh(engine, shared),
-                Err(RecvTimeoutError::Disconnected) => return,
+/// The thread's own: who watches what, and what is to do.
+struct Worker {
+    engine: Arc<Engine>,
+    shared: Arc<Shared>,
+    watchers: BTreeMap<WorkspaceName, (PathBuf, Watcher)>,
+    /// Trees to look at.
+    dirty: BTreeSet<WorkspaceName>,
+    /// Journals to read.
+    behind: BTreeSet<WorkspaceName>,
+    /// Chunks to embed.
+    unfinished: BTreeSet<WorkspaceName>,
+}
+
+impl Worker {
+    fn new(engine: Arc<Engine>, shared: Arc<Shared>) -> Self {
+        Self {
+            engine,
+            shared,
+            watchers: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            behind: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+        }
+    }
+
+    fn work(mut self, signals: &Receiver<Signal>) {
+        self.watch_all();
+        while !self.shared.ended.load(Ordering::Relaxed) {
+            if self.dirty.is_empty() && self.behind.is_empty() && self.unfinished.is_empty() {
+                match signals.recv_timeout(REFRESH) {
+                    Ok(signal) => self.take(signal),
+                    Err(RecvTimeoutError::Timeout) => refresh(&self.engine, &self.shared),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            self.shared.interrupted.store(false, Ordering::Relaxed);
+            signals.try_iter().for_each(|signal| self.take(signal));
+            if self.shared.overflown.swap(false, Ordering::Relaxed) {
+                self.dirty.extend(self.engine.workspace_names());
+            }
+            self.watch_all();
+            for name in std::mem::take(&mut self.behind) {
+                self.each(name, |worker, workspace| read(&worker.engine, &worker.shared, workspace));
+            }
+            for name in std::mem::take(&mut self.dirty) {
+                self.each(name, |worker, workspace| look(&worker.engine, &worker.shared, workspace));
+            }
+            if let Some(name) = self.unfinished.pop_first()
+                && let Some(workspace) = self.engine.workspace(&name)
+            {
+                match embed(&self.engine, &self.shared, &workspace) {
+                    Err(Error::Ingest(IngestError::Cancelled)) => drop(self.unfinished.insert(name)),
+                    done => note(&self.shared, &name, done),
+                }
             }
         }
-        shared.interrupted.store(false, Ordering::Relaxed);
-        dirty.extend(signals.try_iter().flatten());
-        for name in std::mem::take(&mut dirty) {
-            if let Some(workspace) = engine.workspace(&name) {
-                note(shared, &name, look(engine, shared, &workspace));
-                unfinished.insert(name);
-            }
+    }
+
+    fn take(&mut self, signal: Signal) {
+        match signal {
+            Signal::Seen(name) => drop(self.dirty.insert(name)),
+            Signal::Written(name) => drop(self.behind.insert(name)),
+            Signal::End => {}
         }
-        if let Some(name) = unfinished.pop_first()
-            && let Some(workspace) = engine.workspace(&name)
-        {
-            match embed(engine, shared, &workspace) {
-                Err(Error::Ingest(IngestError::Cancelled)) => drop(unfinished.insert(name)),
-                done => note(shared, &name, done),
+    }
+
+    fn each(&mut self, name: WorkspaceName, act: impl Fn(&Self, &OpenWorkspace) -> Result<()>) {
+        if let Some(workspace) = self.engine.workspace(&name) {
+            note(&self.shared, &name, act(self, &workspace));
+            self.unfinished.insert(name);
+        }
+    }
+
+    /// One watcher for each open workspace; one that is new is looked at first.
+    fn watch_all(&mut self) {
+        let open = self.engine.open_workspaces();
+        self.watchers.retain(|name, (root, _)| {
+            open.iter().any(|workspace| workspace.row.name == *name && workspace.row.root == *root)
+        });
+        for workspace in open {
+            let name = workspace.row.name.clone();
+            if self.watchers.contains_key(&name) {
+                continue;
             }
+            let (told, engine) = (Arc::clone(&self.shared), Arc::downgrade(&self.engine));
+            let watched = name.clone();
+            let is_news = move |paths: &[PathBuf]| {
+                engine.upgrade().is_some_and(|engine| paths.iter().any(|path| engine.is_news(&watched, path)))
+            };
+            let signalled = name.clone();
+            let (watcher, warning) = Watcher::start(
+                workspace.tree.root(),
+                Box::new(is_news),
+                Box::new(move || told.signal(Signal::Seen(signalled.clone()))),
+            );
+            if let Some(warning) = warning {
+                tracing::warn!(workspace = %name, warning, "no events from the file system");
+                self.shared.warn(format!("{name}: looked at every 30 s only: {warning}"));
+            }
+            self.watchers.insert(name.clone(), (workspace.row.root.clone(), watcher));
+            self.dirty.insert(name);
         }
     }
 }
 
-fn look(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
+/// Reads what the journal has, for a workspace that Waypost itself wrote to.
+fn read(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
+    if !workspace.row.intelligence {
+        return Ok(());
+    }
     let context = engine.context(workspace, &shared.ended);
-    ingest::scan(&context, &mut |_| {})?;
     ingest::catch_up_lexical(&context, &mut |_| {})?;
     workspace.notify();
     Ok(())
 }
 
+fn look(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
+    let context = engine.context(workspace, &shared.ended);
+    ingest::scan(&context, &mut |_| {})?;
+    read(engine, shared, workspace)
+}
+
 fn embed(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
+    if !workspace.row.intelligence {
+        return Ok(());
+    }
     let context = engine.context(workspace, &shared.interrupted);
     ingest::catch_up_semantic(&context, &mut |_| {})?;
     workspace.notify();

@@ -3,21 +3,37 @@
 //! Nouns: [`Engine`] (an open home), [`Session`] (what one principal does with it), requests and replies.
 //! An action authorizes, acts, and answers; nothing here knows HTTP, MCP or a terminal.
 
+mod approvals;
+mod asking;
+mod auditor;
+mod changing;
 mod check;
 mod engine;
 mod error;
+mod files;
+mod governing;
 mod home;
 mod indexer;
+mod keys;
+mod locking;
+mod past;
 mod replies;
 mod session;
+mod snapshots;
+mod visible;
 mod workspace;
+mod workspaces;
 
+pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
 pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
+pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
 pub use indexer::Indexer;
 pub use replies::{
-    AskReply, AskRequest, FileContent, IndexStatus, ListEntry, NumberedCitation, SearchFilters, SearchHit,
-    SearchReply, SearchRequest, VerifiedCitation, WorkspaceInfo,
+    ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
+    NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,
+    SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo, WriteReply,
 };
-pub use session::Session;
+pub use session::{Principal, Session};
+pub use snapshots::Retention;

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Seq, VersionId};
+use crate::access::ApprovalState;
+use crate::id::VersionId;
 use crate::search::citation::Verdict;
 use crate::search::{Citation, Degraded, Mode, Ranks};
+use crate::store::LockMode;
 
 /// Conditions on files; all hold together.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -41,6 +43,10 @@ pub struct SearchRequest {
     pub filters: Option<SearchFilters>,
     /// Waits until this change is visible.
     pub wait_for_seq: Option<String>,
+    /// A snapshot's id or a `seq`: answers from the files of then.
+    pub as_of: Option<String>,
+    /// `approved`: only what passed a gate.
+    pub trust: Option<String>,
     /// Shows what each arm says.
     #[serde(default)]
     pub explain: bool,
@@ -70,6 +76,10 @@ pub struct AskRequest {
     pub filters: Option<SearchFilters>,
     /// See [`SearchRequest`].
     pub wait_for_seq: Option<String>,
+    /// See [`SearchRequest`].
+    pub as_of: Option<String>,
+    /// See [`SearchRequest`].
+    pub trust: Option<String>,
     /// Only `extractive` is built in.
     pub generator: Option<String>,
 }
@@ -213,12 +223,232 @@ pub struct FileContent {
     pub mime_type: String,
 }
 
-/// How a place in the journal is handed out: opaque, and in order only for us.
-pub fn show_seq(seq: Seq) -> String {
-    format!("sq_{:012x}", seq.0)
+/// What is known of a file or folder.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FileInfo {
+    /// `/<workspace>/<path>`.
+    pub path: String,
+    /// `file` or `folder`.
+    pub kind: &'static str,
+    /// In bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Hash of the bytes that were last seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
+    /// By content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Natural or programming language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified_at: Option<String>,
+    /// Who let these bytes through a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// Why it is not indexed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// The change that made it so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<String>,
 }
 
-/// Reads what [`show_seq`] gave.
-pub fn read_seq(text: &str) -> Option<Seq> {
-    u64::from_str_radix(text.strip_prefix("sq_")?, 16).ok().map(Seq)
+impl FileInfo {
+    pub(super) fn of(path: String) -> Self {
+        Self { path, ..Self::default() }
+    }
+}
+
+/// A name in a tree of folders.
+#[derive(Debug, Clone, Serialize)]
+pub struct TreeEntry {
+    /// Last segment.
+    pub name: String,
+    /// `file` or `folder`.
+    pub kind: &'static str,
+    /// Of a file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Of a folder; missing below the depth that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children: Option<Vec<TreeEntry>>,
+}
+
+/// One entry of a path's history.
+#[derive(Debug, Clone, Serialize)]
+pub struct VersionInfo {
+    /// What stood there afterwards; null where the path was gone.
+    pub version: Option<VersionId>,
+    /// `file.created`, `file.updated`, `file.deleted` or `file.moved`.
+    pub event: String,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// Whether it is today's.
+    pub current: bool,
+    /// Whether its bytes are still kept.
+    pub available: bool,
+    /// Who did it; `external` for other programs.
+    pub actor: String,
+    /// Who let it through a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// The other end of a move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_path: Option<String>,
+    /// RFC 3339.
+    pub at: String,
+    /// Its place.
+    pub seq: String,
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Serialize)]
+pub struct WriteReply {
+    /// `/<workspace>/<path>`.
+    pub path: String,
+    /// What stands there now; null: nothing.
+    pub version: Option<VersionId>,
+    /// In bytes.
+    pub size: u64,
+    /// By content.
+    pub mime_type: String,
+    /// Give it as `wait_for_seq` to find the change.
+    pub seq: String,
+    /// Whether the path was new, as far as the asker may know.
+    pub created: bool,
+    /// What stood there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<VersionId>,
+}
+
+/// An exact replacement.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextEdit {
+    /// Must stand in the file exactly once.
+    #[serde(alias = "oldText")]
+    pub old_text: String,
+    /// Takes its place.
+    #[serde(alias = "newText")]
+    pub new_text: String,
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, Serialize)]
+pub struct EditReply {
+    /// Unified.
+    pub diff: String,
+    /// Missing for a dry run, and where nothing changed.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub written: Option<WriteReply>,
+}
+
+/// An act at a gate.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApprovalInfo {
+    /// `ap_…`.
+    pub id: String,
+    /// `pending`, `granted`, `denied` or `stale`.
+    pub state: ApprovalState,
+    /// Who wants it.
+    pub requester: String,
+    /// Which gate.
+    pub gate: String,
+    /// Where.
+    pub path: String,
+    /// What, with the versions that were shown.
+    pub act: serde_json::Value,
+    /// What would change, for texts that are not too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<String>,
+    /// By whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// In whose words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A snapshot, as it is listed.
+#[derive(Debug, Clone, Serialize)]
+pub struct SnapshotInfo {
+    /// `sn_…`; also what `as_of` takes.
+    pub id: String,
+    /// Of which workspace.
+    pub workspace: String,
+    /// For people.
+    pub name: String,
+    /// Everything up to here is in it.
+    pub seq: String,
+    /// Who took it.
+    pub actor: String,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// What differs between two states.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SnapshotDiff {
+    /// Paths that came.
+    pub added: Vec<String>,
+    /// Paths that went.
+    pub removed: Vec<String>,
+    /// Paths with other bytes.
+    pub changed: Vec<String>,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RestoreReport {
+    /// Files with their bytes of then.
+    pub restored: u64,
+    /// Files that were not there then.
+    pub removed: u64,
+    /// Files whose bytes of then are pruned.
+    pub pruned: Vec<String>,
+    /// A snapshot of the state before.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub before: String,
+    /// The last change.
+    pub seq: String,
+}
+
+/// What pruning freed, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PruneReport {
+    /// Versions forgotten.
+    pub versions: u64,
+    /// On disk.
+    pub bytes: u64,
+    /// Whether it only counted.
+    pub dry_run: bool,
+}
+
+/// A lease.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockInfo {
+    /// `lk_…`.
+    pub id: String,
+    /// Path or pattern.
+    pub path: String,
+    /// `exclusive` or `shared`.
+    pub mode: LockMode,
+    /// Whose.
+    pub principal: String,
+    /// Larger than that of every lease before; writes under the lease show it.
+    pub fence: u64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
 }

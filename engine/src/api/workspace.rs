@@ -12,12 +12,14 @@ pub struct OpenWorkspace {
     pub row: WorkspaceRow,
     pub tree: Tree,
     pub index: WorkspaceIndex,
+    /// Held by whoever changes files and catalog together.
+    pub turn: Mutex<()>,
     moved: (Mutex<()>, Condvar),
 }
 
 impl OpenWorkspace {
     pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex) -> Self {
-        Self { row, tree, index, moved: (Mutex::new(()), Condvar::new()) }
+        Self { row, tree, index, turn: Mutex::new(()), moved: (Mutex::new(()), Condvar::new()) }
     }
 
     /// Tells those who wait that the index has moved on.

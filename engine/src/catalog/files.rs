@@ -31,6 +31,10 @@ pub struct FileState {
     pub language: Option<String>,
     /// Why the file is not indexed: a stable code and a sentence.
     pub skipped: Option<(String, String)>,
+    /// Whether it was last written through Waypost: then it is kept even where an ignore file names it.
+    pub explicit: bool,
+    /// Who let these bytes through a gate; `None` where they passed none.
+    pub approved_by: Option<String>,
 }
 
 /// Which files of a workspace; all conditions hold together.
@@ -50,12 +54,32 @@ pub struct FileFilter {
     pub modified_after_ms: Option<i64>,
     /// Milliseconds since 1970, exclusive.
     pub modified_before_ms: Option<i64>,
+    /// Only what passed a gate.
+    pub approved: bool,
 }
 
 impl FileFilter {
     /// Whether every file passes.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether a file passes; the same conditions as the catalog's own query has.
+    pub fn matches(&self, row: &FileRow) -> bool {
+        let state = &row.state;
+        let path = row.path.as_str().to_lowercase();
+        let is_mime = |wanted: &String| match wanted.strip_suffix("/*") {
+            Some(family) => state.mime_type.split('/').next() == Some(family),
+            None => state.mime_type == *wanted,
+        };
+        self.path_prefix.as_ref().is_none_or(|prefix| row.path.is_below(prefix))
+            && self.mime_type.as_ref().is_none_or(is_mime)
+            && self.language.as_ref().is_none_or(|language| state.language.as_ref() == Some(language))
+            && self.extension.as_ref().is_none_or(|end| path.ends_with(&format!(".{}", end.to_lowercase())))
+            && self.path_contains.as_ref().is_none_or(|part| path.contains(&part.to_lowercase()))
+            && self.modified_after_ms.is_none_or(|ms| state.mtime_ns > ms.saturating_mul(1_000_000))
+            && self.modified_before_ms.is_none_or(|ms| state.mtime_ns < ms.saturating_mul(1_000_000))
+            && (!self.approved || state.approved_by.is_some())
     }
 }
 
@@ -71,9 +95,63 @@ pub struct FileStats {
 }
 
 const COLUMNS: &str =
-    "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq";
+    "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq, explicit, approved_by";
 
 impl Catalog {
+    /// The files below a folder, by path.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn files_below(&self, workspace: WorkspaceId, folder: &RelPath) -> Result<Vec<FileRow>, CatalogError> {
+        if folder.is_root() {
+            return self.files(workspace);
+        }
+        self.read(|sql| {
+            // `0` is the character after `/`.
+            let query = format!(
+                "SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path > ?2 || '/' AND path < ?2 || '0'
+                 ORDER BY path"
+            );
+            let mut statement = sql.prepare_cached(&query)?;
+            let rows = statement.query_map(params![workspace.0, folder.as_str()], read_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Whether there is a file below a folder.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn has_files_below(&self, workspace: WorkspaceId, folder: &RelPath) -> Result<bool, CatalogError> {
+        self.read(|sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM files
+                 WHERE workspace = ?1 AND path > ?2 || '/' AND path < ?2 || '0')",
+            )?;
+            Ok(statement.query_row(params![workspace.0, folder.as_str()], |row| row.get(0))?)
+        })
+    }
+
+    /// Number and path of each file whose number is above `after`, ascending: files are numbered as they come, and a
+    /// number keeps its path.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn paths_after(
+        &self,
+        workspace: WorkspaceId,
+        after: FileId,
+    ) -> Result<Vec<(FileId, String)>, CatalogError> {
+        self.read(|sql| {
+            let mut statement = sql
+                .prepare_cached("SELECT id, path FROM files WHERE workspace = ?1 AND id > ?2 ORDER BY id")?;
+            let rows = statement.query_map(params![workspace.0, after.0 as i64], |row| {
+                Ok((FileId(row.get::<_, i64>(0)? as u64), row.get(1)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// All files of a workspace, by path.
     ///
     /// # Errors
@@ -130,6 +208,7 @@ impl Catalog {
                  AND (?7 IS NULL OR instr(lower(path), lower(?7)) > 0)
                  AND (?8 IS NULL OR mtime_ns > ?8)
                  AND (?9 IS NULL OR mtime_ns < ?9)
+                 AND (NOT ?10 OR approved_by IS NOT NULL)
                  ORDER BY id",
             )?;
             let to_ns = |ms: i64| ms.saturating_mul(1_000_000);
@@ -144,6 +223,7 @@ impl Catalog {
                     filter.path_contains,
                     filter.modified_after_ms.map(to_ns),
                     filter.modified_before_ms.map(to_ns),
+                    filter.approved,
                 ],
                 |row| Ok(FileId(row.get::<_, i64>(0)? as u64)),
             )?;
@@ -182,7 +262,22 @@ impl Tx<'_> {
         find(self.sql(), workspace, path)
     }
 
-    /// The number that a path has or gets; its row is completed by [`Tx::put_file`].
+    /// Another file of the workspace whose path differs from this one only in case or form.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn name_clash(
+        &self,
+        workspace: WorkspaceId,
+        path: &RelPath,
+    ) -> Result<Option<FileRow>, CatalogError> {
+        let query =
+            format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND key = ?2 AND path <> ?3 LIMIT 1");
+        let params = params![workspace.0, path.key(), path.as_str()];
+        Ok(self.sql().prepare_cached(&query)?.query_row(params, read_row).optional()?)
+    }
+
+    /// Notes the state of a path's file, and gives the number that the path has or gets.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
@@ -201,10 +296,11 @@ impl Tx<'_> {
             .sql()
             .prepare_cached(
                 "INSERT INTO files (workspace, path, version, size_bytes, mtime_ns, mime_type, language,
-                                    skip_code, skip_reason, seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                                    skip_code, skip_reason, seq, explicit, approved_by, key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT (workspace, path) DO UPDATE SET version = ?3, size_bytes = ?4, mtime_ns = ?5,
-                     mime_type = ?6, language = ?7, skip_code = ?8, skip_reason = ?9, seq = ?10
+                     mime_type = ?6, language = ?7, skip_code = ?8, skip_reason = ?9, seq = ?10,
+                     explicit = ?11, approved_by = ?12
                  RETURNING id",
             )?
             .query_row(
@@ -219,6 +315,9 @@ impl Tx<'_> {
                     skip_code,
                     skip_reason,
                     seq.0 as i64,
+                    state.explicit,
+                    state.approved_by,
+                    path.key(),
                 ],
                 |row| row.get(0),
             )?;
@@ -246,6 +345,18 @@ impl Tx<'_> {
     }
 }
 
+/// Fills in the keys of rows that an older format wrote without one.
+pub(super) fn fill_keys(sql: &Connection) -> Result<(), CatalogError> {
+    let mut bare = sql.prepare("SELECT id, path FROM files WHERE key = ''")?;
+    let rows: Vec<(i64, String)> =
+        bare.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let mut fill = sql.prepare("UPDATE files SET key = ?2 WHERE id = ?1")?;
+    for (id, path) in rows {
+        fill.execute(params![id, crate::id::fold(&path)])?;
+    }
+    Ok(())
+}
+
 fn find(sql: &Connection, workspace: WorkspaceId, path: &RelPath) -> Result<Option<FileRow>, CatalogError> {
     let query = format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path = ?2");
     Ok(sql.prepare_cached(&query)?.query_row(params![workspace.0, path.as_str()], read_row).optional()?)
@@ -268,6 +379,8 @@ fn read_row(row: &Row<'_>) -> Result<FileRow, rusqlite::Error> {
             mime_type: row.get(5)?,
             language: row.get(6)?,
             skipped: code.map(|code| (code, reason.unwrap_or_default())),
+            explicit: row.get(10)?,
+            approved_by: row.get(11)?,
         },
         seq: Seq(row.get::<_, i64>(9)? as u64),
     })

@@ -1,7 +1,8 @@
 //! Takes small facts, gives them back after any crash: the SQLite file of a home.
 //!
 //! Nouns: [`Catalog`] (the open file), [`Tx`] (one atomic change), [`FileRow`] (what is known of a file).
-//! It holds no file contents and no index; the plain tree is the truth, and this is what was last seen of it.
+//! It holds no index and, but for small blobs that ride in the transaction of their change, no contents; the plain tree
+//! is the truth, and this is what was last seen of it.
 
 mod embeddings;
 mod error;
@@ -55,6 +56,7 @@ impl Catalog {
         let mut writer = Connection::open(path)?;
         configure(&writer)?;
         schema::migrate(&mut writer)?;
+        files::fill_keys(&writer)?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
     }
 

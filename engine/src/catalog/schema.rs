@@ -50,6 +50,92 @@ CREATE TABLE tokens (
     created_ms INTEGER NOT NULL,
     revoked_ms INTEGER
 ) STRICT;
+", "
+ALTER TABLE files ADD COLUMN key TEXT NOT NULL DEFAULT '';
+ALTER TABLE files ADD COLUMN explicit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN approved_by TEXT;
+CREATE INDEX files_key ON files (workspace, key);
+ALTER TABLE journal ADD COLUMN mime_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN other_path TEXT;
+ALTER TABLE journal ADD COLUMN approved_by TEXT;
+ALTER TABLE journal ADD COLUMN trace TEXT;
+CREATE TABLE blobs (version BLOB PRIMARY KEY, stored BLOB NOT NULL) STRICT;
+ALTER TABLE tokens ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN expires_ms INTEGER;
+ALTER TABLE tokens ADD COLUMN last_used_ms INTEGER;
+ALTER TABLE tokens ADD COLUMN verbs TEXT;
+ALTER TABLE tokens ADD COLUMN paths TEXT;
+CREATE TABLE principals (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE members (
+    team TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    PRIMARY KEY (team, principal)
+) STRICT;
+CREATE TABLE grants (
+    id TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    target TEXT NOT NULL,
+    patterns TEXT NOT NULL,
+    verbs TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+CREATE TABLE gates (
+    id TEXT PRIMARY KEY,
+    pattern TEXT NOT NULL,
+    verbs TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    path TEXT NOT NULL,
+    act TEXT NOT NULL,
+    act_hash BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    decided_ms INTEGER,
+    decided_by TEXT,
+    reason TEXT
+) STRICT;
+CREATE INDEX approvals_open ON approvals (act_hash) WHERE state = 'pending';
+CREATE TABLE locks (
+    id TEXT PRIMARY KEY,
+    pattern TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY,
+    workspace INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    token TEXT NOT NULL,
+    action TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    path TEXT NOT NULL,
+    version TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    trace TEXT NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
 "];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

@@ -61,6 +61,28 @@ impl Tx<'_> {
     }
 }
 
+impl Tx<'_> {
+    /// Switches the indexing of a workspace's files.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn set_intelligence(&self, workspace: WorkspaceId, intelligence: bool) -> Result<(), CatalogError> {
+        self.sql()
+            .execute("UPDATE workspaces SET intelligence = ?2 WHERE id = ?1", params![workspace.0, intelligence])?;
+        Ok(())
+    }
+
+    /// Forgets a workspace with its files; what the journal tells of it stays.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn remove_workspace(&self, workspace: WorkspaceId) -> Result<(), CatalogError> {
+        self.sql().execute("DELETE FROM snapshots WHERE workspace = ?1", [workspace.0])?;
+        self.sql().execute("DELETE FROM workspaces WHERE id = ?1", [workspace.0])?;
+        Ok(())
+    }
+}
+
 fn find(sql: &Connection, name: &WorkspaceName) -> Result<Option<WorkspaceRow>, CatalogError> {
     let query = format!("SELECT {COLUMNS} FROM workspaces WHERE name = ?1");
     Ok(sql.prepare_cached(&query)?.query_row([name.as_str()], read_row).optional()?)

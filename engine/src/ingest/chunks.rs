@@ -28,21 +28,30 @@ pub fn prepare(context: &Context<'_>, files: &[FileId]) -> Result<Vec<Prepared>,
 fn prepare_one(context: &Context<'_>, file: FileId) -> Result<Prepared, IngestError> {
     let nothing = Prepared { file, chunks: Vec::new(), embedded_texts: Vec::new() };
     context.go_on()?;
-    let Some(row) = context.catalog.file_by_id(file)? else { return Ok(nothing) };
+    let Some(row) = context.place.catalog.file_by_id(file)? else { return Ok(nothing) };
     if row.state.skipped.is_some() {
         return Ok(nothing);
     }
     // A blob that is gone or damaged is taken from the tree again, as long as that still holds the same bytes.
-    let bytes = match context.blobs.get(row.state.version) {
+    let bytes = match context.place.blobs.get(row.state.version) {
         Ok(Some(bytes)) => bytes,
-        _ => match context.tree.read(&row.path, context.max_file_bytes)? {
+        _ => match context.place.tree.read(&row.path, context.place.max_file_bytes)? {
             Some((bytes, _)) if crate::id::VersionId::of(&bytes) == row.state.version => bytes,
             _ => return Ok(nothing),
         },
     };
-    let limits = text::Limits { max_bytes: context.max_file_bytes as usize, ..text::Limits::default() };
-    let Ok(document) = text::extract(row.path.file_name(), &bytes, &limits) else { return Ok(nothing) };
-    let mut prepared = cut(&row, &document, context.semantic.map(|semantic| semantic.embedder));
+    prepare_bytes(context, &row, &bytes)
+}
+
+/// Cuts a file's bytes; without chunks where they have no text.
+///
+/// # Errors
+/// [`IngestError`] where the cache of vectors can't be read.
+pub fn prepare_bytes(context: &Context<'_>, row: &FileRow, bytes: &[u8]) -> Result<Prepared, IngestError> {
+    let nothing = Prepared { file: row.id, chunks: Vec::new(), embedded_texts: Vec::new() };
+    let limits = text::Limits { max_bytes: context.place.max_file_bytes as usize, ..text::Limits::default() };
+    let Ok(document) = text::extract(row.path.file_name(), bytes, &limits) else { return Ok(nothing) };
+    let mut prepared = cut(row, &document, context.semantic.map(|semantic| semantic.embedder));
     if let Some(semantic) = context.semantic {
         for (chunk, text) in prepared.chunks.iter_mut().zip(&prepared.embedded_texts) {
             chunk.vector = semantic.cache.get(&text_hash(text))?;

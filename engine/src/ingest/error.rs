@@ -1,6 +1,7 @@
 use thiserror::Error;
 
 use crate::catalog::CatalogError;
+use crate::change::ChangeError;
 use crate::embed::EmbedError;
 use crate::index::IndexError;
 use crate::store::StoreError;
@@ -11,6 +12,9 @@ pub enum IngestError {
     /// See [`CatalogError`].
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// See [`ChangeError`].
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -15,35 +15,24 @@ mod watch;
 pub use chunks::Prepared;
 pub use error::IngestError;
 pub use scan::{ScanReport, scan};
-pub use stages::{catch_up_lexical, catch_up_semantic};
-pub use watch::Watcher;
+pub use stages::{catch_up_lexical, catch_up_semantic, index_bytes, publish};
+pub use watch::{IsNews, OnBurst, Watcher};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::catalog::{Catalog, EmbeddingCache, WorkspaceRow};
-use crate::clock::Clock;
+use crate::catalog::EmbeddingCache;
+use crate::change::Place;
 use crate::embed::Embedder;
 use crate::index::WorkspaceIndex;
-use crate::store::{Blobs, Tree};
 
 /// Everything that the stages work on, for one workspace.
 pub struct Context<'a> {
-    /// Which workspace.
-    pub workspace: &'a WorkspaceRow,
-    /// Its folder.
-    pub tree: &'a Tree,
+    /// The workspace, its folder, the home's catalog and blobs.
+    pub place: Place<'a>,
     /// Its index.
     pub index: &'a WorkspaceIndex,
-    /// The home's catalog.
-    pub catalog: &'a Catalog,
-    /// The home's blobs.
-    pub blobs: &'a Blobs,
     /// The model with the home's cache of its vectors; `None`: lexical search only.
     pub semantic: Option<Semantic<'a>>,
-    /// Larger files are noted and not read.
-    pub max_file_bytes: u64,
-    /// The time of what is written down.
-    pub clock: Clock,
     /// Set from outside to end early.
     pub cancelled: &'a AtomicBool,
 }

@@ -49,6 +49,8 @@ mod tests {
             mime_type: String::new(),
             language: None,
             skipped: None,
+            explicit: false,
+            approved_by: None,
         };
         FileRow { id: FileId(1), path: RelPath::new(path).unwrap(), state, seq: Seq(1) }
     }

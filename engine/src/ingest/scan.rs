@@ -1,12 +1,9 @@
 use super::plan::{Step, plan};
 use super::{Context, IngestError, OnProgress, Progress, Stage};
-use crate::catalog::{FileRow, FileState, Tx};
-use crate::id::{FileId, RelPath, VersionId};
-use crate::journal::{ChangeKind, NewChange};
-use crate::store::{Entry, Skipped, StoreError};
-use crate::text;
+use crate::change::{self, Seen};
+use crate::store::Skipped;
 
-/// Changes written down at once: one sync of the disk for all of them.
+/// Files looked at before what differs is written down: one transaction for all of them.
 const FILES_PER_TRANSACTION: usize = 256;
 
 /// What a scan found.
@@ -24,13 +21,21 @@ pub struct ScanReport {
     pub skipped: Vec<Skipped>,
 }
 
-/// Compares the tree with the catalog and writes every difference into catalog and journal, bytes into blobs.
+/// Compares the tree with the catalog and writes every difference into catalog and journal, bytes into blobs. What a
+/// kill left half done is made good first.
 ///
 /// # Errors
 /// [`IngestError`] where the home can't be written; an unreadable file is noted and passed over.
 pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<ScanReport, IngestError> {
-    let found = context.tree.walk();
-    let known = context.catalog.files(context.workspace.id)?;
+    let place = &context.place;
+    let mut found = place.tree.walk();
+    if !found.left.is_empty() {
+        let turn = place.take_turn();
+        change::recover(place, &found.left)?;
+        drop(turn);
+        found = place.tree.walk();
+    }
+    let known = place.catalog.files(place.workspace.id)?;
     let steps = plan(&found.files, &known);
     let mut report =
         ScanReport { found: found.files.len() as u64, skipped: found.skipped, ..ScanReport::default() };
@@ -39,132 +44,27 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
     on_progress(Progress { stage: Stage::Scanning, done, total });
     for batch in steps.chunks(FILES_PER_TRANSACTION) {
         context.go_on()?;
-        let changes: Vec<Seen<'_>> =
+        let seen: Vec<Seen> =
             batch.iter().filter_map(|step| look(context, step).transpose()).collect::<Result<_, _>>()?;
-        write_down(context, &changes, &mut report)?;
+        let turn = place.take_turn();
+        let counts = change::take_in(place, &seen)?;
+        drop(turn);
+        report.created += counts.created;
+        report.updated += counts.updated;
+        report.deleted += counts.deleted;
         done += batch.len() as u64;
         on_progress(Progress { stage: Stage::Scanning, done, total });
     }
     Ok(report)
 }
 
-/// What reading a file showed.
-enum Seen<'a> {
-    /// The same bytes under a new modification time.
-    Touched { file: FileId, mtime_ns: i64 },
-    /// New bytes, or a new reason to skip it.
-    Changed { path: &'a RelPath, before: Option<&'a FileRow>, state: FileState },
-    /// No longer there.
-    Gone(&'a FileRow),
-}
-
-fn look<'a>(context: &Context<'_>, step: &Step<'a>) -> Result<Option<Seen<'a>>, IngestError> {
-    let (entry, before) = match step {
-        Step::Remove(row) => return Ok(Some(Seen::Gone(row))),
-        Step::Read(entry, before) => (*entry, *before),
-    };
-    let (state, is_kept) = match context.tree.read(&entry.path, context.max_file_bytes) {
-        Ok(Some((bytes, entry))) => read_state(context, &bytes, &entry)?,
-        // It went away between the walk and now; the next scan or the watcher tells.
-        Ok(None) => return Ok(before.map(Seen::Gone)),
-        Err(error) => (unread_state(entry, &error), false),
-    };
-    Ok(Some(match before {
-        Some(row) if is_kept && row.state.version == state.version => {
-            Seen::Touched { file: row.id, mtime_ns: state.mtime_ns }
+fn look(context: &Context<'_>, step: &Step<'_>) -> Result<Option<Seen>, IngestError> {
+    match step {
+        Step::Read(entry, before) => Ok(change::look(&context.place, &entry.path, *before)?),
+        // What was written through Waypost stays, whatever an ignore file says.
+        Step::Remove(row) if row.state.explicit => {
+            Ok(change::look(&context.place, &row.path, Some(row))?)
         }
-        _ => Seen::Changed { path: &entry.path, before, state },
-    }))
-}
-
-fn read_state(context: &Context<'_>, bytes: &[u8], entry: &Entry) -> Result<(FileState, bool), IngestError> {
-    let version = context.blobs.put(bytes)?;
-    let limits = text::Limits { max_bytes: context.max_file_bytes as usize, ..text::Limits::default() };
-    let (mime_type, language, skipped) = match text::extract(entry.path.file_name(), bytes, &limits) {
-        Ok(document) => (document.mime_type, document.language, None),
-        Err(reason) => (
-            text::mime_type(entry.path.file_name(), bytes),
-            None,
-            Some((reason.code().to_owned(), reason.to_string())),
-        ),
-    };
-    let state = FileState {
-        version,
-        size_bytes: entry.size_bytes,
-        mtime_ns: entry.mtime_ns,
-        mime_type,
-        language,
-        skipped,
-    };
-    Ok((state, true))
-}
-
-/// A file that could not be read keeps the hash of no bytes, so that it is looked at again once it changes.
-fn unread_state(entry: &Entry, error: &StoreError) -> FileState {
-    let code = if matches!(error, StoreError::TooLarge { .. }) { "too_large" } else { "unreadable" };
-    FileState {
-        version: VersionId::of(b""),
-        size_bytes: entry.size_bytes,
-        mtime_ns: entry.mtime_ns,
-        mime_type: "application/octet-stream".to_owned(),
-        language: None,
-        skipped: Some((code.to_owned(), error.to_string())),
+        Step::Remove(row) => Ok(Some(Seen::ignored(row))),
     }
-}
-
-fn write_down(
-    context: &Context<'_>,
-    changes: &[Seen<'_>],
-    report: &mut ScanReport,
-) -> Result<(), IngestError> {
-    context.blobs.sync()?;
-    context.catalog.write(|tx| changes.iter().try_for_each(|seen| write_one(context, tx, seen, report)))
-}
-
-fn write_one(
-    context: &Context<'_>,
-    tx: &Tx<'_>,
-    seen: &Seen<'_>,
-    report: &mut ScanReport,
-) -> Result<(), IngestError> {
-    let mut change = NewChange {
-        kind: ChangeKind::Created,
-        workspace: context.workspace.id,
-        file: FileId(0),
-        path: "",
-        version: None,
-        size_bytes: 0,
-        actor: "external",
-        occurred_ms: context.clock.now_ms(),
-    };
-    match seen {
-        Seen::Touched { file, mtime_ns } => tx.touch_file(*file, *mtime_ns)?,
-        Seen::Gone(row) => {
-            report.deleted += 1;
-            change.kind = ChangeKind::Deleted;
-            change.file = row.id;
-            change.path = row.path.as_str();
-            tx.append(&change)?;
-            tx.remove_file(row.id)?;
-        }
-        Seen::Changed { path, before, state } => {
-            match before {
-                Some(row) => {
-                    report.updated += 1;
-                    change.kind = ChangeKind::Updated;
-                    change.file = row.id;
-                }
-                None => report.created += 1,
-            }
-            change.path = path.as_str();
-            change.version = Some(state.version);
-            change.size_bytes = state.size_bytes;
-            let seq = tx.append(&change)?;
-            let file = tx.put_file(context.workspace.id, path, state, seq)?;
-            if before.is_none() {
-                tx.name_file(seq, file)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::chunks::{Prepared, prepare, text_hash};
+use super::chunks::{Prepared, prepare, prepare_bytes, text_hash};
 use super::{Context, IngestError, OnProgress, Progress, Semantic, Stage};
+use crate::catalog::FileRow;
 use crate::id::{FileId, Seq};
 use crate::index::Position;
 use crate::journal;
@@ -19,7 +20,7 @@ const CHUNKS_PER_SLICE: usize = 64;
 /// [`IngestError`] where the home can't be read or written; what is committed stays.
 pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
     let total =
-        journal::files_after(context.catalog, context.workspace.id, context.index.position().lexical())?;
+        journal::files_after(context.place.catalog, context.place.workspace.id, context.index.position().lexical())?;
     let mut done = 0;
     loop {
         let position = context.index.position();
@@ -79,10 +80,36 @@ pub fn catch_up_semantic(
     }
 }
 
+/// Puts one file's bytes into an index that follows no journal, with the vectors that the home knows or that one file may
+/// cost. Visible after [`publish`].
+///
+/// # Errors
+/// [`IngestError`].
+pub fn index_bytes(context: &Context<'_>, row: &FileRow, bytes: &[u8]) -> Result<(), IngestError> {
+    let prepared = prepare_bytes(context, row, bytes)?;
+    match context.semantic {
+        Some(semantic) => {
+            embed_and_replace(context, semantic, &mut vec![prepared], 0, 0, &mut |_| {})?;
+        }
+        None => context.index.replace(prepared.file, prepared.chunks)?,
+    }
+    Ok(())
+}
+
+/// Publishes what [`index_bytes`] put in.
+///
+/// # Errors
+/// [`IngestError::Index`].
+pub fn publish(context: &Context<'_>) -> Result<(), IngestError> {
+    let position = context.index.position();
+    context.index.commit(Position { generation: position.generation + 1, ..position })?;
+    Ok(())
+}
+
 /// The files of the next changes after a cursor, each once, and the last of these changes.
 fn next_files(context: &Context<'_>, cursor: Seq) -> Result<Option<(Vec<FileId>, Seq)>, IngestError> {
     context.go_on()?;
-    let changes = journal::changes_after(context.catalog, context.workspace.id, cursor, CHANGES_PER_COMMIT)?;
+    let changes = journal::changes_after(context.place.catalog, context.place.workspace.id, cursor, CHANGES_PER_COMMIT)?;
     let Some(last) = changes.last() else { return Ok(None) };
     let files: BTreeSet<FileId> = changes.iter().map(|change| change.file).collect();
     Ok(Some((files.into_iter().collect(), last.seq)))

@@ -1,9 +1,11 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecursiveMode, Watcher as _};
+
+use crate::id::is_private_name;
 
 /// A burst of changes, such as an editor's save by rename, counts as one once it is quiet for this long.
 const QUIET: Duration = Duration::from_millis(120);
@@ -11,6 +13,11 @@ const QUIET: Duration = Duration::from_millis(120);
 const PATIENCE: Duration = Duration::from_millis(600);
 /// The tree is looked at even without an event: some file systems send none.
 const RESCAN: Duration = Duration::from_secs(30);
+
+/// Whether anything about some paths, below the root, is not known yet.
+pub type IsNews = Box<dyn Fn(&[PathBuf]) -> bool + Send>;
+/// Called after each burst of changes.
+pub type OnBurst = Box<dyn FnMut() + Send>;
 
 /// Watches one folder, and calls back after each burst of changes, from a thread of its own.
 pub struct Watcher {
@@ -21,10 +28,13 @@ pub struct Watcher {
 impl Watcher {
     /// Starts watching. The second value says why events can't be had, in which case the folder is looked at
     /// every half minute instead.
-    pub fn start(root: &Path, mut on_burst: impl FnMut() + Send + 'static) -> (Self, Option<String>) {
+    ///
+    /// `is_news` says of the paths of an event whether anything about them is not known yet: what Waypost writes itself
+    /// makes events, too.
+    pub fn start(root: &Path, is_news: IsNews, mut on_burst: OnBurst) -> (Self, Option<String>) {
         // One waiting signal is enough: it stands for any number of changes.
         let (signal, signals) = sync_channel::<()>(1);
-        let inner = watch(root, signal.clone());
+        let inner = watch(root, signal.clone(), is_news);
         let (inner, warning) = match inner {
             Ok(inner) => (Some(inner), None),
             Err(error) => (None, Some(error.to_string())),
@@ -49,13 +59,22 @@ impl Watcher {
     }
 }
 
-fn watch(root: &Path, signal: SyncSender<()>) -> notify::Result<notify::RecommendedWatcher> {
+fn watch(root: &Path, signal: SyncSender<()>, is_news: IsNews) -> notify::Result<notify::RecommendedWatcher> {
     let root_for_events = root.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let matters = match &event {
             Err(_) => true,
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
-            Ok(event) => event.paths.iter().any(|path| !is_own(&root_for_events, path)),
+            Ok(event) => {
+                let others: Vec<PathBuf> = event
+                    .paths
+                    .iter()
+                    .filter_map(|path| path.strip_prefix(&root_for_events).ok())
+                    .filter(|below| !is_own(below))
+                    .map(Path::to_path_buf)
+                    .collect();
+                event.need_rescan() || (!others.is_empty() && is_news(&others))
+            }
         };
         if matters {
             match signal.try_send(()) {
@@ -67,10 +86,9 @@ fn watch(root: &Path, signal: SyncSender<()>) -> notify::Result<notify::Recommen
     Ok(watcher)
 }
 
-/// Whether a path lies in Waypost's own folder or in git's.
-fn is_own(root: &Path, path: &Path) -> bool {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    below.components().any(|part| matches!(part.as_os_str().to_str(), Some(".waypost" | ".git")))
+/// Whether a path below the root is none of the workspace's own.
+fn is_own(below: &Path) -> bool {
+    below.components().any(|part| part.as_os_str().to_str().is_some_and(is_private_name))
 }
 
 impl Drop for Watcher {

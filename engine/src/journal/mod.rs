@@ -1,7 +1,14 @@
-//! Takes changes, gives them back in one order: the durable record that the index, and later every
+//! Takes changes and acts, gives them back in one order: the durable record that the index, and later every
 //! subscriber, reads with a cursor of its own.
 //!
-//! Noun: [`Change`]. An entry is written in the transaction of the change itself. It delivers nothing.
+//! Nouns: [`Change`] (an entry as the index reads it), [`Past`] (one as people read it), [`Act`] (an entry of the audit
+//! chain). An entry is written in the transaction of the change itself. It delivers nothing.
+
+mod audit;
+mod history;
+
+pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
+pub use history::{Past, PathState, history, retained, state_at};
 
 use rusqlite::{Row, params};
 
@@ -17,6 +24,8 @@ pub enum ChangeKind {
     Updated,
     /// The path is gone.
     Deleted,
+    /// The path is there, with what stood under another one.
+    Moved,
 }
 
 impl ChangeKind {
@@ -26,6 +35,7 @@ impl ChangeKind {
             Self::Created => "file.created",
             Self::Updated => "file.updated",
             Self::Deleted => "file.deleted",
+            Self::Moved => "file.moved",
         }
     }
 }
@@ -45,8 +55,16 @@ pub struct NewChange<'a> {
     pub version: Option<VersionId>,
     /// Their length.
     pub size_bytes: u64,
+    /// By content; empty for a file that is gone.
+    pub mime_type: &'a str,
+    /// For a move the other end, `/workspace/…`: where a moved file came from, where a deleted one went.
+    pub other_path: Option<&'a str>,
     /// Who did it; `external` for edits by other programs.
     pub actor: &'a str,
+    /// Who let it through a gate.
+    pub approved_by: Option<&'a str>,
+    /// The request that it belongs to.
+    pub trace: Option<&'a str>,
     /// Milliseconds since 1970.
     pub occurred_ms: i64,
 }
@@ -68,8 +86,9 @@ impl Tx<'_> {
     pub fn append(&self, change: &NewChange<'_>) -> Result<Seq, CatalogError> {
         self.sql()
             .prepare_cached(
-                "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, actor, occurred_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, actor, occurred_ms, mime_type,
+                                      other_path, approved_by, trace)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 change.kind.as_str(),
@@ -80,6 +99,10 @@ impl Tx<'_> {
                 change.size_bytes as i64,
                 change.actor,
                 change.occurred_ms,
+                change.mime_type,
+                change.other_path,
+                change.approved_by,
+                change.trace,
             ])?;
         Ok(Seq(self.sql().last_insert_rowid() as u64))
     }
@@ -138,6 +161,40 @@ pub fn files_after(catalog: &Catalog, workspace: WorkspaceId, cursor: Seq) -> Re
             .prepare_cached("SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2")?
             .query_row(params![workspace.0, cursor.0 as i64], |row| row.get(0))?;
         Ok(count as u64)
+    })
+}
+
+/// A change of any workspace, as far as who may see it depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Its place in the order.
+    pub seq: Seq,
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// The file that it is about.
+    pub file: FileId,
+    /// Below the workspace's root.
+    pub path: String,
+}
+
+/// The changes of all workspaces after `cursor`, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn touched_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec<Touched>, CatalogError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(
+            "SELECT seq, workspace, file, path FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![cursor.0 as i64, limit as i64], |row| {
+            Ok(Touched {
+                seq: Seq(row.get::<_, i64>(0)? as u64),
+                workspace: WorkspaceId(row.get(1)?),
+                file: FileId(row.get::<_, i64>(2)? as u64),
+                path: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     })
 }
 

@@ -34,9 +34,29 @@ pub enum StoreError {
         /// What its bytes give.
         found: crate::id::VersionId,
     },
+    /// Somebody's lease covers the path. Wait until it ends, or ask its holder.
+    #[error("`{path}` is locked until {}", crate::clock::rfc3339(*until_ms))]
+    LockHeld {
+        /// As it was asked for.
+        path: String,
+        /// Milliseconds since 1970.
+        until_ms: i64,
+    },
+    /// The lease ran out, or is another one's. Take a new one, read again, and write with its fence.
+    #[error("`{lock}` holds no longer: the lease ran out, was given back, or covers another path")]
+    LockExpired {
+        /// The lock's id or fence.
+        lock: String,
+    },
     /// See [`CatalogError`].
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Catalog(error.into())
+    }
 }
 
 impl StoreError {

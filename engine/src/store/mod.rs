@@ -1,12 +1,18 @@
-//! Takes bytes, keeps them: the plain tree of each workspace, and every version that was seen, by its hash.
+//! Takes bytes, keeps them: the plain tree of each workspace, every version that was seen, by its hash, and what holds
+//! a state fast: locks and snapshots.
 //!
 //! Nouns: [`Tree`] (a workspace's folder, from which nothing leads out), [`Entry`] (a file found in it),
-//! [`Blobs`] (bytes by hash). It decides no access and knows no text.
+//! [`Blobs`] (bytes by hash), [`Lock`] (a lease on paths), [`Snapshot`] (a named place in the journal). It decides no
+//! access and knows no text.
 
 mod blob;
 mod error;
+mod locks;
+mod snapshots;
 mod tree;
 
-pub use blob::Blobs;
+pub use blob::{Blobs, Staged};
 pub use error::StoreError;
-pub use tree::{Entry, Found, Skipped, Tree};
+pub use locks::{Lock, LockMode, locks};
+pub use snapshots::{Snapshot, snapshot, snapshots};
+pub use tree::{Aside, Entry, Found, Named, Skipped, Tree};

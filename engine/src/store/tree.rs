@@ -1,19 +1,26 @@
-use std::io::{self, Read};
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata};
 use ignore::WalkBuilder;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use super::StoreError;
-use crate::id::RelPath;
+use crate::id::{RelPath, is_private_name};
 
-/// A workspace's folder. Everything is opened below it, one step at a time, so that no link, no `..` and no
-/// folder that is swapped meanwhile leads out of it.
+/// How names of files on their way into the tree begin.
+const ASIDE: &str = ".waypost-aside-";
+
+/// A workspace's folder. Everything is opened below it one name at a time, and no link is ever followed, so that no
+/// link, no `..` and no folder that is swapped meanwhile leads out of it or past a grant.
 pub struct Tree {
     root: PathBuf,
-    dir: Dir,
+    dir: OwnedFd,
+    in_flight: Mutex<HashSet<String>>,
 }
 
 /// Everything that a walk found.
@@ -23,6 +30,8 @@ pub struct Found {
     pub files: Vec<Entry>,
     /// What can't be a file here, and why.
     pub skipped: Vec<Skipped>,
+    /// Files that a crash left aside.
+    pub left: Vec<RelPath>,
 }
 
 /// A regular file.
@@ -41,10 +50,52 @@ pub struct Entry {
 pub struct Skipped {
     /// As far as it can be shown.
     pub path: String,
-    /// Stable: `symlink`, `not_a_file`, `not_utf8`, `unreadable`, `bad_name`.
+    /// Stable: `symlink`, `not_a_file`, `not_utf8`, `unreadable`, `bad_name`, `name_conflict`.
     pub code: &'static str,
     /// For a person.
     pub reason: String,
+}
+
+/// A name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Without its folder.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Of a file, in bytes.
+    pub size_bytes: u64,
+}
+
+/// A written file that has no name in the tree yet. Dropped without [`Tree::publish`] it is gone.
+pub struct Aside<'a> {
+    tree: &'a Tree,
+    folder: OwnedFd,
+    name: String,
+    file: std::fs::File,
+    /// What it will be once it is published.
+    pub entry: Entry,
+    is_published: bool,
+}
+
+impl Aside<'_> {
+    /// Makes its bytes durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|error| StoreError::io("sync", self.entry.path.as_str(), error))
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // What can't be removed now is swept by the next scan.
+            let _ = rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty());
+        }
+        self.tree.in_flight().remove(&self.name);
+    }
 }
 
 impl Tree {
@@ -53,14 +104,19 @@ impl Tree {
     /// # Errors
     /// [`StoreError::Io`] where it is missing or may not be read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::io("open", root, error);
-        let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(failed)?;
-        Ok(Self { root: root.to_owned(), dir })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(root, flags, Mode::empty())
+            .map_err(|error| StoreError::io("open", root, error.into()))?;
+        Ok(Self { root: root.to_owned(), dir, in_flight: Mutex::new(HashSet::new()) })
     }
 
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    fn in_flight(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.in_flight.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// All files, by path, without those that `.gitignore` or `.waypostignore` leave out, and without Waypost's
@@ -72,7 +128,13 @@ impl Tree {
             .follow_links(false)
             .require_git(false)
             .add_custom_ignore_filename(".waypostignore")
-            .filter_entry(|entry| !matches!(entry.file_name().to_str(), Some(".waypost" | ".git")))
+            .filter_entry(|entry| {
+                entry.depth() == 0
+                    || entry
+                        .file_name()
+                        .to_str()
+                        .is_none_or(|name| name.starts_with(ASIDE) || !is_private_name(name))
+            })
             .sort_by_file_name(|a, b| a.cmp(b))
             .build();
         for entry in walk {
@@ -112,6 +174,12 @@ impl Tree {
         if path.as_str() != text {
             return skip("bad_name", "its name is not in composed form (NFC); rename it".to_owned());
         }
+        if path.file_name().starts_with(ASIDE) {
+            if !self.in_flight().contains(path.file_name()) {
+                found.left.push(path);
+            }
+            return;
+        }
         match entry.metadata() {
             Ok(metadata) => found.files.push(Entry {
                 path,
@@ -127,12 +195,76 @@ impl Tree {
     /// # Errors
     /// [`StoreError::Io`] where the file system refuses for another reason.
     pub fn entry(&self, path: &RelPath) -> Result<Option<Entry>, StoreError> {
-        match self.dir.symlink_metadata(path.as_str()) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(to_entry(path, &metadata))),
-            Ok(_) => Ok(None),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(StoreError::io("look at", path.as_str(), error)),
+        let stat = self.stat(path)?.filter(|stat| kind(stat) == FileType::RegularFile);
+        Ok(stat.map(|stat| to_entry(path, &stat)))
+    }
+
+    /// Whether there is a folder.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn is_folder(&self, path: &RelPath) -> Result<bool, StoreError> {
+        Ok(path.is_root() || self.stat(path)?.is_some_and(|stat| kind(&stat) == FileType::Directory))
+    }
+
+    /// Whether anything is there, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn is_taken(&self, path: &RelPath) -> Result<bool, StoreError> {
+        Ok(self.stat(path)?.is_some())
+    }
+
+    fn stat(&self, path: &RelPath) -> Result<Option<Stat>, StoreError> {
+        let failed = |error: Errno| StoreError::io("look at", path.as_str(), error.into());
+        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
+        match rustix::fs::statat(&folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if is_absent(error) => Ok(None),
+            Err(error) => Err(failed(error)),
         }
+    }
+
+    /// The folder that holds a path; `None` where it, or one above it, is none, or is a link.
+    fn folder_above(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
+        match path.parent() {
+            Some(parent) => self.folder(&parent),
+            None => self.folder(path),
+        }
+    }
+
+    fn folder(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
+        let failed = |error: Errno| StoreError::io("open", path.as_str(), error.into());
+        let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
+        for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
+            at = match open_folder(&at, name) {
+                Ok(next) => next,
+                Err(error) if is_absent(error) => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
+        }
+        Ok(Some(at))
+    }
+
+    /// Opens a regular file for reading; `None` where there is none. Nothing that could block is opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn open_file(&self, path: &RelPath) -> Result<Option<(std::fs::File, Entry)>, StoreError> {
+        let failed = |error: io::Error| StoreError::io("read", path.as_str(), error);
+        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&folder, path.file_name(), flags, Mode::empty()) {
+            Ok(file) => file,
+            // A socket gives ENXIO.
+            Err(error) if is_absent(error) || error == Errno::NXIO => return Ok(None),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
+        if kind(&stat) != FileType::RegularFile {
+            return Ok(None);
+        }
+        Ok(Some((std::fs::File::from(file), to_entry(path, &stat))))
     }
 
     /// Reads a whole file of at most `limit_bytes`, with what it was when it was opened; `None` where there is none.
@@ -140,73 +272,194 @@ impl Tree {
     /// # Errors
     /// [`StoreError::TooLarge`], or [`StoreError::Io`].
     pub fn read(&self, path: &RelPath, limit_bytes: u64) -> Result<Option<(Vec<u8>, Entry)>, StoreError> {
-        let failed = |error| StoreError::io("read", path.as_str(), error);
-        let regular = match self.dir.symlink_metadata(path.as_str()) {
-            Ok(metadata) => metadata.is_file(),
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        if !regular {
-            return Ok(None);
-        }
-        let file = match self.dir.open(path.as_str()) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
+        let Some((file, entry)) = self.open_file(path)? else { return Ok(None) };
         let too_large = |size_bytes| StoreError::TooLarge { size_bytes, limit_bytes };
-        if metadata.len() > limit_bytes {
-            return Err(too_large(metadata.len()));
+        if entry.size_bytes > limit_bytes {
+            return Err(too_large(entry.size_bytes));
         }
-        let mut bytes = Vec::with_capacity(metadata.len() as usize);
+        let mut bytes = Vec::with_capacity(entry.size_bytes as usize);
         // One byte more than the limit tells a file that grows while it is read.
-        let n_read = file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let n_read = file
+            .take(limit_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| StoreError::io("read", path.as_str(), error))?;
         if n_read as u64 > limit_bytes {
             return Err(too_large(n_read as u64));
         }
-        Ok(Some((bytes, to_entry(path, &metadata))))
+        Ok(Some((bytes, entry)))
     }
 
-    /// The names in a folder, folders first: name, whether it is a folder, and a file's size.
+    /// The names in a folder that can be shown, folders first; `None` where there is no folder.
     ///
     /// # Errors
-    /// [`StoreError::Io`] where it is no folder or may not be read.
-    pub fn list(&self, path: &RelPath) -> Result<Vec<(String, bool, u64)>, StoreError> {
-        let failed = |error| StoreError::io("list", path.as_str(), error);
-        let inner = if path.is_root() { "." } else { path.as_str() };
+    /// [`StoreError::Io`] where it may not be read.
+    pub fn list(&self, path: &RelPath) -> Result<Option<Vec<Named>>, StoreError> {
+        let failed = |error: Errno| StoreError::io("list", path.as_str(), error.into());
+        let Some(folder) = self.folder(path)? else { return Ok(None) };
         let mut names = Vec::new();
-        for entry in self.dir.read_dir(inner).map_err(failed)? {
+        for entry in Dir::read_from(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let kind = entry.file_type().map_err(failed)?;
-            if name == ".waypost" || !(kind.is_dir() || kind.is_file()) {
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") || is_private_name(name) {
                 continue;
             }
-            let size = if kind.is_file() { entry.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
-            names.push((name, kind.is_dir(), size));
+            let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let is_folder = kind(&stat) == FileType::Directory;
+            if is_folder || kind(&stat) == FileType::RegularFile {
+                let size_bytes = if is_folder { 0 } else { stat.st_size as u64 };
+                names.push(Named { name: name.to_owned(), is_folder, size_bytes });
+            }
         }
-        names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(names)
+        names.sort_by(|a, b| b.is_folder.cmp(&a.is_folder).then_with(|| a.name.cmp(&b.name)));
+        Ok(Some(names))
+    }
+
+    /// Writes bytes beside the place where [`Self::publish`] puts them; makes the folders above it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the disk refuses, or something that is no folder stands in the way.
+    pub fn write_aside(&self, path: &RelPath, bytes: &[u8]) -> Result<Aside<'_>, StoreError> {
+        let failed = |error: io::Error| StoreError::io("write", path.as_str(), error);
+        let folder = self.make_folder(&path.parent().unwrap_or_else(|| path.clone()))?;
+        let mode = match rustix::fs::statat(&folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if kind(&stat) == FileType::RegularFile => Mode::from_raw_mode(stat.st_mode & 0o777),
+            _ => Mode::from_raw_mode(0o644),
+        };
+        let mut random = [0u8; 8];
+        getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error)))?;
+        let name = format!("{ASIDE}{:016x}", u64::from_le_bytes(random));
+        self.in_flight().insert(name.clone());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&folder, &name, flags, mode) {
+            Ok(file) => std::fs::File::from(file),
+            Err(error) => {
+                self.in_flight().remove(&name);
+                return Err(failed(error.into()));
+            }
+        };
+        let entry = Entry { path: path.clone(), size_bytes: bytes.len() as u64, mtime_ns: 0 };
+        let mut aside = Aside { tree: self, folder, name, file, entry, is_published: false };
+        aside.file.write_all(bytes).map_err(failed)?;
+        aside.entry.mtime_ns = aside.file.metadata().and_then(|data| data.modified()).map_or(0, to_ns);
+        Ok(aside)
+    }
+
+    /// Gives a written file its name, in one step, and makes that durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also where a folder stands there.
+    pub fn publish(&self, mut aside: Aside<'_>) -> Result<(), StoreError> {
+        let path = aside.entry.path.clone();
+        let failed = |error: Errno| StoreError::io("write", path.as_str(), error.into());
+        rustix::fs::renameat(&aside.folder, &aside.name, &aside.folder, path.file_name()).map_err(failed)?;
+        aside.is_published = true;
+        rustix::fs::fsync(&aside.folder).map_err(failed)
+    }
+
+    /// Takes a file away, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; none where it is gone already.
+    pub fn remove(&self, path: &RelPath) -> Result<(), StoreError> {
+        let failed = |error: Errno| StoreError::io("remove", path.as_str(), error.into());
+        let Some(folder) = self.folder_above(path)? else { return Ok(()) };
+        match rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::empty()) {
+            Ok(()) => rustix::fs::fsync(&folder).map_err(failed),
+            Err(error) if is_absent(error) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Takes an empty folder away.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where it holds something.
+    pub fn remove_folder(&self, path: &RelPath) -> Result<(), StoreError> {
+        let failed = |error: Errno| StoreError::io("remove", path.as_str(), error.into());
+        let Some(folder) = self.folder_above(path)? else { return Ok(()) };
+        rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::REMOVEDIR).map_err(failed)?;
+        rustix::fs::fsync(&folder).map_err(failed)
+    }
+
+    /// Gives a file or folder another name below the same root, durably; makes the folders above the new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also where something stands at `to` already.
+    pub fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StoreError> {
+        let failed = |error: Errno| StoreError::io("move", from.as_str(), error.into());
+        let source = self.folder_above(from)?.ok_or_else(|| failed(Errno::NOENT))?;
+        let target = self.make_folder(&to.parent().unwrap_or_else(|| to.clone()))?;
+        if rustix::fs::statat(&target, to.file_name(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(failed(Errno::EXIST));
+        }
+        rustix::fs::renameat(&source, from.file_name(), &target, to.file_name()).map_err(failed)?;
+        rustix::fs::fsync(&target).map_err(failed)?;
+        rustix::fs::fsync(&source).map_err(failed)
+    }
+
+    /// Makes a folder and those above it, durably, and opens it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where something that is no folder stands in the way.
+    pub fn make_folder(&self, path: &RelPath) -> Result<OwnedFd, StoreError> {
+        let failed = |error: Errno| StoreError::io("make", path.as_str(), error.into());
+        let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
+        for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
+            at = match open_folder(&at, name) {
+                Ok(next) => next,
+                Err(Errno::NOENT) => {
+                    match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)) {
+                        Ok(()) => rustix::fs::fsync(&at).map_err(failed)?,
+                        Err(Errno::EXIST) => {}
+                        Err(error) => return Err(failed(error)),
+                    }
+                    open_folder(&at, name).map_err(failed)?
+                }
+                Err(error) => return Err(failed(error)),
+            };
+        }
+        Ok(at)
+    }
+
+    /// The folder or file above or at `path` whose name differs from it only in case or form, where there is one and the
+    /// name itself is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn name_clash(&self, path: &RelPath) -> Result<Option<String>, StoreError> {
+        let mut at = RelPath::new("").unwrap_or_else(|_| path.clone());
+        for name in path.as_str().split('/') {
+            let next = RelPath::new(&format!("{}/{name}", at.as_str())).unwrap_or_else(|_| path.clone());
+            if !self.is_taken(&next)? {
+                let folded = crate::id::fold(name);
+                let names = self.list(&at)?.unwrap_or_default();
+                return Ok(names.into_iter().map(|named| named.name).find(|other| crate::id::fold(other) == folded));
+            }
+            at = next;
+        }
+        Ok(None)
     }
 }
 
-/// Whether nothing is there that may be had. A path that a link would lead out of the folder is one of these: the
-/// refusal comes from the sandbox, and so without a number of the operating system.
-fn is_absent(error: &io::Error) -> bool {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => true,
-        io::ErrorKind::PermissionDenied => error.raw_os_error().is_none(),
-        _ => false,
-    }
+fn open_folder(at: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(at, name, flags, Mode::empty())
 }
 
-fn to_entry(path: &RelPath, metadata: &Metadata) -> Entry {
-    let mtime_ns = metadata.modified().map_or(0, |time| to_ns(time.into_std()));
-    Entry { path: path.clone(), size_bytes: metadata.len(), mtime_ns }
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// Whether nothing is there that may be had. A link gives ELOOP, a link or file in place of a folder ENOTDIR.
+fn is_absent(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG)
+}
+
+#[expect(clippy::useless_conversion, reason = "the fields' types differ between systems")]
+fn to_entry(path: &RelPath, stat: &Stat) -> Entry {
+    let (seconds, nanos) = (i64::from(stat.st_mtime), i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    let mtime_ns = seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+    Entry { path: path.clone(), size_bytes: stat.st_size as u64, mtime_ns }
 }
 
 fn to_ns(time: SystemTime) -> i64 {

@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use waypost_engine::api::Engine;
+use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
 use super::{Globals, NOTHING, Outcome};
@@ -58,10 +60,15 @@ pub fn reindex(globals: &Globals) -> Outcome {
 }
 
 /// Brings every workspace up to its files.
-pub fn index_all(engine: &waypost_engine::api::Engine) -> anyhow::Result<()> {
+pub fn index_all(engine: &Engine) -> anyhow::Result<()> {
+    index(engine, &engine.workspace_names())
+}
+
+/// Brings some workspaces up to their files.
+pub fn index(engine: &Engine, workspaces: &[WorkspaceName]) -> anyhow::Result<()> {
     let mut bar = Bar::new();
-    for name in engine.workspace_names() {
-        engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
+    for name in workspaces {
+        engine.index(name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
     }
     bar.finish();
     Ok(())

@@ -1,12 +1,12 @@
-//! Which home a command works on, and the commands that manage it.
+//! Which home a command works on and how it is opened, `waypost init` and `waypost config`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
-use waypost_engine::api::{Engine, EngineOptions};
-use waypost_engine::id::WorkspaceName;
+use clap::Args;
+use waypost_engine::api::{Engine, EngineOptions, Session};
+use waypost_engine::embed::Embedder;
 
 use super::{Globals, Outcome};
 use crate::config::{self, Config};
@@ -17,26 +17,6 @@ use crate::output::{self, FAINT, STRONG};
 pub struct InitArgs {
     /// The directory; the current one where it is missing
     dir: Option<PathBuf>,
-}
-
-#[derive(Subcommand)]
-pub enum WorkspaceCommand {
-    /// All workspaces
-    List,
-    /// Make an empty one in the home, or attach an existing folder
-    Add {
-        /// The first segment of its paths
-        name: String,
-        /// An existing folder
-        #[arg(value_name = "DIR")]
-        folder: Option<PathBuf>,
-    },
-}
-
-#[derive(Subcommand)]
-pub enum TokenCommand {
-    /// Make a token for the admin; it is shown once
-    Add,
 }
 
 /// The home that the flags name, or the nearest one upwards, or `otherwise`.
@@ -79,17 +59,39 @@ pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>
             None
         }
     };
+    Ok((open_with(home, &config, embedder)?, config))
+}
+
+fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
     let options = EngineOptions::new(home).embedder(embedder).max_file_bytes(config.max_file_bytes.value);
     let engine = Arc::new(Engine::open(options)?);
     for line in engine.rebuilt() {
         anstream::eprintln!("{FAINT}note: the index is built anew: {}{FAINT:#}", output::safe(&line));
     }
-    Ok((engine, config))
+    Ok(engine)
+}
+
+/// Opens a home for a command that searches nothing. The model comes along all the same: a home that is opened without
+/// the one that its vectors are from takes its indexes for stale and throws them away.
+fn open_quietly(home: &Path, globals: &Globals) -> Result<Arc<Engine>> {
+    let config = config::load(home, globals)?;
+    let embedder = models::open(&config, false).ok();
+    open_with(home, &config, embedder)
+}
+
+/// Opens the home for a command that manages it.
+pub fn manage(globals: &Globals) -> Result<Arc<Engine>> {
+    open_quietly(&locate(globals, None)?, globals)
+}
+
+/// Opens the home for what its owner does in it.
+pub fn owner(globals: &Globals) -> Result<Session> {
+    Ok(manage(globals)?.owner_session())
 }
 
 pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
     let home = args.dir.clone().or_else(|| globals.home.clone()).unwrap_or_else(|| PathBuf::from("."));
-    let engine = Engine::open(EngineOptions::new(&home))?;
+    let engine = open_quietly(&home, globals)?;
     let token = engine.first_token()?;
     if globals.json {
         output::json(&serde_json::json!({"home": engine.home(), "token": token}))?;
@@ -100,45 +102,6 @@ pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
         anstream::println!("admin token, shown once: {token}");
     }
     anstream::println!("next: waypost serve --home {}", engine.home().display());
-    Ok(0)
-}
-
-pub fn workspace(globals: &Globals, command: &WorkspaceCommand) -> Outcome {
-    let home = locate(globals, None)?;
-    let (engine, _) = open(&home, globals, Fetch::Never)?;
-    if let WorkspaceCommand::Add { name, folder } = command {
-        let name = WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?;
-        match folder {
-            Some(folder) => engine.attach(&name, folder)?,
-            None => engine.create_workspace(&name)?,
-        }
-    }
-    let workspaces = engine.owner_session().workspaces()?;
-    if globals.json {
-        output::json(&serde_json::json!({"items": workspaces}))?;
-        return Ok(0);
-    }
-    for info in workspaces {
-        anstream::println!(
-            "{STRONG}{}{STRONG:#}  {} files, {} chunks  {FAINT}{}{FAINT:#}",
-            info.name,
-            info.indexed_files,
-            info.chunks,
-            info.id
-        );
-    }
-    Ok(0)
-}
-
-pub fn token(globals: &Globals, command: &TokenCommand) -> Outcome {
-    let TokenCommand::Add = command;
-    let engine = Engine::open(EngineOptions::new(locate(globals, None)?))?;
-    let token = engine.issue_admin_token()?;
-    if globals.json {
-        output::json(&serde_json::json!({"token": token}))?;
-    } else {
-        anstream::println!("{token}");
-    }
     Ok(0)
 }
 

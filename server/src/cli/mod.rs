@@ -1,17 +1,31 @@
 //! The command line: reads it, does the one thing asked, and ends with the right code.
 
+mod approval;
 mod ask;
+mod audit;
 mod check;
 mod demo;
+mod file;
+mod gate;
+mod grant;
 mod home;
 mod index;
+mod lock;
 mod models;
+mod policy;
+mod principal;
+mod prune;
 mod search;
 mod serve;
+mod snapshot;
+mod token;
+mod workspace;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::eval;
@@ -19,6 +33,8 @@ use crate::output::{self, BAD};
 
 /// Nothing found, or a check failed.
 pub const NOTHING: u8 = 1;
+/// Refused by access.
+pub const REFUSED: u8 = 3;
 /// Not available: model, network, lock.
 pub const UNAVAILABLE: u8 = 4;
 
@@ -78,10 +94,42 @@ enum Command {
     Reindex,
     /// Manage workspaces
     #[command(subcommand)]
-    Workspace(home::WorkspaceCommand),
+    Workspace(workspace::WorkspaceCommand),
+    /// Read and change files, their versions and their past
+    #[command(subcommand)]
+    File(file::FileCommand),
+    /// Name states of whole workspaces, compare, restore, clone and export them
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
+    /// Hold files against the writes of others
+    #[command(subcommand)]
+    Lock(lock::LockCommand),
+    /// Forget old versions that nothing needs any more
+    Prune(prune::PruneArgs),
     /// Manage tokens
     #[command(subcommand)]
-    Token(home::TokenCommand),
+    Token(token::TokenCommand),
+    /// Manage agents, humans and services that may act here
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
+    /// Manage groups of principals
+    #[command(subcommand)]
+    Group(principal::GroupCommand),
+    /// Manage who may do what, and explain what decides
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// Manage the places where a change waits for an approval
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
+    /// Compare a policy file with what holds, and make it hold
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Decide about changes that wait at a gate
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
+    /// Read and verify the record of every act
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print the settings that hold, and where each comes from
     Config,
 }
@@ -138,8 +186,19 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Eval(args) => evaluate(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
         Command::Reindex => check::reindex(&globals),
-        Command::Workspace(command) => home::workspace(&globals, &command),
-        Command::Token(command) => home::token(&globals, &command),
+        Command::Workspace(command) => workspace::run(&globals, &command),
+        Command::File(command) => file::run(&globals, &command),
+        Command::Snapshot(command) => snapshot::run(&globals, &command),
+        Command::Lock(command) => lock::run(&globals, &command),
+        Command::Prune(args) => prune::run(&globals, &args),
+        Command::Token(command) => token::run(&globals, &command),
+        Command::Principal(command) => principal::run(&globals, &command),
+        Command::Group(command) => principal::run_group(&globals, &command),
+        Command::Grant(command) => grant::run(&globals, &command),
+        Command::Gate(command) => gate::run(&globals, &command),
+        Command::Policy(command) => policy::run(&globals, &command),
+        Command::Approval(command) => approval::run(&globals, &command),
+        Command::Audit(command) => audit::run(&globals, &command),
         Command::Config => home::config(&globals),
     }
 }
@@ -171,6 +230,20 @@ fn data_set(dir: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// The bytes of a file, or of standard input where none is named, or `-`.
+pub fn input(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    match file {
+        Some(file) if file != Path::new("-") => {
+            std::fs::read(file).with_context(|| format!("can't read `{}`", file.display()))
+        }
+        _ => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).context("can't read standard input")?;
+            Ok(bytes)
+        }
+    }
+}
+
 /// The exit code of an error: what could not be had is told apart from what was asked wrongly.
 fn exit_code(error: &anyhow::Error) -> u8 {
     use waypost_engine::api::{Error, ErrorKind};
@@ -180,7 +253,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(ErrorKind::Invalid) => 2,
         Some(ErrorKind::NotFound) => NOTHING,
-        Some(ErrorKind::Unauthorized) => 3,
+        Some(ErrorKind::Unauthorized | ErrorKind::Denied) => REFUSED,
         Some(ErrorKind::Unavailable) => UNAVAILABLE,
         Some(_) => NOTHING,
         None => 2,

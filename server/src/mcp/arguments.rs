@@ -1,6 +1,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use waypost_engine::api::TextEdit;
 use waypost_engine::id::VersionId;
 use waypost_engine::search::Mode;
 
@@ -16,6 +17,8 @@ pub struct Search {
     pub mode: Mode,
     pub limit: Option<usize>,
     pub wait_for_seq: Option<String>,
+    pub as_of: Option<String>,
+    pub trust: Option<String>,
     pub max_tokens: Option<usize>,
 }
 
@@ -35,6 +38,7 @@ pub struct ReadFile {
     pub head: Option<usize>,
     pub tail: Option<usize>,
     pub version: Option<String>,
+    pub as_of: Option<String>,
     pub max_tokens: Option<usize>,
 }
 
@@ -72,6 +76,90 @@ pub struct CitationArgument {
     pub quote: String,
 }
 
+/// Of `copy_file` and `move_file`.
+#[derive(Debug, Deserialize)]
+pub struct Carry {
+    pub source: String,
+    pub destination: String,
+    pub expected_version: Option<VersionId>,
+    pub fence: Option<u64>,
+}
+
+/// Of `create_directory` and `get_file_info`.
+#[derive(Debug, Deserialize)]
+pub struct AtPath {
+    pub path: String,
+}
+
+/// Of `create_snapshot`.
+#[derive(Debug, Deserialize)]
+pub struct CreateSnapshot {
+    pub workspace: String,
+    #[serde(default)]
+    pub name: String,
+}
+
+/// Of `delete_file`.
+#[derive(Debug, Deserialize)]
+pub struct DeleteFile {
+    pub path: String,
+    #[serde(default)]
+    pub recursive: bool,
+    pub expected_version: Option<VersionId>,
+    pub fence: Option<u64>,
+}
+
+/// Of `directory_tree`.
+#[derive(Debug, Deserialize)]
+pub struct DirectoryTree {
+    pub path: String,
+    pub depth: Option<usize>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `edit_file`.
+#[derive(Debug, Deserialize)]
+pub struct EditFile {
+    pub path: String,
+    pub edits: Vec<TextEdit>,
+    #[serde(default, rename = "dryRun")]
+    pub dry_run: bool,
+    pub expected_version: Option<VersionId>,
+    pub fence: Option<u64>,
+}
+
+/// Of `list_versions`.
+#[derive(Debug, Deserialize)]
+pub struct ListVersions {
+    pub path: String,
+    pub limit: Option<usize>,
+    pub cursor: Option<String>,
+}
+
+/// Of `read_multiple_files`.
+#[derive(Debug, Deserialize)]
+pub struct ReadMultipleFiles {
+    pub paths: Vec<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `restore_version`.
+#[derive(Debug, Deserialize)]
+pub struct RestoreVersion {
+    pub path: String,
+    pub version: String,
+    pub expected_version: Option<VersionId>,
+}
+
+/// Of `write_file`.
+#[derive(Debug, Deserialize)]
+pub struct WriteFile {
+    pub path: String,
+    pub content: String,
+    pub expected_version: Option<VersionId>,
+    pub fence: Option<u64>,
+}
+
 /// Of `whoami`.
 #[derive(Debug, Deserialize)]
 pub struct Whoami {}
@@ -107,7 +195,7 @@ mod tests {
         assert_eq!(
             refused.detail,
             "unknown argument `top_k`: `search` takes only \
-             `limit`, `max_tokens`, `mode`, `path_prefix`, `query`, `wait_for_seq`"
+             `as_of`, `limit`, `max_tokens`, `mode`, `path_prefix`, `query`, `trust`, `wait_for_seq`"
         );
         let refused = read::<Whoami>(Tool::Whoami, json!({"x": 1})).unwrap_err();
         assert_eq!(refused.detail, "unknown argument `x`: `whoami` takes no argument");

@@ -7,6 +7,7 @@ use waypost_engine::search::citation::Verdict;
 
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
+use super::changes;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
 use crate::paging::{PageParams, page};
@@ -66,6 +67,7 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::SearchFiles => search_files(session, &arguments::read(tool, arguments)?),
         Tool::VerifyCitations => verify_citations(session, arguments::read(tool, arguments)?),
         Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
+        _ => changes::call(session, tool, arguments),
     }
 }
 
@@ -77,6 +79,8 @@ fn search(session: &Session, arguments: arguments::Search) -> Result<Value, Prob
         mode: arguments.mode,
         limit: arguments.limit,
         wait_for_seq: arguments.wait_for_seq,
+        as_of: arguments.as_of,
+        trust: arguments.trust,
         ..SearchRequest::default()
     };
     let reply = session.search(&request)?;
@@ -161,11 +165,11 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
     }
 }
 
-fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<Value, Problem> {
+pub(super) fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?;
     let budget = budget.saturating_sub(FILE_FRAME + cost(&arguments.path));
     let window = Window::of(arguments)?;
-    let file = session.read_file(&arguments.path, arguments.version.as_deref())?;
+    let file = session.read_file(&arguments.path, arguments.version.as_deref(), arguments.as_of.as_deref())?;
     let Ok(text) = String::from_utf8(file.bytes) else {
         let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         let detail = format!("`{}` is no UTF-8 text but {}", arguments.path, file.mime_type);

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn toolsets_come_from_the_query_and_nothing_else_may() {
         let read = |uri: &'static str| toolsets(&Uri::from_static(uri)).map(Toolsets::names);
-        assert_eq!(read("/mcp").unwrap(), ["files", "knowledge"]);
+        assert_eq!(read("/mcp").unwrap(), ["files", "history", "knowledge"]);
         assert_eq!(read("/mcp?toolsets=files").unwrap(), ["files"]);
         assert_eq!(read("/mcp?toolsets=files%2Cknowledge").unwrap(), ["files", "knowledge"]);
         for uri in ["/mcp?toolsets=", "/mcp?toolsets=mesh", "/mcp?token=x", "/mcp?toolsets"] {

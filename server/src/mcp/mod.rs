@@ -11,6 +11,7 @@ pub mod tools;
 mod arguments;
 mod bound;
 mod calls;
+mod changes;
 mod sessions;
 mod toolsets;
 
@@ -24,7 +25,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
-use waypost_engine::api::Session;
+use waypost_engine::api::{Engine, Session};
 
 use self::tools::Tool;
 pub use self::toolsets::{Toolsets, UnknownToolset};
@@ -46,7 +47,7 @@ enum Asker {
     /// Each HTTP request brings its own token.
     Request(Arc<App>),
     /// The process that started us.
-    Process(Session, Toolsets, Bridge),
+    Process(Arc<Engine>, Option<String>, Toolsets, Bridge),
 }
 
 /// Answers MCP requests.
@@ -61,14 +62,28 @@ impl Server {
         Self { asker: Asker::Request(app) }
     }
 
-    /// For one principal.
-    pub fn for_process(session: Session, toolsets: Toolsets, bridge: Bridge) -> Self {
-        Self { asker: Asker::Process(session, toolsets, bridge) }
+    /// For one principal: the holder of a token, or without one the home's owner.
+    pub fn for_process(
+        engine: Arc<Engine>,
+        token: Option<String>,
+        toolsets: Toolsets,
+        bridge: Bridge,
+    ) -> Self {
+        Self { asker: Asker::Process(engine, token, toolsets, bridge) }
     }
 
-    fn who(&self, context: &RequestContext<RoleServer>) -> Result<(Session, Toolsets), ErrorData> {
+    /// Asked anew for each request, so that a revoked token ends at once.
+    async fn who(&self, context: &RequestContext<RoleServer>) -> Result<(Session, Toolsets), ErrorData> {
         match &self.asker {
-            Asker::Process(session, toolsets, _) => Ok((session.clone(), *toolsets)),
+            Asker::Process(engine, token, toolsets, bridge) => {
+                let (engine, token) = (Arc::clone(engine), token.clone());
+                let session = bridge.run(move || match token {
+                    Some(token) => engine.session(&token),
+                    None => Ok(engine.owner_session()),
+                });
+                let session = session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
+                Ok((session, *toolsets))
+            }
             Asker::Request(_) => {
                 let parts = context.extensions.get::<Parts>();
                 let session = parts.and_then(|parts| parts.extensions.get::<Session>());
@@ -83,7 +98,7 @@ impl Server {
     fn bridge(&self) -> &Bridge {
         match &self.asker {
             Asker::Request(app) => &app.bridge,
-            Asker::Process(_, _, bridge) => bridge,
+            Asker::Process(.., bridge) => bridge,
         }
     }
 
@@ -107,9 +122,17 @@ impl Server {
     }
 }
 
+/// Whether a tool is chosen, and its holder could do anything with it.
+fn is_offered(tool: Tool, session: &Session, toolsets: Toolsets) -> bool {
+    toolsets.hold(tool) && tool.verb().is_none_or(|verb| session.may_somewhere(verb))
+}
+
 /// A refusal is a result, so that the model reads it and can do better.
 fn refusal(problem: &Problem) -> CallToolResult {
     let mut shown = json!({"code": problem.code, "message": problem.detail});
+    if let Some(approval) = &problem.approval {
+        shown["approval_id"] = json!(approval);
+    }
     if let Some(next) = next_step(problem.code) {
         shown["next"] = json!(next);
     }
@@ -123,6 +146,14 @@ fn next_step(code: &str) -> Option<&'static str> {
             "use a path such as `/workspace/folder/file.md`; `list_directory` with `/` lists the workspaces"
         }
         "not_found" => "find the path with `search_files` or `list_directory`",
+        "approval_required" => "tell the user: a person decides, and the change then happens by itself; do not call again",
+        "forbidden" => "tell the user which right is missing; do not try other ways",
+        "version_conflict" => "read_file again, then repeat the change with its new version",
+        "already_exists" => "choose another path, or delete what is there",
+        "name_conflict" => "use the name that is there already",
+        "lock_held" => "wait and call again, or work on something else",
+        "lock_expired" => "take a new lock, read_file again, then repeat",
+        "edit_mismatch" => "read_file again and give an `oldText` that stands there exactly once",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",
         "unsupported_type" => "use `search` with this path as `path_prefix`",
@@ -144,8 +175,9 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let (_, toolsets) = self.who(&context)?;
-        let tools = Tool::ALL.into_iter().filter(|tool| toolsets.hold(*tool)).map(Tool::definition).collect();
+        let (session, toolsets) = self.who(&context).await?;
+        let offered = |tool: &Tool| is_offered(*tool, &session, toolsets);
+        let tools = Tool::ALL.into_iter().filter(offered).map(Tool::definition).collect();
         let list = ListToolsResult::with_all_items(tools);
         Ok(list.with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Private))
     }
@@ -155,8 +187,9 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (session, toolsets) = self.who(&context)?;
-        let Some(tool) = Tool::named(&request.name).filter(|tool| toolsets.hold(*tool)) else {
+        let (session, toolsets) = self.who(&context).await?;
+        let offered = |tool: &Tool| is_offered(*tool, &session, toolsets);
+        let Some(tool) = Tool::named(&request.name).filter(offered) else {
             let name: String = request.name.chars().take(80).collect();
             return Err(ErrorData::invalid_params(format!("unknown tool `{name}`"), None));
         };

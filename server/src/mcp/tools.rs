@@ -4,16 +4,39 @@ use std::sync::Arc;
 
 use rmcp::model::{JsonObject, Tool as Definition, ToolAnnotations};
 use serde_json::{Value, json};
+use waypost_engine::access::Verb;
 
 /// One callable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     /// A cited answer.
     Ask,
+    /// Bytes under a second path.
+    CopyFile,
+    /// A new folder.
+    CreateDirectory,
+    /// A name for a state.
+    CreateSnapshot,
+    /// A file goes.
+    DeleteFile,
+    /// A folder with everything in it.
+    DirectoryTree,
+    /// Exact replacements.
+    EditFile,
+    /// What is known of a file.
+    GetFileInfo,
     /// What a folder holds.
     ListDirectory,
+    /// A file's history.
+    ListVersions,
+    /// Another path.
+    MoveFile,
     /// A file's text.
     ReadFile,
+    /// Several files' texts.
+    ReadMultipleFiles,
+    /// An older version again.
+    RestoreVersion,
     /// Ranked passages.
     Search,
     /// Paths by name.
@@ -22,6 +45,8 @@ pub enum Tool {
     VerifyCitations,
     /// Who the token stands for.
     Whoami,
+    /// New bytes.
+    WriteFile,
 }
 
 /// What a tool belongs to.
@@ -29,6 +54,8 @@ pub enum Tool {
 pub enum Family {
     /// Names and bytes.
     Files,
+    /// Versions and snapshots.
+    History,
     /// Search, answers, citations.
     Knowledge,
     /// Offered whatever is chosen.
@@ -37,14 +64,26 @@ pub enum Family {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 19] = [
         Self::Ask,
+        Self::CopyFile,
+        Self::CreateDirectory,
+        Self::CreateSnapshot,
+        Self::DeleteFile,
+        Self::DirectoryTree,
+        Self::EditFile,
+        Self::GetFileInfo,
         Self::ListDirectory,
+        Self::ListVersions,
+        Self::MoveFile,
         Self::ReadFile,
+        Self::ReadMultipleFiles,
+        Self::RestoreVersion,
         Self::Search,
         Self::SearchFiles,
         Self::VerifyCitations,
         Self::Whoami,
+        Self::WriteFile,
     ];
 
     /// The tool of a name.
@@ -56,33 +95,75 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ask => "ask",
+            Self::CopyFile => "copy_file",
+            Self::CreateDirectory => "create_directory",
+            Self::CreateSnapshot => "create_snapshot",
+            Self::DeleteFile => "delete_file",
+            Self::DirectoryTree => "directory_tree",
+            Self::EditFile => "edit_file",
+            Self::GetFileInfo => "get_file_info",
             Self::ListDirectory => "list_directory",
+            Self::ListVersions => "list_versions",
+            Self::MoveFile => "move_file",
             Self::ReadFile => "read_file",
+            Self::ReadMultipleFiles => "read_multiple_files",
+            Self::RestoreVersion => "restore_version",
             Self::Search => "search",
             Self::SearchFiles => "search_files",
             Self::VerifyCitations => "verify_citations",
             Self::Whoami => "whoami",
+            Self::WriteFile => "write_file",
         }
     }
 
     /// See [`Family`].
     pub fn family(self) -> Family {
         match self {
-            Self::ListDirectory | Self::ReadFile | Self::SearchFiles => Family::Files,
+            Self::CopyFile | Self::CreateDirectory | Self::DeleteFile | Self::DirectoryTree | Self::EditFile | Self::GetFileInfo | Self::ListDirectory | Self::MoveFile | Self::ReadFile | Self::ReadMultipleFiles | Self::SearchFiles | Self::WriteFile => Family::Files,
+            Self::CreateSnapshot | Self::ListVersions | Self::RestoreVersion => Family::History,
             Self::Ask | Self::Search | Self::VerifyCitations => Family::Knowledge,
             Self::Whoami => Family::Always,
+        }
+    }
+
+    /// What its holder must have somewhere for the tool to be of use; `None`: nothing.
+    pub fn verb(self) -> Option<Verb> {
+        match self {
+            Self::Whoami => None,
+            Self::DirectoryTree | Self::ListDirectory | Self::SearchFiles => Some(Verb::List),
+            Self::CopyFile
+            | Self::CreateDirectory
+            | Self::CreateSnapshot
+            | Self::EditFile
+            | Self::MoveFile
+            | Self::RestoreVersion
+            | Self::WriteFile => Some(Verb::Write),
+            Self::DeleteFile => Some(Verb::Delete),
+            _ => Some(Verb::Read),
         }
     }
 
     fn title(self) -> &'static str {
         match self {
             Self::Ask => "Ask the files",
+            Self::CopyFile => "Copy a file or folder",
+            Self::CreateDirectory => "Make a folder",
+            Self::CreateSnapshot => "Take a snapshot",
+            Self::DeleteFile => "Delete a file or folder",
+            Self::DirectoryTree => "Show a folder tree",
+            Self::EditFile => "Edit a file",
+            Self::GetFileInfo => "Look at a file",
             Self::ListDirectory => "List a folder",
+            Self::ListVersions => "List a file's versions",
+            Self::MoveFile => "Move or rename",
             Self::ReadFile => "Read a file",
+            Self::ReadMultipleFiles => "Read several files",
+            Self::RestoreVersion => "Restore a version",
             Self::Search => "Search passages",
             Self::SearchFiles => "Find files by name",
             Self::VerifyCitations => "Verify citations",
             Self::Whoami => "Who am I",
+            Self::WriteFile => "Write a file",
         }
     }
 
@@ -93,14 +174,47 @@ impl Tool {
                  question; for several passages or your own reading use search. If the files do not answer it, \
                  `abstained` is true: say so, do not guess."
             }
+            Self::CopyFile => {
+                "Copy a file or folder to a path where nothing is yet."
+            }
+            Self::CreateDirectory => {
+                "Make a folder with those above it. Not needed before write_file."
+            }
+            Self::CreateSnapshot => {
+                "Name the state of a workspace, cheaply, before a risky change. Give its id as `as_of` to read_file or search."
+            }
+            Self::DeleteFile => {
+                "Delete a file, or with `recursive` a folder. Old versions stay: restore_version brings a file back."
+            }
+            Self::DirectoryTree => {
+                "Show a folder with everything in it, `depth` folders deep. For one folder use list_directory."
+            }
+            Self::EditFile => {
+                "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer this to write_file for small changes."
+            }
+            Self::GetFileInfo => {
+                "Tell size, type, version, time and approval of a file."
+            }
             Self::ListDirectory => {
                 "List a folder's names, folders first; `/` lists the workspaces. Use to get oriented; to find a file \
                  by name use search_files. Pass `next_cursor` as `cursor` for more."
+            }
+            Self::ListVersions => {
+                "List a file's versions, newest first, also of a deleted file: who changed it, and when."
+            }
+            Self::MoveFile => {
+                "Move or rename a file or folder, in one step; nothing may stand at the destination. Of two movers one wins."
             }
             Self::ReadFile => {
                 "Read a text file's lines, from the start, from `start_line`, or the first/last N (`head`/`tail`: \
                  give one of the three). Use after search, with a hit's path and lines. If `next_line` comes back, \
                  read on from there."
+            }
+            Self::ReadMultipleFiles => {
+                "Read the beginnings of several text files at once. A file that can't be read has an `error` in its place."
+            }
+            Self::RestoreVersion => {
+                "Make an older version of a file the newest one. It can be undone the same way."
             }
             Self::Search => {
                 "Find the passages that best match words or meaning. Use for any question about what files say. Not \
@@ -114,7 +228,12 @@ impl Tool {
                 "Check that quotes still stand in the files, byte for byte. Use before relying on citations from \
                  earlier. Each gets status valid, stale (`now`: its place today) or invalid."
             }
-            Self::Whoami => "Tell who this token acts as and which workspaces it can read.",
+            Self::Whoami => {
+                "Tell who this token acts as and which workspaces it can read."
+            }
+            Self::WriteFile => {
+                "Write a whole text file, new or in place of the old one. Give `expected_version` from your last read so that nobody's newer change is lost."
+            }
         }
     }
 
@@ -146,6 +265,7 @@ impl Tool {
                     "head": {"type": "integer"},
                     "tail": {"type": "integer"},
                     "version": {"type": "string", "description": "an older version"},
+                    "as_of": {"type": "string", "description": "a snapshot or seq"},
                     "max_tokens": max_tokens,
                 },
                 "required": ["path"],
@@ -157,6 +277,8 @@ impl Tool {
                     "mode": {"enum": ["hybrid", "lexical", "semantic"]},
                     "limit": {"type": "integer", "description": "1-1000, default 10"},
                     "wait_for_seq": {"type": "string"},
+                    "as_of": {"type": "string", "description": "a snapshot or seq"},
+                    "trust": {"enum": ["approved"]},
                     "max_tokens": max_tokens,
                 },
                 "required": ["query"],
@@ -191,6 +313,69 @@ impl Tool {
                 "required": ["citations"],
             }),
             Self::Whoami => json!({"properties": {}}),
+            _ => self.change_input(),
+        }
+    }
+
+    /// Of the tools that change something, and of those that look back.
+    fn change_input(self) -> Value {
+        let text = json!({"type": "string"});
+        let number = json!({"type": "integer"});
+        let flag = json!({"type": "boolean"});
+        let expected = json!({"type": "string", "description": "refuse if the file has moved on"});
+        let fence = json!({"type": "integer", "description": "of your lock"});
+        match self {
+            Self::CopyFile | Self::MoveFile => json!({
+                "properties": {"source": text, "destination": text, "expected_version": expected, "fence": fence},
+                "required": ["source", "destination"],
+            }),
+            Self::CreateDirectory => json!({"properties": {"path": text}, "required": ["path"]}),
+            Self::CreateSnapshot => json!({
+                "properties": {"workspace": text, "name": text},
+                "required": ["workspace"],
+            }),
+            Self::DeleteFile => json!({
+                "properties": {"path": text, "recursive": flag, "expected_version": expected, "fence": fence},
+                "required": ["path"],
+            }),
+            Self::DirectoryTree => json!({
+                "properties": {"path": text, "depth": number, "max_tokens": number},
+                "required": ["path"],
+            }),
+            Self::EditFile => json!({
+                "properties": {
+                    "path": text,
+                    "edits": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"oldText": text, "newText": text},
+                            "required": ["oldText", "newText"],
+                        },
+                    },
+                    "dryRun": flag,
+                    "expected_version": expected,
+                    "fence": fence,
+                },
+                "required": ["path", "edits"],
+            }),
+            Self::GetFileInfo => json!({"properties": {"path": text}, "required": ["path"]}),
+            Self::ListVersions => json!({
+                "properties": {"path": text, "limit": number, "cursor": text},
+                "required": ["path"],
+            }),
+            Self::ReadMultipleFiles => json!({
+                "properties": {"paths": {"type": "array", "items": text}, "max_tokens": number},
+                "required": ["paths"],
+            }),
+            Self::RestoreVersion => json!({
+                "properties": {"path": text, "version": text, "expected_version": expected},
+                "required": ["path", "version"],
+            }),
+            _ => json!({
+                "properties": {"path": text, "content": text, "expected_version": expected, "fence": fence},
+                "required": ["path", "content"],
+            }),
         }
     }
 
@@ -223,6 +408,13 @@ impl Tool {
             Self::Whoami => {
                 json!({"properties": {"principal": text, "workspaces": list}, "required": ["principal"]})
             }
+            Self::DirectoryTree => json!({"properties": {"entries": list}, "required": ["entries"]}),
+            Self::ListVersions => {
+                json!({"properties": {"versions": list, "next_cursor": text}, "required": ["versions"]})
+            }
+            Self::ReadMultipleFiles => json!({"properties": {"files": list}, "required": ["files"]}),
+            Self::CreateSnapshot => json!({"properties": {"id": text}, "required": ["id"]}),
+            _ => json!({"properties": {"path": text, "version": text, "seq": text}}),
         }
     }
 
@@ -236,7 +428,15 @@ impl Tool {
     pub fn definition(self) -> Definition {
         let mut input = object(self.input());
         input.insert("additionalProperties".to_owned(), json!(false));
-        let annotations = ToolAnnotations::with_title(self.title()).read_only(true).open_world(false);
+        let is_reading = !matches!(self.verb(), Some(Verb::Write | Verb::Delete));
+        let mut annotations =
+            ToolAnnotations::with_title(self.title()).read_only(is_reading).open_world(false);
+        if !is_reading {
+            let adds_only = matches!(self, Self::CopyFile | Self::CreateDirectory | Self::CreateSnapshot);
+            let is_idempotent =
+                matches!(self, Self::CreateDirectory | Self::WriteFile | Self::RestoreVersion);
+            annotations = annotations.destructive(!adds_only).idempotent(is_idempotent);
+        }
         Definition::new(self.name(), self.description(), Arc::new(input))
             .with_raw_output_schema(Arc::new(object(self.output())))
             .with_annotations(annotations)
@@ -257,7 +457,7 @@ mod tests {
     use super::*;
 
     /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
-    const MAX_LIST_CHARS: usize = 5400;
+    const MAX_LIST_CHARS: usize = 13_000;
 
     #[test]
     fn the_list_is_sorted_small_and_well_named() {

@@ -6,12 +6,13 @@ use super::tools::{Family, Tool};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Toolsets {
     files: bool,
+    history: bool,
     knowledge: bool,
 }
 
 /// A family of tools that is not there.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("there is no toolset `{name}`: expected some of `files`, `knowledge`")]
+#[error("there is no toolset `{name}`: expected some of `files`, `history`, `knowledge`")]
 pub struct UnknownToolset {
     /// As it was asked for.
     pub name: String,
@@ -19,7 +20,7 @@ pub struct UnknownToolset {
 
 impl Default for Toolsets {
     fn default() -> Self {
-        Self { files: true, knowledge: true }
+        Self { files: true, history: true, knowledge: true }
     }
 }
 
@@ -29,15 +30,16 @@ impl Toolsets {
     /// # Errors
     /// [`UnknownToolset`], also for no name at all.
     pub fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownToolset> {
-        let mut toolsets = Self { files: false, knowledge: false };
+        let mut toolsets = Self { files: false, history: false, knowledge: false };
         for name in names {
             match name.trim() {
                 "files" => toolsets.files = true,
+                "history" => toolsets.history = true,
                 "knowledge" => toolsets.knowledge = true,
                 name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
             }
         }
-        if toolsets.files || toolsets.knowledge {
+        if toolsets.files || toolsets.history || toolsets.knowledge {
             Ok(toolsets)
         } else {
             Err(UnknownToolset { name: String::new() })
@@ -48,6 +50,7 @@ impl Toolsets {
     pub fn hold(self, tool: Tool) -> bool {
         match tool.family() {
             Family::Files => self.files,
+            Family::History => self.history,
             Family::Knowledge => self.knowledge,
             Family::Always => true,
         }
@@ -55,7 +58,7 @@ impl Toolsets {
 
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
-        [("files", self.files), ("knowledge", self.knowledge)]
+        [("files", self.files), ("history", self.history), ("knowledge", self.knowledge)]
             .iter()
             .filter(|(_, on)| *on)
             .map(|(name, _)| *name)

@@ -1,13 +1,15 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
-use crate::serve::MAX_BODY_BYTES;
+use crate::serve::{MAX_BODY_BYTES, MAX_FILE_BODY_BYTES};
 
 /// A body of JSON, with what is wrong with it said as a problem.
 pub struct Body<T>(pub T);
@@ -17,6 +19,24 @@ pub struct Params<T>(pub T);
 
 /// The rest of the path, decoded: `/<workspace>/<folders>/<file>`.
 pub struct FilePath(pub String);
+
+/// A body of any bytes, up to the limit for files.
+pub struct Content(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Content {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        DefaultBodyLimit::max(MAX_FILE_BODY_BYTES).apply(&mut request);
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                return Problem::too_large(MAX_FILE_BODY_BYTES);
+            }
+            unread(&rejection)
+        })?;
+        Ok(Self(bytes))
+    }
+}
 
 /// For routes without parameters.
 #[derive(Debug, Deserialize)]
@@ -34,6 +54,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut request);
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
         read_json(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 

@@ -1,22 +1,120 @@
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use waypost_engine::api::{FileContent, Session};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use waypost_engine::api::{
+    EditReply, FileContent, FileInfo, Session, TextEdit, TreeEntry, VersionInfo, WriteOptions, WriteReply,
+};
+use waypost_engine::change::Expected;
+use waypost_engine::id::VersionId;
 
-use super::extract::{FilePath, Params};
+use super::extract::{Body, Content, FilePath, NoParams, Params};
 use super::range::{Part, part};
+use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
+
+/// The fence of the lock that a change stands under.
+const FENCE: HeaderName = HeaderName::from_static("waypost-fence");
+/// Folders of a tree where nothing else is asked.
+const DEFAULT_DEPTH: usize = 3;
+/// Paths of one answer where nothing else is asked, and at most.
+const DEFAULT_PATHS: usize = 100;
+const MAX_PATHS: usize = 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadParams {
     version: Option<String>,
+    as_of: Option<String>,
+    head: Option<usize>,
+    tail: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteParams {
+    #[serde(default)]
+    recursive: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffParams {
+    from: String,
+    to: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeParams {
+    depth: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindParams {
+    pattern: String,
+    path: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Of `POST /v1/move` and `/v1/copy`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarryRequest {
+    #[serde(alias = "source")]
+    from: String,
+    #[serde(alias = "destination")]
+    to: String,
+    expected_version: Option<VersionId>,
+    fence: Option<u64>,
+}
+
+/// Of `POST /v1/restore`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    path: String,
+    version: String,
+    expected_version: Option<VersionId>,
+    fence: Option<u64>,
+}
+
+/// Of `POST /v1/edit`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRequest {
+    path: String,
+    edits: Vec<TextEdit>,
+    #[serde(default)]
+    dry_run: bool,
+    expected_version: Option<VersionId>,
+    fence: Option<u64>,
+}
+
+/// Of `POST /v1/folders`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderRequest {
+    path: String,
+}
+
+/// Of `GET /v1/tree/{path…}`.
+#[derive(Debug, Serialize)]
+pub struct TreeReply {
+    entries: Vec<TreeEntry>,
+    cut: bool,
+}
+
+/// Of `GET /v1/diff/{path…}`.
+#[derive(Debug, Serialize)]
+pub struct DiffReply {
+    diff: String,
 }
 
 /// `GET` and `HEAD /v1/files/{path…}`.
@@ -28,8 +126,224 @@ pub async fn read(
     Params(params): Params<ReadParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = app.bridge.run(move || session.read_file(&path, params.version.as_deref())).await?;
+    let lines = match (params.head, params.tail) {
+        (Some(_), Some(_)) => return Err(Problem::invalid("expected at most one of `head` and `tail`")),
+        (head, tail) => (head, tail),
+    };
+    let (version, as_of) = (params.version, params.as_of);
+    let read = move || session.read_file(&path, version.as_deref(), as_of.as_deref());
+    let mut file = app.bridge.run(read).await?;
+    match lines {
+        (Some(head), _) => file.bytes.truncate(end_of_line(&file.bytes, head)),
+        (_, Some(tail)) => drop(file.bytes.drain(..start_of_last(&file.bytes, tail))),
+        _ => {}
+    }
     answer(file, &method, &headers)
+}
+
+/// One past the `n_lines`th line's end.
+fn end_of_line(bytes: &[u8], n_lines: usize) -> usize {
+    bytes.split_inclusive(|byte| *byte == b'\n').take(n_lines).map(<[u8]>::len).sum()
+}
+
+fn start_of_last(bytes: &[u8], n_lines: usize) -> usize {
+    let total = bytes.split_inclusive(|byte| *byte == b'\n').count();
+    end_of_line(bytes, total.saturating_sub(n_lines))
+}
+
+/// `PUT /v1/files/{path…}`.
+pub async fn write(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
+    Content(bytes): Content,
+) -> Result<Response, Problem> {
+    let options = options(&headers)?;
+    written(app.bridge.run(move || session.write_file(&path, &bytes, &options)).await?)
+}
+
+/// `POST /v1/append/{path…}`.
+pub async fn append(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
+    Content(bytes): Content,
+) -> Result<Response, Problem> {
+    let options = options(&headers)?;
+    written(app.bridge.run(move || session.append_file(&path, &bytes, &options)).await?)
+}
+
+fn written(reply: WriteReply) -> Result<Response, Problem> {
+    let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
+    let etag = reply.version.map(|version| format!("\"{version}\""));
+    let response = (status, Json(reply)).into_response();
+    Ok(match etag {
+        Some(etag) => with_value(response, header::ETAG, &etag),
+        None => response,
+    })
+}
+
+/// `DELETE /v1/files/{path…}`.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(params): Params<DeleteParams>,
+    headers: HeaderMap,
+) -> Result<Json<WriteReply>, Problem> {
+    let options = options(&headers)?;
+    app.bridge.run(move || session.delete(&path, &options, params.recursive)).await.map(Json)
+}
+
+/// `POST /v1/edit`.
+pub async fn edit(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<EditRequest>,
+) -> Result<Json<EditReply>, Problem> {
+    let options = standing_on(request.expected_version, request.fence);
+    let edit = move || session.edit_file(&request.path, &request.edits, &options, request.dry_run);
+    app.bridge.run(edit).await.map(Json)
+}
+
+/// `POST /v1/move`.
+pub async fn move_path(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<CarryRequest>,
+) -> Result<Json<WriteReply>, Problem> {
+    let options = standing_on(request.expected_version, request.fence);
+    app.bridge.run(move || session.move_path(&request.from, &request.to, &options)).await.map(Json)
+}
+
+/// `POST /v1/copy`.
+pub async fn copy_path(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<CarryRequest>,
+) -> Result<Json<WriteReply>, Problem> {
+    let options = standing_on(request.expected_version, request.fence);
+    app.bridge.run(move || session.copy_path(&request.from, &request.to, &options)).await.map(Json)
+}
+
+/// `POST /v1/restore`.
+pub async fn restore(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<RestoreRequest>,
+) -> Result<Json<WriteReply>, Problem> {
+    let options = standing_on(request.expected_version, request.fence);
+    let restore = move || session.restore_version(&request.path, &request.version, &options);
+    app.bridge.run(restore).await.map(Json)
+}
+
+/// `POST /v1/folders`.
+pub async fn create_folder(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<FolderRequest>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.create_folder(&request.path)).await?;
+    Ok(StatusCode::CREATED)
+}
+
+/// `GET /v1/info/{path…}`.
+pub async fn info(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<FileInfo>, Problem> {
+    app.bridge.run(move || session.info(&path)).await.map(Json)
+}
+
+/// `GET /v1/tree/{path…}`.
+pub async fn tree(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(params): Params<TreeParams>,
+) -> Result<Json<TreeReply>, Problem> {
+    let depth = params.depth.unwrap_or(DEFAULT_DEPTH).max(1);
+    let (entries, cut) = app.bridge.run(move || session.tree(&path, depth)).await?;
+    Ok(Json(TreeReply { entries, cut }))
+}
+
+/// `GET /v1/find`.
+pub async fn find(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<FindParams>,
+) -> Result<Json<Page<String>>, Problem> {
+    let limit = params.limit.unwrap_or(DEFAULT_PATHS);
+    if !(1..=MAX_PATHS).contains(&limit) {
+        return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_PATHS}")));
+    }
+    let find = move || session.find_files(params.path.as_deref().unwrap_or("/"), &params.pattern, limit);
+    Ok(Json(Page { items: app.bridge.run(find).await?, next_cursor: None }))
+}
+
+/// `GET /v1/versions/{path…}`.
+pub async fn versions(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<VersionInfo>>, Problem> {
+    let versions = app.bridge.run(move || session.versions(&path)).await?;
+    page_in_order(versions, &params).map(Json)
+}
+
+/// `GET /v1/diff/{path…}`.
+pub async fn diff(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    FilePath(path): FilePath,
+    Params(params): Params<DiffParams>,
+) -> Result<Json<DiffReply>, Problem> {
+    let diff = app.bridge.run(move || session.diff(&path, &params.from, params.to.as_deref())).await?;
+    Ok(Json(DiffReply { diff }))
+}
+
+fn standing_on(version: Option<VersionId>, fence: Option<u64>) -> WriteOptions {
+    WriteOptions { expected: version.map_or(Expected::Any, |version| Expected::OneOf(vec![version])), fence }
+}
+
+/// `If-Match`, `If-None-Match: *` and the fence, as a change reads them.
+fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
+    let expected = match (text(headers, header::IF_MATCH), text(headers, header::IF_NONE_MATCH)) {
+        (None, None) => Expected::Any,
+        (Some("*"), None) => Expected::Present,
+        (Some(tags), None) => Expected::OneOf(tags.split(',').map(read_tag).collect::<Result<_, _>>()?),
+        (None, Some("*")) => Expected::Absent,
+        (None, Some(_)) => {
+            return Err(Problem::invalid("`If-None-Match` of a change is `*`: only where nothing is there"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid("expected at most one of `If-Match` and `If-None-Match`"));
+        }
+    };
+    let fence = match text(headers, FENCE) {
+        None => None,
+        Some(fence) => Some(fence.parse().map_err(|_| {
+            Problem::invalid("`Waypost-Fence` is no number: expected the `fence` of a lock")
+        })?),
+    };
+    Ok(WriteOptions { expected, fence })
+}
+
+fn read_tag(tag: &str) -> Result<VersionId, Problem> {
+    let tag = tag.trim().trim_matches('"');
+    VersionId::parse(tag).map_err(|error| Problem::invalid(format!("`If-Match`: {error}")))
 }
 
 fn answer(file: FileContent, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -47,10 +361,10 @@ fn answer(file: FileContent, method: &Method, headers: &HeaderMap) -> Result<Res
     let bytes = Bytes::from(file.bytes);
     let mime = Some(file.mime_type.as_str());
     match part(wanted, len) {
-        Part::Whole => Ok(with_headers(Body::from(bytes).into_response(), &etag, mime)),
+        Part::Whole => Ok(with_headers(HttpBody::from(bytes).into_response(), &etag, mime)),
         Part::Some(range) => {
             let shown = format!("bytes {}-{}/{len}", range.start, range.end - 1);
-            let response = (StatusCode::PARTIAL_CONTENT, Body::from(bytes.slice(range))).into_response();
+            let response = (StatusCode::PARTIAL_CONTENT, HttpBody::from(bytes.slice(range))).into_response();
             Ok(with_value(with_headers(response, &etag, mime), header::CONTENT_RANGE, &shown))
         }
         Part::Unsatisfiable => {
@@ -96,4 +410,31 @@ fn with_value(mut response: Response, name: HeaderName, value: &str) -> Response
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_from_either_end() {
+        let text = b"one\ntwo\nthree";
+        assert_eq!(end_of_line(text, 2), 8);
+        assert_eq!(end_of_line(text, 9), text.len());
+        assert_eq!(start_of_last(text, 1), 8);
+        assert_eq!(start_of_last(text, 9), 0);
+    }
+
+    #[test]
+    fn preconditions_are_read_as_versions() {
+        let version = VersionId::of(b"x");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_MATCH, HeaderValue::from_str(&format!("\"{version}\"")).unwrap());
+        assert_eq!(options(&headers).unwrap().expected, Expected::OneOf(vec![version]));
+        headers.insert(header::IF_MATCH, HeaderValue::from_static("\"short\""));
+        assert_eq!(options(&headers).unwrap_err().code, "invalid_request");
+        headers.remove(header::IF_MATCH);
+        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+        assert_eq!(options(&headers).unwrap().expected, Expected::Absent);
+    }
 }

@@ -2,11 +2,16 @@
 //!
 //! Nouns: `Body`, `Params` and `FilePath`: what a request carries, with every unknown name refused.
 
+mod access;
 mod answers;
+mod approvals;
+mod audit;
 mod extract;
 mod files;
 mod health;
+mod locks;
 mod range;
+mod snapshots;
 mod workspaces;
 
 use std::sync::Arc;
@@ -35,13 +40,76 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .route("/v1/search", post(answers::search))
         .route("/v1/ask", post(answers::ask))
         .route("/v1/citations/verify", post(answers::verify))
-        .route("/v1/files/{*path}", get(files::read))
+        .merge(file_routes())
+        .merge(state_routes())
+        .merge(access_routes())
+        .route("/metrics", get(health::metrics))
+}
+
+fn file_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/files/{*path}", get(files::read).put(files::write).delete(files::delete))
+        .route("/v1/append/{*path}", post(files::append))
+        .route("/v1/edit", post(files::edit))
+        .route("/v1/move", post(files::move_path))
+        .route("/v1/copy", post(files::copy_path))
+        .route("/v1/restore", post(files::restore))
+        .route("/v1/folders", post(files::create_folder))
+        .route("/v1/info/{*path}", get(files::info))
+        .route("/v1/tree/{*path}", get(files::tree))
+        .route("/v1/find", get(files::find))
+        .route("/v1/versions/{*path}", get(files::versions))
+        .route("/v1/diff/{*path}", get(files::diff))
         .route("/v1/list", get(workspaces::list_top))
         .route("/v1/list/", get(workspaces::list_top))
         .route("/v1/list/{*path}", get(workspaces::list))
-        .route("/v1/workspaces", get(workspaces::all))
-        .route("/v1/workspaces/{ws}", get(workspaces::one))
-        .route("/metrics", get(health::metrics))
+}
+
+fn state_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/workspaces", get(workspaces::all).post(workspaces::create))
+        .route(
+            "/v1/workspaces/{ws}",
+            get(workspaces::one).patch(workspaces::update).delete(workspaces::remove),
+        )
+        .route("/v1/locks", get(locks::all).post(locks::take))
+        .route("/v1/locks/{id}", axum::routing::delete(locks::release))
+        .route("/v1/locks/{id}/heartbeat", post(locks::heartbeat))
+        .route("/v1/snapshots", get(snapshots::all).post(snapshots::take))
+        .route("/v1/snapshots/{id}", axum::routing::delete(snapshots::remove))
+        .route("/v1/snapshots/{id}/restore", post(snapshots::restore))
+        .route("/v1/snapshots/{id}/clone", post(snapshots::clone))
+        .route("/v1/snapshots/{id}/export", get(snapshots::export))
+        .route("/v1/snapshots/{id}/diff", get(snapshots::diff))
+        .route("/v1/prune", post(snapshots::prune))
+}
+
+fn access_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/whoami", get(access::whoami))
+        .route("/v1/principals", get(access::principals).post(access::put_principal))
+        .route("/v1/principals/{id}", axum::routing::delete(access::remove_principal))
+        .route("/v1/groups", get(access::groups))
+        .route("/v1/groups/{id}", axum::routing::put(access::put_group).delete(access::remove_group))
+        .route("/v1/tokens", get(access::tokens).post(access::issue_token))
+        .route("/v1/tokens/{id}", axum::routing::delete(access::revoke_token))
+        .route("/v1/grants", get(access::grants).post(access::put_grant))
+        .route("/v1/grants/explain", get(access::explain))
+        .route("/v1/grants/{id}", axum::routing::delete(access::remove_grant))
+        .route("/v1/gates", get(access::gates).post(access::put_gate))
+        .route("/v1/gates/{id}", axum::routing::delete(access::remove_gate))
+        .route("/v1/policy", axum::routing::put(access::apply_policy))
+        .route("/v1/policy/diff", post(access::diff_policy))
+        .route("/v1/approvals", get(approvals::all))
+        .route(
+            "/v1/approvals/{id}",
+            get(approvals::one).post(approvals::decide).delete(approvals::withdraw),
+        )
+        .route("/v1/approvals/{id}/grant", post(approvals::grant))
+        .route("/v1/approvals/{id}/deny", post(approvals::deny))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/audit/export", get(audit::export))
+        .route("/v1/audit/verify", get(audit::verify))
 }
 
 /// Whatever is not declared above. Discovery paths of OAuth end here too, and must: a client that finds metadata

@@ -1,10 +1,13 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
+use serde::Deserialize;
 use waypost_engine::api::{ListEntry, Session, WorkspaceInfo};
 
-use super::extract::{FilePath, NoParams, Params};
+use super::extract::{Body, FilePath, NoParams, Params};
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -27,6 +30,78 @@ pub async fn one(
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<WorkspaceInfo>, Problem> {
     app.bridge.run(move || session.workspace(&name)).await.map(Json)
+}
+
+/// Of `POST /v1/workspaces`; with a `folder` of this machine that one is attached.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceRequest {
+    name: String,
+    #[serde(alias = "path", alias = "attach")]
+    folder: Option<PathBuf>,
+    #[serde(default = "on")]
+    intelligence: bool,
+}
+
+fn on() -> bool {
+    true
+}
+
+/// Of `PATCH /v1/workspaces/{ws}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspacePatch {
+    intelligence: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveParams {
+    files: Option<FilesWord>,
+}
+
+/// What becomes of the files of a workspace that Waypost made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilesWord {
+    Delete,
+    Keep,
+}
+
+/// `POST /v1/workspaces`.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<WorkspaceRequest>,
+) -> Result<(StatusCode, Json<WorkspaceInfo>), Problem> {
+    let create =
+        move || session.create_workspace(&request.name, request.folder.as_deref(), request.intelligence);
+    Ok((StatusCode::CREATED, Json(app.bridge.run(create).await?)))
+}
+
+/// `PATCH /v1/workspaces/{ws}`.
+pub async fn update(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(patch): Body<WorkspacePatch>,
+) -> Result<Json<WorkspaceInfo>, Problem> {
+    app.bridge.run(move || session.set_intelligence(&name, patch.intelligence)).await.map(Json)
+}
+
+/// `DELETE /v1/workspaces/{ws}`: an attached folder is only let go; one that Waypost made goes with its files, unless
+/// `files=keep`.
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(name): Path<String>,
+    Params(params): Params<RemoveParams>,
+) -> Result<StatusCode, Problem> {
+    let and_files = params.files != Some(FilesWord::Keep);
+    app.bridge.run(move || session.remove_workspace(&name, and_files)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /v1/list/`: the workspaces, as folders.

@@ -1,0 +1,346 @@
+use serde::{Deserialize, Serialize};
+
+use super::changing::Site;
+use super::error::{Error, Result};
+use super::keys::fresh_id;
+use super::replies::{ApprovalInfo, WriteReply};
+use super::session::Session;
+use crate::access::{self, Actor, Approval, ApprovalState, Limits, NewApproval, Target, Verb};
+use crate::change::{self, Author, ChangeError, Done, Expected, Step};
+use crate::clock::rfc3339;
+use crate::id::{VersionId, split_path};
+use crate::journal::Outcome;
+use crate::store::Staged;
+
+/// What waits, with the versions that were shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "lowercase")]
+pub(super) enum GatedAct {
+    /// These bytes over what stands there.
+    Write { path: String, version: VersionId, expected: Option<VersionId> },
+    /// This file to there.
+    Move { from: String, version: VersionId, to: String },
+    /// These bytes to there.
+    Copy { from: String, version: VersionId, to: String },
+    /// This file goes.
+    Delete { path: String, version: VersionId },
+}
+
+impl GatedAct {
+    pub(super) fn version(&self) -> VersionId {
+        match self {
+            Self::Write { version, .. }
+            | Self::Move { version, .. }
+            | Self::Copy { version, .. }
+            | Self::Delete { version, .. } => *version,
+        }
+    }
+
+    fn verb(&self) -> Verb {
+        if matches!(self, Self::Delete { .. }) { Verb::Delete } else { Verb::Write }
+    }
+
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Write { .. } => "file.write",
+            Self::Move { .. } => "file.move",
+            Self::Copy { .. } => "file.copy",
+            Self::Delete { .. } => "file.delete",
+        }
+    }
+}
+
+impl Session {
+    /// Leaves an act to wait, and gives the error that says so.
+    pub(super) fn ask_approval(
+        &self,
+        action: &'static str,
+        act: &GatedAct,
+        gate: &str,
+        site: &Site,
+        staged: Option<&Staged>,
+    ) -> Result<Error> {
+        let text = serde_json::to_string(act).expect("names and hashes can be written");
+        let id = fresh_id("ap");
+        let new =
+            NewApproval { requester: &self.actor.principal, gate, path: &site.full, act: &text, id: &id };
+        let approval = self.engine.catalog.write(|tx| -> std::result::Result<String, ChangeError> {
+            if let Some(staged) = staged {
+                tx.put_blob(staged)?;
+            }
+            Ok(tx.request_approval(&new, self.now_ms())?)
+        })?;
+        let version = act.version().to_string();
+        self.record(action, act.verb(), &site.full, &version, Outcome::Pending, gate)?;
+        Ok(Error::ApprovalRequired { path: site.full.clone(), approval })
+    }
+
+    /// The approvals that this principal asked for or may decide, newest first.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn approvals(&self, state: Option<ApprovalState>) -> Result<Vec<ApprovalInfo>> {
+        let all = access::approvals(&self.engine.catalog)?;
+        self.record("approval.list", Verb::Approve, "/", "", Outcome::Allowed, "scope")?;
+        let seen = all.into_iter().filter(|approval| self.may_see(approval));
+        seen.map(|approval| self.show_approval(approval))
+            .filter(|info| state.is_none_or(|state| info.as_ref().is_ok_and(|info| info.state == state)))
+            .collect()
+    }
+
+    /// One approval, with what would change.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn approval(&self, id: &str) -> Result<ApprovalInfo> {
+        let approval = self.find_approval(id)?;
+        self.record("approval.read", Verb::Approve, &approval.path, "", Outcome::Allowed, "scope")?;
+        self.show_approval(approval)
+    }
+
+    fn find_approval(&self, id: &str) -> Result<Approval> {
+        let absent = || Error::NotFound { what: "approval", name: id.chars().take(80).collect() };
+        let all = access::approvals(&self.engine.catalog)?;
+        let found = all.into_iter().find(|approval| approval.id == id).filter(|approval| self.may_see(approval));
+        found.ok_or_else(absent)
+    }
+
+    fn may_see(&self, approval: &Approval) -> bool {
+        approval.requester == self.actor.principal || self.decide(Verb::Approve, &approval.path).allowed
+    }
+
+    fn show_approval(&self, approval: Approval) -> Result<ApprovalInfo> {
+        let act: GatedAct = read_act(&approval)?;
+        let has_run_out = approval.state == ApprovalState::Pending && approval.expires_ms <= self.now_ms();
+        Ok(ApprovalInfo {
+            state: if has_run_out { ApprovalState::Stale } else { approval.state },
+            id: approval.id,
+            requester: approval.requester,
+            gate: approval.gate,
+            path: approval.path,
+            act: serde_json::from_str(&approval.act).unwrap_or_default(),
+            diff: self.preview(&act)?,
+            created_at: rfc3339(approval.created_ms),
+            expires_at: rfc3339(approval.expires_ms),
+            decided_at: approval.decided_ms.map(rfc3339),
+            decided_by: approval.decided_by,
+            reason: approval.reason,
+        })
+    }
+
+    /// What a write would change, as far as both sides are text.
+    fn preview(&self, act: &GatedAct) -> Result<Option<String>> {
+        const MAX_PREVIEW_BYTES: usize = 64 << 10;
+        let text = |version: Option<VersionId>| -> Result<Option<String>> {
+            let Some(version) = version else { return Ok(Some(String::new())) };
+            Ok(self.engine.blobs.get(version)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+        };
+        let (path, before, after) = match act {
+            GatedAct::Write { path, version, expected } => (path, *expected, Some(*version)),
+            GatedAct::Move { to, version, .. } | GatedAct::Copy { to, version, .. } => (to, None, Some(*version)),
+            GatedAct::Delete { path, version } => (path, Some(*version), None),
+        };
+        Ok(match (text(before)?, text(after)?) {
+            (Some(before), Some(after)) if before.len() + after.len() <= MAX_PREVIEW_BYTES => {
+                Some(super::files::unified_diff(&before, &after, path))
+            }
+            _ => None,
+        })
+    }
+
+    /// Lets an act through, or not. A granted act happens at once and exactly once, as of the versions that were shown,
+    /// with the rights that its requester still has. Nobody decides about an act of their own.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::ApprovalClosed`]; what the act itself gives: a version that has
+    /// changed meanwhile closes the approval.
+    pub fn decide_approval(&self, id: &str, grant: bool, reason: Option<&str>) -> Result<Option<WriteReply>> {
+        let action = if grant { "approval.grant" } else { "approval.deny" };
+        let approval = self.find_approval(id)?;
+        let decision = self.decide(Verb::Approve, &approval.path);
+        let is_own = approval.requester == self.actor.principal;
+        if !decision.allowed || is_own {
+            let rule = if is_own { "own_request" } else { &decision.rule };
+            self.record(action, Verb::Approve, &approval.path, "", Outcome::Denied, rule)?;
+            return Err(Error::Forbidden {
+                principal: self.actor.principal.clone(),
+                verb: "approve",
+                path: approval.path,
+            });
+        }
+        let closed = |state: &'static str| Error::ApprovalClosed { approval: id.to_owned(), state };
+        if approval.state != ApprovalState::Pending {
+            return Err(closed(approval.state.as_str()));
+        }
+        if approval.expires_ms <= self.now_ms() {
+            self.close_approval(&approval, ApprovalState::Stale, Some("it waited too long"))?;
+            return Err(closed("stale"));
+        }
+        if !grant {
+            self.close_approval(&approval, ApprovalState::Denied, reason)?;
+            self.record(action, Verb::Approve, &approval.path, "", Outcome::Allowed, &decision.rule)?;
+            return Ok(None);
+        }
+        let act = read_act(&approval)?;
+        match self.perform(&approval, &act, reason, &decision.rule) {
+            Ok(done) => {
+                let reply = self.reply(&approval.path, done.iter().find(|done| done.path == approval.path))?;
+                Ok(Some(reply))
+            }
+            Err(error) => {
+                let is_stale = matches!(
+                    error,
+                    Error::Change(
+                        ChangeError::VersionConflict { .. }
+                            | ChangeError::Missing { .. }
+                            | ChangeError::Exists { .. }
+                    ) | Error::NotFound { .. }
+                        | Error::Forbidden { .. }
+                );
+                if is_stale {
+                    self.close_approval(&approval, ApprovalState::Stale, Some(&error.to_string()))?;
+                }
+                self.note_failure(action, Verb::Approve, &approval.path, Err(error))
+            }
+        }
+    }
+
+    /// Takes back what one asked for oneself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for requests of others; [`Error::ApprovalClosed`].
+    pub fn withdraw_approval(&self, id: &str) -> Result<()> {
+        let approval = self.find_approval(id)?;
+        if approval.requester != self.actor.principal {
+            return Err(Error::NotFound { what: "approval", name: id.to_owned() });
+        }
+        self.close_approval(&approval, ApprovalState::Denied, Some("taken back"))?;
+        self.record("approval.withdraw", Verb::Approve, &approval.path, "", Outcome::Allowed, "own_request")
+    }
+
+    fn close_approval(&self, approval: &Approval, state: ApprovalState, reason: Option<&str>) -> Result<()> {
+        let now_ms = self.now_ms();
+        let closed = self.engine.catalog.write(|tx| {
+            tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)
+        })?;
+        if closed {
+            return Ok(());
+        }
+        Err(Error::ApprovalClosed { approval: approval.id.clone(), state: "decided" })
+    }
+
+    /// Does what was approved: as its requester, through the gate by this principal.
+    fn perform(
+        &self,
+        approval: &Approval,
+        act: &GatedAct,
+        reason: Option<&str>,
+        rule: &str,
+    ) -> Result<Vec<Done>> {
+        let requester = Actor {
+            principal: approval.requester.clone(),
+            token: String::new(),
+            is_owner: approval.requester == access::ADMIN,
+            limits: Limits::default(),
+        };
+        let policy = self.engine.policy();
+        let still = requester.decide(&policy, act.verb(), Target::Path, &approval.path);
+        if !still.allowed {
+            return Err(Error::Forbidden {
+                principal: approval.requester.clone(),
+                verb: act.verb().as_str(),
+                path: approval.path.clone(),
+            });
+        }
+        let (name, below) = split_path(&approval.path)?;
+        let absent = || super::changing::absent_file(&approval.path);
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        let place = self.engine.place(&workspace);
+        let by = Some(self.actor.principal.as_str());
+        let put = |bytes: &[u8], expected: Expected, from: Option<String>| -> Result<Step<'_>> {
+            let prepared = change::prepare(&place, &below, bytes, by)?;
+            Ok(Step::Put { place, path: below.clone(), expected, prepared, from })
+        };
+        let source_of = |from: &str| -> Result<_> {
+            let (name, below) = split_path(from)?;
+            let absent = || super::changing::absent_file(from);
+            Ok((self.engine.workspace(&name).ok_or_else(absent)?, below))
+        };
+        let source;
+        let kept = |version: VersionId| -> Result<Vec<u8>> {
+            self.engine.blobs.get(version)?.ok_or_else(|| Error::NotFound {
+                what: "version",
+                name: version.to_string(),
+            })
+        };
+        let steps = match act {
+            GatedAct::Write { version, expected, .. } => {
+                let expected = expected.map_or(Expected::Absent, |version| Expected::OneOf(vec![version]));
+                vec![put(&kept(*version)?, expected, None)?]
+            }
+            GatedAct::Copy { version, .. } => vec![put(&kept(*version)?, Expected::Absent, None)?],
+            GatedAct::Delete { version, .. } => {
+                let expected = Expected::OneOf(vec![*version]);
+                vec![Step::Remove { place, path: below.clone(), expected, to: None }]
+            }
+            GatedAct::Move { from, version, .. } => {
+                source = source_of(from)?;
+                let (source, from_below) = (&source.0, source.1.clone());
+                let expected = Expected::OneOf(vec![*version]);
+                if source.row.id == workspace.row.id {
+                    let approved_by = by.map(str::to_owned);
+                    vec![Step::Move { place, from: from_below, expected, to: below.clone(), approved_by }]
+                } else {
+                    let here = self.engine.place(source);
+                    let to = Some(approval.path.clone());
+                    let mut steps = vec![put(&kept(*version)?, Expected::Absent, Some(from.clone()))?];
+                    steps.push(Step::Remove { place: here, path: from_below, expected, to });
+                    steps
+                }
+            }
+        };
+        let author = Author {
+            principal: &approval.requester,
+            approved_by: by,
+            fence: None,
+            trace: Some(&self.trace),
+        };
+        let now_ms = self.now_ms();
+        let done = change::execute(steps, author, &mut |tx, done| {
+            // Spent in the same transaction: two who grant at once can't both make it happen.
+            let by = &self.actor.principal;
+            if !tx.decide_approval(&approval.id, ApprovalState::Granted, by, reason, now_ms)? {
+                return Err(ChangeError::Missing { path: approval.id.clone() });
+            }
+            self.record_in(tx, "approval.grant", Verb::Approve, &approval.path, "", rule)?;
+            done.iter().try_for_each(|done| {
+                let version = done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
+                self.record_in(tx, act.action(), act.verb(), &done.path, &version, &approval.gate)
+            })
+        })?;
+        self.engine.wake(&name);
+        Ok(done)
+    }
+}
+
+fn read_act(approval: &Approval) -> Result<GatedAct> {
+    serde_json::from_str(&approval.act).map_err(|_| Error::Invalid {
+        field: "approval",
+        found: format!("`{}`, whose act can't be read", approval.id),
+        expected: "an act that this program wrote".to_owned(),
+    })
+}
+
+/// What a pending act still needs: its bytes are kept from pruning.
+pub(super) fn versions_waiting(all: &[Approval]) -> Vec<VersionId> {
+    let waiting = all.iter().filter(|approval| approval.state == ApprovalState::Pending);
+    waiting
+        .filter_map(|approval| read_act(approval).ok())
+        .flat_map(|act| match act {
+            GatedAct::Write { version, expected, .. } => [Some(version), expected],
+            other => [Some(other.version()), None],
+        })
+        .flatten()
+        .collect()
+}
+

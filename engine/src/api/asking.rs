@@ -1,0 +1,470 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::error::{Error, Result};
+use super::past::PastIndex;
+use super::replies::{
+    AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply, SearchRequest,
+    VerifiedCitation,
+};
+use super::session::Session;
+use super::workspace::OpenWorkspace;
+use crate::access::Verb;
+use crate::answer::{self, AnswerOptions};
+use crate::catalog::FileFilter;
+use crate::clock::parse_rfc3339;
+use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceName, split_path};
+use crate::journal::{self, Outcome};
+use crate::search::citation::Verdict;
+use crate::search::{self, Citation, Degraded, Hit, Hits, Mode, ParsedQuery, Source};
+use crate::span::Span;
+use crate::text;
+
+/// Hits in one reply at most.
+const MAX_LIMIT: usize = 1000;
+/// Hits in one reply where nothing else is asked.
+const DEFAULT_LIMIT: usize = 10;
+/// Hits fetched beyond the limit, so that those whose file has changed can be left out.
+const SPARE_HITS: usize = 10;
+
+/// One workspace that is asked, with what of it may be seen.
+pub(super) struct Asked {
+    pub workspace: Arc<OpenWorkspace>,
+    pub source: Source,
+    /// The state of some time ago, in place of today's files.
+    past: Option<Seq>,
+    /// Keeps the index of what is no longer so.
+    _past_index: Option<Arc<PastIndex>>,
+}
+
+impl Asked {
+    pub(super) fn live(workspace: Arc<OpenWorkspace>, files: Option<Vec<FileId>>) -> Self {
+        let source = Source { searcher: workspace.index.searcher(), files };
+        Self { workspace, source, past: None, _past_index: None }
+    }
+}
+
+/// The parts that a search and a question share.
+#[derive(Clone, Copy, Default)]
+struct Where<'a> {
+    workspaces: Option<&'a [String]>,
+    path_prefix: Option<&'a str>,
+    filters: Option<&'a SearchFilters>,
+    wait_for_seq: Option<&'a str>,
+    as_of: Option<&'a str>,
+    trust: Option<&'a str>,
+}
+
+impl Where<'_> {
+    /// As the audit log shows it.
+    fn shown(&self) -> String {
+        match (self.path_prefix, self.workspaces) {
+            (Some(prefix), _) if prefix.starts_with('/') => prefix.to_owned(),
+            (_, Some(names)) => names.iter().map(|name| format!("/{name}")).collect::<Vec<_>>().join(" "),
+            (_, None) => "/".to_owned(),
+        }
+    }
+}
+
+impl Session {
+    /// Ranked hits, inside what the principal may read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for values that make no sense, [`Error::NotFound`] for a workspace that is not there,
+    /// [`Error::IndexBehind`].
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
+        let begun = Instant::now();
+        let limit = check_limit(request.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let place = Where {
+            workspaces: request.workspaces.as_deref(),
+            path_prefix: request.path_prefix.as_deref(),
+            filters: request.filters.as_ref(),
+            wait_for_seq: request.wait_for_seq.as_deref(),
+            as_of: request.as_of.as_deref(),
+            trust: request.trust.as_deref(),
+        };
+        let query =
+            if request.plain { search::parse_plain(&request.query) } else { search::parse(&request.query) };
+        let resolved = self.resolve(&place, &query);
+        let asked = self.note_failure("search", Verb::Read, &place.shown(), resolved)?;
+        self.record("search", Verb::Read, &place.shown(), "", Outcome::Allowed, "scope")?;
+        let hits = self.find(&asked, &query, request.mode, limit)?;
+        let index = self.index_status(&asked, &hits.degraded)?;
+        let mut results: Vec<SearchHit> =
+            hits.hits.into_iter().map(|hit| show_hit(&asked, hit, request.explain)).collect();
+        if let Some(max_tokens) = request.max_tokens {
+            self.bound(&mut results, max_tokens);
+        }
+        Ok(SearchReply { results, index, took_ms: ms_since(begun) })
+    }
+
+    /// Sentences that answer a question, each cited, or an honest none.
+    ///
+    /// # Errors
+    /// As [`Self::search`]; [`Error::Invalid`] for a generator that is not there.
+    pub fn ask(&self, request: &AskRequest) -> Result<AskReply> {
+        let begun = Instant::now();
+        let max_quotes = check_limit(request.limit, 3, 10)?;
+        if let Some(generator) = &request.generator
+            && generator != "extractive"
+        {
+            return Err(Error::Invalid {
+                field: "generator",
+                found: format!("`{generator}`"),
+                expected: "`extractive`".to_owned(),
+            });
+        }
+        let place = Where {
+            workspaces: request.workspaces.as_deref(),
+            path_prefix: request.path_prefix.as_deref(),
+            filters: request.filters.as_ref(),
+            wait_for_seq: request.wait_for_seq.as_deref(),
+            as_of: request.as_of.as_deref(),
+            trust: request.trust.as_deref(),
+        };
+        let query = search::parse_plain(&request.question);
+        let resolved = self.resolve(&place, &query);
+        let asked = self.note_failure("ask", Verb::Read, &place.shown(), resolved)?;
+        self.record("ask", Verb::Read, &place.shown(), "", Outcome::Allowed, "scope")?;
+        let hits = self.find(&asked, &query, request.mode, answer::HITS_READ)?;
+        let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
+        let answer = answer::answer(&hits, self.engine.embedder(), &options);
+        let citations = answer
+            .supports
+            .iter()
+            .enumerate()
+            .map(|(idx, support)| {
+                let hit = &hits.hits[support.hit];
+                NumberedCitation {
+                    n: idx + 1,
+                    citation: self.cite(&asked, hit, support.span, &support.quote),
+                }
+            })
+            .collect();
+        let text =
+            if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
+        Ok(AskReply {
+            answer: text,
+            citations,
+            abstained: answer.abstained,
+            confidence: answer.confidence,
+            generator: "extractive".to_owned(),
+            index: self.index_status(&asked, &answer.degraded)?,
+            took_ms: ms_since(begun),
+        })
+    }
+
+    /// Checks citations against the bytes that they name, and against the files of today.
+    ///
+    /// # Errors
+    /// Where catalog or blobs can't be read; a citation that does not hold is no error.
+    pub fn verify(&self, citations: Vec<Citation>) -> Result<Vec<VerifiedCitation>> {
+        citations
+            .into_iter()
+            .map(|citation| {
+                let verdict = self.verdict(&citation)?;
+                self.record("citation.verify", Verb::Read, &citation.path, "", Outcome::Allowed, "scope")?;
+                let valid = !matches!(verdict, Verdict::Invalid { .. });
+                let stale = matches!(verdict, Verdict::Stale { .. });
+                Ok(VerifiedCitation { citation, valid, stale, verdict })
+            })
+            .collect()
+    }
+
+    fn verdict(&self, citation: &Citation) -> Result<Verdict> {
+        let unknown = || Verdict::Invalid { reason: "there is no such version of this file".to_owned() };
+        let Ok((name, path)) = split_path(&citation.path) else { return Ok(unknown()) };
+        let Some(workspace) = self.readable(&name, &path) else { return Ok(unknown()) };
+        let today = workspace.tree.read(&path, self.engine.max_file_bytes)?;
+        let today = today.map(|(bytes, _)| (VersionId::of(&bytes), bytes));
+        let cited = match &today {
+            Some((version, bytes)) if *version == citation.version => Some(bytes.clone()),
+            _ if self.was_here(&workspace, &path, citation.version)? => {
+                self.engine.blobs.get(citation.version)?
+            }
+            _ => None,
+        };
+        let Some(cited_text) = cited.and_then(|bytes| self.text_of(&path, &bytes)) else {
+            return Ok(unknown());
+        };
+        if !citation.holds_in(&cited_text) {
+            return Ok(Verdict::Invalid {
+                reason: "the bytes of that version say something else there".to_owned(),
+            });
+        }
+        match today {
+            Some((version, _)) if version == citation.version => Ok(Verdict::Valid),
+            Some((version, bytes)) => {
+                let now = self.text_of(&path, &bytes).and_then(|text| citation.reanchor(version, &text));
+                Ok(Verdict::Stale { now })
+            }
+            None => Ok(Verdict::Stale { now: None }),
+        }
+    }
+
+    /// Whether a path ever had these bytes: a version alone is no key to other paths' contents.
+    pub(super) fn was_here(&self, workspace: &OpenWorkspace, path: &RelPath, version: VersionId) -> Result<bool> {
+        Ok(journal::had_version(&self.engine.catalog, workspace.row.id, path.as_str(), version)?)
+    }
+
+    fn text_of(&self, path: &RelPath, bytes: &[u8]) -> Option<String> {
+        let limits =
+            text::Limits { max_bytes: self.engine.max_file_bytes as usize, ..text::Limits::default() };
+        text::extract(path.file_name(), bytes, &limits).ok().map(|document| document.text)
+    }
+
+    /// Which workspaces are asked, and which of their files may be seen and pass the conditions.
+    fn resolve(&self, place: &Where<'_>, query: &ParsedQuery) -> Result<Vec<Asked>> {
+        let (only, prefix) = self.read_prefix(place)?;
+        let mut filter = read_filters(place.filters, query)?;
+        if filter.path_prefix.is_none() {
+            filter.path_prefix = prefix;
+        }
+        if let Some(trust) = place.trust {
+            if trust != "approved" {
+                let found = format!("`{}`", trust.chars().take(40).collect::<String>());
+                return Err(Error::Invalid { field: "trust", found, expected: "`approved`".to_owned() });
+            }
+            filter.approved = true;
+        }
+        let workspaces = match (only, place.workspaces) {
+            (Some(name), _) => vec![self.seen_workspace(name.as_str())?],
+            (None, Some(names)) => {
+                names.iter().map(|name| self.seen_workspace(name)).collect::<Result<_>>()?
+            }
+            (None, None) => self.seen_workspaces()?,
+        };
+        let seq = place.wait_for_seq.map(|text| self.read_seq("wait_for_seq", text)).transpose()?;
+        let as_of = place.as_of.map(|text| self.read_as_of(text)).transpose()?;
+        let scope = self.scope(Verb::Read);
+        let mut asked = Vec::with_capacity(workspaces.len());
+        for workspace in workspaces {
+            if let Some(seq) = seq {
+                self.wait(&workspace, seq, place.wait_for_seq.unwrap_or_default())?;
+            }
+            match as_of {
+                Some(seq) => asked.extend(self.asked_past(workspace, seq, &filter)?),
+                None => {
+                    let visible = self.files_in(&scope, &workspace)?;
+                    let files = match (visible, filter.is_everything()) {
+                        (None, true) => None,
+                        (Some(visible), true) => Some(visible.as_ref().clone()),
+                        (visible, false) => {
+                            let mut files = self.engine.catalog.file_ids(workspace.row.id, &filter)?;
+                            if let Some(visible) = visible {
+                                files.retain(|file| visible.binary_search(file).is_ok());
+                            }
+                            Some(files)
+                        }
+                    };
+                    asked.push(Asked::live(workspace, files));
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    /// A workspace's state of some time ago: what still stands in today's index, and an index of the rest.
+    fn asked_past(&self, workspace: Arc<OpenWorkspace>, seq: Seq, filter: &FileFilter) -> Result<Vec<Asked>> {
+        let scope = self.scope(Verb::Read);
+        let past = self.engine.past(&workspace, seq)?;
+        let name = &workspace.row.name;
+        let shown = |row: &&crate::catalog::FileRow| {
+            filter.matches(row) && scope.allows(&crate::id::join_path(name, &row.path))
+        };
+        let mut still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
+        still.sort_unstable();
+        let gone: Vec<FileId> = past.index.rows.iter().filter(shown).map(|row| row.id).collect();
+        let searcher = past.index.searcher();
+        let live = Asked { past: Some(seq), ..Asked::live(Arc::clone(&workspace), Some(still)) };
+        let source = Source { searcher, files: Some(gone) };
+        Ok(vec![live, Asked { workspace, source, past: Some(seq), _past_index: Some(past.index) }])
+    }
+
+    fn read_prefix(&self, place: &Where<'_>) -> Result<(Option<WorkspaceName>, Option<RelPath>)> {
+        let Some(text) = place.path_prefix.filter(|text| !text.is_empty() && *text != "/") else {
+            return Ok((None, None));
+        };
+        if text.starts_with('/') {
+            let (name, below) = split_path(text)?;
+            return Ok((Some(name), Some(below).filter(|below| !below.is_root())));
+        }
+        Ok((None, Some(RelPath::new(text)?)))
+    }
+
+    fn find(&self, asked: &[Asked], query: &ParsedQuery, mode: Mode, limit: usize) -> Result<Hits> {
+        let sources: Vec<Source> = asked
+            .iter()
+            .map(|asked| Source {
+                searcher: Arc::clone(&asked.source.searcher),
+                files: asked.source.files.clone(),
+            })
+            .collect();
+        let request = search::SearchRequest { query, mode, limit: limit + SPARE_HITS };
+        let mut hits = search::search(
+            &sources,
+            self.engine.embedder.as_ref(),
+            self.engine.reranker.as_deref(),
+            &request,
+        )?;
+        let mut fresh = Vec::with_capacity(limit);
+        for hit in hits.hits.drain(..) {
+            if fresh.len() >= limit {
+                break;
+            }
+            let asked = &asked[hit.source];
+            if asked.past.is_some() || self.is_current(&asked.workspace, &hit)? {
+                fresh.push(hit);
+            }
+        }
+        hits.hits = fresh;
+        Ok(hits)
+    }
+
+    /// Whether the file still is what the chunk was cut from: a file gone or changed since is never served.
+    fn is_current(&self, workspace: &OpenWorkspace, hit: &Hit) -> Result<bool> {
+        let Ok(path) = RelPath::new(&hit.record.path) else { return Ok(false) };
+        let Some(row) = self.engine.catalog.file(workspace.row.id, &path)? else { return Ok(false) };
+        if row.state.version != hit.record.version {
+            return Ok(false);
+        }
+        let now = workspace.tree.entry(&path)?;
+        Ok(now
+            .is_some_and(|now| now.size_bytes == row.state.size_bytes && now.mtime_ns == row.state.mtime_ns))
+    }
+
+    pub(super) fn index_status(&self, asked: &[Asked], degraded: &[Degraded]) -> Result<IndexStatus> {
+        let mut status = IndexStatus { seq: String::new(), pending_files: 0, degraded: degraded.to_vec() };
+        let scope = self.scope(Verb::Read);
+        let mut reached = Seq(0);
+        for asked in asked {
+            let row = &asked.workspace.row;
+            if !row.intelligence {
+                status.degraded.push(Degraded {
+                    stage: "index",
+                    reason: format!("workspace `{}` has its intelligence switched off; nothing of it is found", row.name),
+                });
+                continue;
+            }
+            if let Some(seq) = asked.past {
+                reached = reached.max(seq);
+                continue;
+            }
+            let position = asked.source.searcher.position();
+            let behind =
+                if self.engine.embedder.is_some() { position.semantic() } else { position.lexical() };
+            if scope.is_everything() {
+                reached = reached.max(position.lexical());
+                status.pending_files += journal::files_after(&self.engine.catalog, row.id, behind)?;
+            } else {
+                let (last, pending) = self.with_journal(&scope, |visible| {
+                    Ok((visible.last_before(row.id, position.lexical()), visible.files_after(row.id, behind)))
+                })?;
+                reached = reached.max(last);
+                status.pending_files += pending;
+            }
+        }
+        status.seq = self.show_seq(reached)?;
+        Ok(status)
+    }
+
+    fn cite(&self, asked: &[Asked], hit: &Hit, span: Span, quote: &str) -> Citation {
+        let mut citation = cite(&asked[hit.source], hit);
+        let lines_before = quote_lines(&hit.record.text, span.start - hit.record.span.start);
+        let first = hit.record.lines.0 + lines_before;
+        citation.start_byte = span.start;
+        citation.end_byte = span.end;
+        citation.lines = Some((first, first + quote.matches('\n').count() as u32));
+        citation.quote = quote.to_owned();
+        citation
+    }
+
+    /// Drops the last hits until the rest fits; a bound below the first hit's size leaves none.
+    fn bound(&self, results: &mut Vec<SearchHit>, max_tokens: usize) {
+        let count = |text: &str| match &self.engine.embedder {
+            Some(embedder) => embedder.count_tokens(text),
+            None => text.len().div_ceil(4),
+        };
+        let mut left = max_tokens;
+        let fits = results.iter().take_while(|hit| {
+            let cost = count(&hit.citation.quote) + count(&hit.snippet) + 40;
+            let fits = cost <= left;
+            left = left.saturating_sub(cost);
+            fits
+        });
+        let n_fit = fits.count();
+        results.truncate(n_fit);
+    }
+}
+
+fn quote_lines(text: &str, end: usize) -> u32 {
+    text.get(..end).map_or(0, |before| before.matches('\n').count() as u32)
+}
+
+fn cite(asked: &Asked, hit: &Hit) -> Citation {
+    let name = &asked.workspace.row.name;
+    Citation {
+        workspace: name.to_string(),
+        path: format!("/{name}/{}", hit.record.path),
+        version: hit.record.version,
+        start_byte: hit.record.span.start,
+        end_byte: hit.record.span.end,
+        lines: Some(hit.record.lines),
+        headings: hit.record.headings.clone(),
+        quote: hit.record.text.clone(),
+    }
+}
+
+fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
+    let copies = hit
+        .copies
+        .iter()
+        .map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name))
+        .collect();
+    SearchHit {
+        citation: cite(&asked[hit.source], &hit),
+        snippet: hit.snippet,
+        highlights: hit.highlights.into_iter().map(|(from, to)| [from, to]).collect(),
+        score: hit.score,
+        mime_type: hit.record.mime_type,
+        title: hit.record.title,
+        copies,
+        ranks: explain.then_some(hit.ranks),
+    }
+}
+
+fn check_limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
+    match limit {
+        None => Ok(default),
+        Some(limit) if (1..=max).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            Err(Error::Invalid { field: "limit", found: limit.to_string(), expected: format!("1 to {max}") })
+        }
+    }
+}
+
+/// The request's conditions over those in the query itself.
+fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<FileFilter> {
+    let mut filter = query.filter.clone();
+    let Some(given) = filters else { return Ok(filter) };
+    let time = |field, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => parse_rfc3339(text).map(Some).ok_or_else(|| Error::Invalid {
+            field,
+            found: format!("`{text}`"),
+            expected: "a time such as `2026-01-31T00:00:00Z`, or a date".to_owned(),
+        }),
+    };
+    filter.mime_type = given.mime_type.clone().or(filter.mime_type);
+    filter.language = given.language.clone().or(filter.language);
+    filter.extension = given.extension.clone().or(filter.extension);
+    filter.modified_after_ms =
+        time("filters.modified_after", &given.modified_after)?.or(filter.modified_after_ms);
+    filter.modified_before_ms =
+        time("filters.modified_before", &given.modified_before)?.or(filter.modified_before_ms);
+    Ok(filter)
+}
+
+fn ms_since(begun: Instant) -> f64 {
+    (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,292 @@
+use super::error::{Error, Result};
+use super::replies::{FileContent, FileInfo, ListEntry, TreeEntry, VersionInfo};
+use super::session::Session;
+use crate::access::{Scope, Verb};
+use crate::clock::rfc3339;
+use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path, split_path};
+use crate::journal::{self, Outcome};
+use crate::text;
+
+/// Entries of one tree at most.
+const MAX_TREE_ENTRIES: usize = 5000;
+
+impl Session {
+    /// A file's bytes: today's, those of an older version, or those of some time ago.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for what may not be read; [`Error::Id`] for a path that can't be one.
+    pub fn read_file(&self, path: &str, version: Option<&str>, as_of: Option<&str>) -> Result<FileContent> {
+        let (name, below) = self.split(path, "file")?;
+        let absent = || Error::NotFound { what: "file", name: path.to_owned() };
+        let rule = self.authorize("file.read", Verb::Read, path, "file")?;
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        let bytes = match (version, as_of) {
+            (None, None) => workspace.tree.read(&below, u64::MAX)?.map(|(bytes, _)| bytes),
+            (Some(_), Some(_)) => {
+                return Err(Error::Invalid {
+                    field: "version",
+                    found: "given beside `as_of`".to_owned(),
+                    expected: "one of both".to_owned(),
+                });
+            }
+            (Some(version), None) => {
+                let version = VersionId::parse(version)?;
+                if self.was_here(&workspace, &below, version)? { self.engine.blobs.get(version)? } else { None }
+            }
+            (None, Some(as_of)) => {
+                let seq = self.read_as_of(as_of)?;
+                let states = journal::history(&self.engine.catalog, workspace.row.id, &below)?;
+                let state = states.into_iter().find(|past| past.seq <= seq);
+                match state.and_then(|past| past.version) {
+                    Some(version) => self.engine.blobs.get(version)?,
+                    None => None,
+                }
+            }
+        };
+        let bytes = self.note_failure("file.read", Verb::Read, path, bytes.ok_or_else(absent))?;
+        let version = VersionId::of(&bytes);
+        self.record("file.read", Verb::Read, path, &version.to_string(), Outcome::Allowed, &rule)?;
+        Ok(FileContent { version, mime_type: text::mime_type(below.file_name(), &bytes), bytes })
+    }
+
+    /// What is known of a file or folder.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn info(&self, path: &str) -> Result<FileInfo> {
+        let (name, below) = self.split(path, "file")?;
+        let absent = || Error::NotFound { what: "file or folder", name: path.to_owned() };
+        if self.is_folder_seen(&name, &below)? {
+            self.record("file.info", Verb::List, path, "", Outcome::Allowed, "scope")?;
+            return Ok(FileInfo { kind: "folder", ..FileInfo::of(join_path(&name, &below)) });
+        }
+        let rule = self.authorize("file.info", Verb::Read, path, "file or folder")?;
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        let entry = workspace.tree.entry(&below)?.ok_or_else(absent)?;
+        self.record("file.info", Verb::Read, path, "", Outcome::Allowed, &rule)?;
+        let mut info = FileInfo {
+            kind: "file",
+            size: Some(entry.size_bytes),
+            modified_at: Some(rfc3339(entry.mtime_ns / 1_000_000)),
+            ..FileInfo::of(join_path(&name, &below))
+        };
+        // A file that only an ignore file keeps out has no row.
+        if let Some(row) = self.engine.catalog.file(workspace.row.id, &below)? {
+            info.version = Some(row.state.version);
+            info.mime_type = Some(row.state.mime_type);
+            info.language = row.state.language;
+            info.approved_by = row.state.approved_by;
+            info.seq = Some(self.show_seq(row.seq)?);
+            info.skipped = row.state.skipped.map(|(_, reason)| reason);
+        }
+        Ok(info)
+    }
+
+    /// What a folder holds, folders first; `/` lists the workspaces.
+    ///
+    /// # Errors
+    /// As [`Self::info`].
+    pub fn list(&self, path: &str) -> Result<Vec<ListEntry>> {
+        let entries = self.entries(path);
+        let entries = self.note_failure("file.list", Verb::List, path, entries)?;
+        self.record("file.list", Verb::List, path, "", Outcome::Allowed, "scope")?;
+        Ok(entries)
+    }
+
+    fn entries(&self, path: &str) -> Result<Vec<ListEntry>> {
+        if path.is_empty() || path == "/" {
+            let seen = self.seen_workspaces()?.into_iter();
+            let names = seen.map(|workspace| workspace.row.name.clone());
+            return Ok(names.map(|name| entry(name.to_string(), format!("/{name}"), true, 0)).collect());
+        }
+        let (name, below) = self.split(path, "folder")?;
+        let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
+        if !self.is_folder_seen(&name, &below)? {
+            return Err(absent());
+        }
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        let names = workspace.tree.list(&below)?.ok_or_else(absent)?;
+        let base = join_path(&name, &below);
+        let base = base.trim_end_matches('/');
+        let scope = self.scope(Verb::List);
+        let below_rows = if scope.is_everything() { Vec::new() } else { self.rows_in(&scope, &workspace, &below)? };
+        let is_shown = |named: &crate::store::Named, full: &str| {
+            scope.allows(full)
+                || named.is_folder && below_rows.iter().any(|row| {
+                    let shown = join_path(&name, &row.path);
+                    shown.strip_prefix(full).is_some_and(|rest| rest.starts_with('/'))
+                })
+        };
+        Ok(names
+            .into_iter()
+            .map(|named| (format!("{base}/{}", named.name), named))
+            .filter(|(full, named)| is_shown(named, full))
+            .map(|(full, named)| entry(named.name, full, named.is_folder, named.size_bytes))
+            .collect())
+    }
+
+    /// Whether a folder is there that may be listed: by a grant on itself, or on anything in it.
+    fn is_folder_seen(&self, name: &WorkspaceName, below: &RelPath) -> Result<bool> {
+        let Some(workspace) = self.engine.workspace(name) else { return Ok(false) };
+        if !workspace.tree.is_folder(below)? {
+            return Ok(false);
+        }
+        if below.is_root() {
+            return self.sees(&workspace);
+        }
+        let scope = self.scope(Verb::List);
+        Ok(scope.allows(&join_path(name, below))
+            || (!scope.is_nothing() && !self.rows_in(&scope, &workspace, below)?.is_empty()))
+    }
+
+    /// A folder with everything in it, `depth` folders deep; cut at 5,000 entries.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn tree(&self, path: &str, depth: usize) -> Result<(Vec<TreeEntry>, bool)> {
+        let mut left = MAX_TREE_ENTRIES;
+        let entries = self.subtree(path, depth, &mut left);
+        let entries = self.note_failure("file.list", Verb::List, path, entries)?;
+        self.record("file.list", Verb::List, path, "", Outcome::Allowed, "scope")?;
+        Ok((entries, left == 0))
+    }
+
+    fn subtree(&self, path: &str, depth: usize, left: &mut usize) -> Result<Vec<TreeEntry>> {
+        let mut tree = Vec::new();
+        for entry in self.entries(path)? {
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
+            let children = if entry.kind == "folder" && depth > 1 {
+                Some(self.subtree(&entry.path, depth - 1, left)?)
+            } else {
+                None
+            };
+            tree.push(TreeEntry { name: entry.name, kind: entry.kind, size: entry.size, children });
+        }
+        Ok(tree)
+    }
+
+    /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a broken pattern; as [`Self::list`] for the folder.
+    pub fn find_files(&self, below: &str, pattern: &str, limit: usize) -> Result<Vec<String>> {
+        let glob = globset(pattern)?;
+        let scope = self.scope(Verb::List);
+        let (workspaces, folder) = match below {
+            "" | "/" => (self.seen_workspaces()?, RelPath::new("")?),
+            below => {
+                let (name, folder) = split_path(below)?;
+                (vec![self.seen_workspace(name.as_str())?], folder)
+            }
+        };
+        self.record("file.find", Verb::List, below, "", Outcome::Allowed, "scope")?;
+        let wanted = pattern.to_lowercase();
+        let mut found = Vec::new();
+        for workspace in workspaces {
+            let matching = self.rows_in(&scope, &workspace, &folder)?.into_iter().filter(|row| {
+                let path = row.path.as_str();
+                match &glob {
+                    Some(glob) => glob.matched(path, false).is_whitelist(),
+                    None => path.to_lowercase().contains(&wanted),
+                }
+            });
+            let room = limit - found.len();
+            found.extend(matching.take(room).map(|row| join_path(&workspace.row.name, &row.path)));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// A path's history, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the path never had a version, or may not be read.
+    pub fn versions(&self, path: &str) -> Result<Vec<VersionInfo>> {
+        let (name, below) = self.split(path, "file")?;
+        let absent = || Error::NotFound { what: "file", name: path.to_owned() };
+        let rule = self.authorize("file.versions", Verb::Read, path, "file")?;
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        let history = journal::history(&self.engine.catalog, workspace.row.id, &below)?;
+        if history.is_empty() {
+            return self.note_failure("file.versions", Verb::Read, path, Err(absent()));
+        }
+        self.record("file.versions", Verb::Read, path, "", Outcome::Allowed, &rule)?;
+        let scope = self.scope(Verb::Read);
+        history.into_iter().enumerate().map(|(idx, past)| self.show_past(&scope, idx == 0, past)).collect()
+    }
+
+    fn show_past(&self, scope: &Scope, is_newest: bool, past: journal::Past) -> Result<VersionInfo> {
+        let available = match past.version {
+            Some(version) => self.engine.blobs.has(version)?,
+            None => false,
+        };
+        Ok(VersionInfo {
+            event: past.kind,
+            current: is_newest && past.version.is_some(),
+            version: past.version,
+            size: past.version.map(|_| past.size_bytes),
+            available,
+            actor: past.actor,
+            approved_by: past.approved_by,
+            // The other end of a move is told to those who may read it.
+            other_path: past.other_path.filter(|other| scope.allows(other)),
+            at: rfc3339(past.occurred_ms),
+            seq: self.show_seq(past.seq)?,
+        })
+    }
+
+    /// What changed between two versions of a file, as a unified diff; without `to` up to today's bytes.
+    ///
+    /// # Errors
+    /// As [`Self::read_file`]; [`Error::Invalid`] where one of them is no text.
+    pub fn diff(&self, path: &str, from: &str, to: Option<&str>) -> Result<String> {
+        let from = self.read_file(path, Some(from), None)?;
+        let to = self.read_file(path, to, None)?;
+        let text = |file: FileContent| {
+            String::from_utf8(file.bytes).map_err(|_| Error::Invalid {
+                field: "path",
+                found: format!("`{path}`, which is {}", file.mime_type),
+                expected: "a text file".to_owned(),
+            })
+        };
+        Ok(unified_diff(&text(from)?, &text(to)?, path))
+    }
+
+    /// A snapshot's id, or a `seq`.
+    pub(super) fn read_as_of(&self, text: &str) -> Result<Seq> {
+        if text.starts_with("sn_") { Ok(self.seen_snapshot(text)?.seq) } else { self.read_seq("as_of", text) }
+    }
+}
+
+/// The difference of two texts, with three lines around each change.
+pub fn unified_diff(before: &str, after: &str, path: &str) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    diff.unified_diff().context_radius(3).header(path, path).to_string()
+}
+
+fn entry(name: String, path: String, is_folder: bool, size: u64) -> ListEntry {
+    let kind = if is_folder { "folder" } else { "file" };
+    ListEntry { name, path, kind, size: (!is_folder).then_some(size) }
+}
+
+/// A pattern with `*`, `?` or `[` as gitignore reads it; `None` for plain text.
+fn globset(pattern: &str) -> Result<Option<ignore::overrides::Override>> {
+    if !pattern.contains(['*', '?', '[']) {
+        return Ok(None);
+    }
+    let invalid = |error: ignore::Error| Error::Invalid {
+        field: "pattern",
+        found: format!("`{pattern}`"),
+        expected: format!("a glob such as `**/*.md` ({error})"),
+    };
+    let mut builder = ignore::overrides::OverrideBuilder::new("");
+    builder.case_insensitive(true).map_err(invalid)?;
+    builder.add(pattern).map_err(invalid)?;
+    builder.build().map(Some).map_err(invalid)
+}
+

@@ -1,0 +1,410 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::error::{Error, Result};
+use super::session::Session;
+use crate::access::{
+    self, AccessError, Actor, Gate, Grant, IssuedToken, Kind, Limits, NewToken, PolicyDiff, Target, Verb,
+    describe, kind_of,
+};
+use crate::catalog::Tx;
+use crate::change::ChangeError;
+use crate::clock::rfc3339;
+use crate::journal::{self, AuditBreak, AuditRow, Outcome};
+
+/// A principal, as it is listed.
+#[derive(Debug, Clone, Serialize)]
+pub struct PrincipalInfo {
+    /// `agent:…`, `human:…` or `service:…`.
+    pub id: String,
+    /// What it begins with.
+    pub kind: Kind,
+    /// For people.
+    pub name: String,
+    /// The groups that it is in.
+    pub groups: Vec<String>,
+}
+
+/// A token, as it is listed; never its secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenInfo {
+    /// The public part.
+    pub id: String,
+    /// Whose.
+    pub principal: String,
+    /// For people.
+    pub name: String,
+    /// What it may do of what its principal may.
+    pub limits: Limits,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: Option<String>,
+    /// RFC 3339, to the minute.
+    pub last_used_at: Option<String>,
+    /// RFC 3339.
+    pub revoked_at: Option<String>,
+}
+
+/// Whether a principal may do something, and what decides it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Who.
+    pub principal: String,
+    /// What.
+    pub verb: Verb,
+    /// On what.
+    pub target: String,
+    /// The outcome.
+    pub allowed: bool,
+    /// The deciding grant's id, `owner`, or `default`: nothing grants it.
+    pub rule: String,
+    /// The rule as a sentence.
+    pub sentence: String,
+    /// The gate that has to be passed as well, where there is one and the principal has no `approve`.
+    pub gate: Option<String>,
+}
+
+/// Which records of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Exact.
+    pub principal: Option<String>,
+    /// Exact, or a family such as `file.`.
+    pub action: Option<String>,
+    /// A path, and everything below it.
+    pub path: Option<String>,
+    /// `allowed`, `denied`, `pending`, `failed`.
+    pub outcome: Option<String>,
+    /// Exact.
+    pub trace: Option<String>,
+    /// RFC 3339, inclusive.
+    pub since: Option<String>,
+    /// Records after this number.
+    pub after: u64,
+    /// Records at most.
+    pub limit: usize,
+}
+
+impl Session {
+    /// Changes who may do what, records it in the same transaction, and makes it hold at once.
+    fn govern<T>(
+        &self,
+        action: &'static str,
+        path: &str,
+        rule: &str,
+        change: impl FnOnce(&Tx<'_>) -> std::result::Result<T, AccessError>,
+    ) -> Result<T> {
+        let changed = self.engine.catalog.write(|tx| -> std::result::Result<T, ChangeError> {
+            let value = change(tx)?;
+            self.record_in(tx, action, Verb::Admin, path, "", rule)?;
+            Ok(value)
+        });
+        let value = self.note_failure(action, Verb::Admin, path, changed.map_err(Error::from))?;
+        self.engine.reload_policy()?;
+        Ok(value)
+    }
+
+    /// All principals, by id.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn principals(&self) -> Result<Vec<PrincipalInfo>> {
+        let rule = self.require_admin("principal.list", "/")?;
+        self.record("principal.list", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        let policy = self.engine.policy();
+        policy
+            .principals
+            .iter()
+            .map(|(id, name)| {
+                let groups = policy.groups.iter().filter(|(_, members)| members.contains(id));
+                Ok(PrincipalInfo {
+                    id: id.clone(),
+                    kind: kind_of(id)?,
+                    name: name.clone(),
+                    groups: groups.map(|(group, _)| group.clone()).collect(),
+                })
+            })
+            .collect()
+    }
+
+    /// Makes a principal known, in these groups besides those it is in.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin; [`AccessError::Invalid`] for an id that can't be one.
+    pub fn put_principal(&self, id: &str, name: &str, groups: &[String]) -> Result<PrincipalInfo> {
+        let rule = self.require_admin("principal.put", id)?;
+        let now_ms = self.now_ms();
+        let mut teams = self.engine.policy().groups.clone();
+        self.govern("principal.put", id, &rule, |tx| {
+            tx.put_principal(id, name, now_ms)?;
+            for group in groups {
+                let members = teams.entry(group.clone()).or_default();
+                members.insert(id.to_owned());
+                tx.put_group(group, members)?;
+            }
+            Ok(())
+        })?;
+        let mut all = self.principals()?.into_iter();
+        all.find(|info| info.id == id).ok_or_else(|| Error::NotFound { what: "principal", name: id.to_owned() })
+    }
+
+    /// Forgets a principal with its tokens and grants.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin, [`AccessError::NotFound`].
+    pub fn remove_principal(&self, id: &str) -> Result<()> {
+        let rule = self.require_admin("principal.remove", id)?;
+        let now_ms = self.now_ms();
+        self.govern("principal.remove", id, &rule, |tx| tx.remove_principal(id, now_ms))
+    }
+
+    /// All groups with their members.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn groups(&self) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let rule = self.require_admin("group.list", "/")?;
+        self.record("group.list", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        Ok(self.engine.policy().groups.clone())
+    }
+
+    /// Sets a group's members; none removes the group.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin; [`AccessError`].
+    pub fn put_group(&self, id: &str, members: &BTreeSet<String>) -> Result<()> {
+        let rule = self.require_admin("group.put", id)?;
+        self.govern("group.put", id, &rule, |tx| tx.put_group(id, members))
+    }
+
+    /// All tokens for the admin, one's own for everybody else.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn tokens(&self) -> Result<Vec<TokenInfo>> {
+        let is_admin = self.is_admin();
+        self.record("token.list", Verb::Admin, "/", "", Outcome::Allowed, "scope")?;
+        let all = access::tokens(&self.engine.catalog)?.into_iter();
+        let seen = all.filter(|token| is_admin || token.principal == self.actor.principal);
+        Ok(seen
+            .map(|token| TokenInfo {
+                id: token.id,
+                principal: token.principal,
+                name: token.name,
+                limits: token.limits,
+                created_at: rfc3339(token.created_ms),
+                expires_at: token.expires_ms.map(rfc3339),
+                last_used_at: token.last_used_ms.map(rfc3339),
+                revoked_at: token.revoked_ms.map(rfc3339),
+            })
+            .collect())
+    }
+
+    /// Makes a token and gives it, for the only time.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin, and for an admin whose own token is narrowed; [`AccessError::NotFound`].
+    pub fn issue_token(&self, new: &NewToken) -> Result<IssuedToken> {
+        let rule = self.require_admin("token.issue", &new.principal)?;
+        if self.actor.limits != Limits::default() || (new.principal == access::ADMIN && !self.actor.is_owner) {
+            return Err(Error::Forbidden {
+                principal: self.actor.principal.clone(),
+                verb: "admin",
+                path: new.principal.clone(),
+            });
+        }
+        let now_ms = self.now_ms();
+        self.govern("token.issue", &new.principal, &rule, |tx| tx.issue_token(new, now_ms))
+    }
+
+    /// Ends a token, at once and everywhere; everybody may end their own.
+    ///
+    /// # Errors
+    /// [`AccessError::NotFound`], also for tokens of others.
+    pub fn revoke_token(&self, id: &str) -> Result<()> {
+        let absent = || Error::NotFound { what: "token", name: id.chars().take(80).collect() };
+        let all = access::tokens(&self.engine.catalog)?;
+        let token = all.into_iter().find(|token| token.id == id).ok_or_else(absent)?;
+        if token.principal != self.actor.principal && !self.is_admin() {
+            self.record("token.revoke", Verb::Admin, id, "", Outcome::Denied, "default")?;
+            return Err(absent());
+        }
+        let now_ms = self.now_ms();
+        self.govern("token.revoke", id, "owner", |tx| tx.revoke_token(id, now_ms))
+    }
+
+    /// All grants, by id.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn grants(&self) -> Result<Vec<Grant>> {
+        let rule = self.require_admin("grant.list", "/")?;
+        self.record("grant.list", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        Ok(self.engine.policy().grants.clone())
+    }
+
+    /// Adds a grant. Whoever has `admin` on a folder may give and take rights below it, but for `admin` itself.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`AccessError`].
+    pub fn put_grant(&self, grant: &Grant) -> Result<()> {
+        let rule = self.may_manage("grant.put", grant)?;
+        self.govern("grant.put", &grant.id, &rule, |tx| tx.put_grant(grant))
+    }
+
+    /// Takes a grant away.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`AccessError::NotFound`].
+    pub fn remove_grant(&self, id: &str) -> Result<()> {
+        let policy = self.engine.policy();
+        let Some(grant) = policy.grants.iter().find(|grant| grant.id == id) else {
+            self.require_admin("grant.remove", id)?;
+            return Err(Error::NotFound { what: "grant", name: id.chars().take(80).collect() });
+        };
+        let rule = self.may_manage("grant.remove", grant)?;
+        self.govern("grant.remove", id, &rule, |tx| tx.remove_grant(id))
+    }
+
+    fn may_manage(&self, action: &'static str, grant: &Grant) -> Result<String> {
+        let is_local = grant.target == Target::Path && !grant.verbs.contains(&Verb::Admin);
+        let below = |pattern: &crate::pattern::Pattern| {
+            let base = pattern.base();
+            base != "/" && self.decide(Verb::Admin, &base).allowed
+        };
+        if is_local && grant.patterns.iter().all(below) {
+            return Ok("folder_admin".to_owned());
+        }
+        self.require_admin(action, &grant.id)
+    }
+
+    /// Which rule decides what a principal may do with a path, tool or agent. Everybody may ask about themselves.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for asking about others without being the admin.
+    pub fn explain_grant(&self, principal: &str, verb: Verb, target: Target, name: &str) -> Result<Explanation> {
+        if principal != self.actor.principal {
+            self.require_admin("grant.explain", principal)?;
+        }
+        self.record("grant.explain", Verb::Admin, name, "", Outcome::Allowed, "scope")?;
+        let policy = self.engine.policy();
+        let actor = Actor {
+            principal: principal.to_owned(),
+            token: String::new(),
+            is_owner: principal == access::ADMIN,
+            limits: Limits::default(),
+        };
+        let decision = actor.decide(&policy, verb, target, name);
+        let sentence = match policy.grants.iter().find(|grant| grant.id == decision.rule) {
+            Some(grant) => describe(grant),
+            None if decision.rule == "owner" => "the home's owner may do everything".to_owned(),
+            None if !policy.principals.contains_key(principal) => format!("there is no principal `{principal}`"),
+            None => format!("no grant gives {principal} `{verb}` on `{name}`, and nothing is allowed by default"),
+        };
+        let gate = policy.gate(verb, name).filter(|_| target == Target::Path && decision.allowed);
+        let gate = gate.filter(|_| !actor.decide(&policy, Verb::Approve, target, name).allowed);
+        Ok(Explanation {
+            principal: principal.to_owned(),
+            verb,
+            target: name.to_owned(),
+            allowed: decision.allowed,
+            rule: decision.rule,
+            sentence,
+            gate: gate.map(|gate| gate.id.clone()),
+        })
+    }
+
+    /// All gates, by id.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn gates(&self) -> Result<Vec<Gate>> {
+        let rule = self.require_admin("gate.list", "/")?;
+        self.record("gate.list", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        Ok(self.engine.policy().gates.clone())
+    }
+
+    /// Puts a gate up.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn put_gate(&self, gate: &Gate) -> Result<()> {
+        let rule = self.require_admin("gate.put", gate.pattern.as_str())?;
+        self.govern("gate.put", gate.pattern.as_str(), &rule, |tx| tx.put_gate(gate))
+    }
+
+    /// Takes a gate down.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin, [`AccessError::NotFound`].
+    pub fn remove_gate(&self, id: &str) -> Result<()> {
+        let rule = self.require_admin("gate.remove", id)?;
+        self.govern("gate.remove", id, &rule, |tx| tx.remove_gate(id))
+    }
+
+    /// What a policy file would change.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin; [`AccessError`] for what the file says.
+    pub fn diff_policy(&self, text: &str) -> Result<PolicyDiff> {
+        self.require_admin("policy.diff", "/")?;
+        let then = access::read_policy(text)?;
+        Ok(access::diff(&self.engine.policy(), &then))
+    }
+
+    /// Makes a policy file hold, and nothing else; with `keep` nothing that holds is taken away.
+    ///
+    /// # Errors
+    /// As [`Self::diff_policy`].
+    pub fn apply_policy(&self, text: &str, keep: bool) -> Result<PolicyDiff> {
+        let rule = self.require_admin("policy.apply", "/")?;
+        let then = access::read_policy(text)?;
+        let now_ms = self.now_ms();
+        self.govern("policy.apply", "/", &rule, |tx| tx.apply_policy(&then, keep, now_ms))
+    }
+
+    /// Records of the audit log, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin; [`Error::Invalid`] for a time that can't be read.
+    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
+        let rule = self.require_admin("audit.read", "/")?;
+        self.record("audit.read", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        self.engine.auditor.flush()?;
+        let since = match &filter.since {
+            None => None,
+            Some(text) => Some(crate::clock::parse_rfc3339(text).ok_or_else(|| Error::Invalid {
+                field: "since",
+                found: format!("`{}`", text.chars().take(40).collect::<String>()),
+                expected: "a time such as `2026-01-31T00:00:00Z`".to_owned(),
+            })?),
+        };
+        let same = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let passes = |row: &AuditRow| {
+            same(&filter.principal, &row.principal)
+                && same(&filter.outcome, &row.outcome)
+                && same(&filter.trace, &row.trace)
+                && filter.action.as_ref().is_none_or(|action| {
+                    row.action == *action || (action.ends_with('.') && row.action.starts_with(action.as_str()))
+                })
+                && filter.path.as_ref().is_none_or(|path| {
+                    let path = path.trim_end_matches('/');
+                    row.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                })
+                && since.is_none_or(|since| row.at_ms() >= since)
+        };
+        Ok(journal::acts(&self.engine.catalog, filter.after, filter.limit.max(1), passes)?)
+    }
+
+    /// Walks the whole audit chain; the number of records, and where it does not hold.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn verify_audit(&self) -> Result<(u64, Option<AuditBreak>)> {
+        self.require_admin("audit.verify", "/")?;
+        self.engine.auditor.flush()?;
+        Ok(journal::verify_audit(&self.engine.catalog, &self.engine.keys.audit)?)
+    }
+}

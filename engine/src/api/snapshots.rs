@@ -1,0 +1,346 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::Arc;
+
+use super::approvals::versions_waiting;
+use super::changing::{Gated, Site};
+use super::error::{Error, Result};
+use super::keys::fresh_id;
+use super::replies::{PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
+use super::session::Session;
+use super::workspace::OpenWorkspace;
+use crate::access::{self, Verb};
+use crate::change::{self, Expected, Step};
+use crate::clock::rfc3339;
+use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path};
+use crate::journal::{self, Outcome, PathState};
+use crate::store::{self, Snapshot};
+
+/// Longer names of snapshots are refused, in characters.
+const MAX_NAME: usize = 200;
+
+/// What old versions are kept for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// So many newest versions of each path.
+    pub versions: Option<usize>,
+    /// Every version that was the newest within so many milliseconds.
+    pub age_ms: Option<i64>,
+}
+
+impl Session {
+    /// Names the state of a workspace, or of every workspace that may be changed as a whole. Copies nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`]: it takes `write` on the workspace's root.
+    pub fn take_snapshot(&self, workspace: Option<&str>, name: &str) -> Result<Vec<SnapshotInfo>> {
+        if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+            return Err(Error::Invalid {
+                field: "name",
+                found: "too long, or with control characters".to_owned(),
+                expected: format!("at most {MAX_NAME} characters"),
+            });
+        }
+        let workspaces = match workspace {
+            Some(name) => vec![self.seen_workspace(name)?],
+            None => {
+                let may = |workspace: &Arc<OpenWorkspace>| {
+                    self.decide(Verb::Write, &format!("/{}", workspace.row.name)).allowed
+                };
+                self.seen_workspaces()?.into_iter().filter(may).collect()
+            }
+        };
+        workspaces.iter().map(|workspace| self.snapshot_one(workspace, name)).collect()
+    }
+
+    fn snapshot_one(&self, workspace: &OpenWorkspace, name: &str) -> Result<SnapshotInfo> {
+        let root = format!("/{}", workspace.row.name);
+        let rule = self.authorize("snapshot.take", Verb::Write, &root, "workspace")?;
+        let id = fresh_id("sn");
+        // With the turn taken no write is half way between catalog and tree.
+        let turn = self.engine.place(workspace).take_turn();
+        let snapshot = self.engine.catalog.write(|tx| {
+            let snapshot =
+                tx.take_snapshot(&id, workspace.row.id, name, &self.actor.principal, self.now_ms())?;
+            self.record_in(tx, "snapshot.take", Verb::Write, &root, &id, &rule)?;
+            Ok::<_, crate::change::ChangeError>(snapshot)
+        })?;
+        drop(turn);
+        self.show_snapshot(&snapshot, &workspace.row.name)
+    }
+
+    fn show_snapshot(&self, snapshot: &Snapshot, workspace: &WorkspaceName) -> Result<SnapshotInfo> {
+        Ok(SnapshotInfo {
+            id: snapshot.id.clone(),
+            workspace: workspace.to_string(),
+            name: snapshot.name.clone(),
+            seq: self.show_seq(snapshot.seq)?,
+            actor: snapshot.actor.clone(),
+            created_at: rfc3339(snapshot.created_ms),
+        })
+    }
+
+    /// The snapshots of all workspaces whose root may be seen, newest first.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        self.record("snapshot.list", Verb::List, "/", "", Outcome::Allowed, "scope")?;
+        let mut shown = Vec::new();
+        for snapshot in store::snapshots(&self.engine.catalog)? {
+            if let Some(name) = self.engine.name_of(snapshot.workspace)
+                && self.may_see_snapshots(&name)
+            {
+                shown.push(self.show_snapshot(&snapshot, &name)?);
+            }
+        }
+        Ok(shown)
+    }
+
+    fn may_see_snapshots(&self, workspace: &WorkspaceName) -> bool {
+        let root = format!("/{workspace}");
+        [Verb::List, Verb::Read].into_iter().any(|verb| self.decide(verb, &root).allowed)
+    }
+
+    pub(super) fn seen_snapshot(&self, id: &str) -> Result<Snapshot> {
+        let absent = || Error::NotFound { what: "snapshot", name: id.chars().take(80).collect() };
+        let snapshot = store::snapshot(&self.engine.catalog, id)?.ok_or_else(absent)?;
+        let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
+        if self.may_see_snapshots(&name) { Ok(snapshot) } else { Err(absent()) }
+    }
+
+    fn open_snapshot(&self, id: &str) -> Result<(Snapshot, Arc<OpenWorkspace>)> {
+        let absent = || Error::NotFound { what: "snapshot", name: id.chars().take(80).collect() };
+        let snapshot = self.seen_snapshot(id)?;
+        let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
+        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
+        Ok((snapshot, workspace))
+    }
+
+    /// Forgets a snapshot; the files stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`].
+    pub fn remove_snapshot(&self, id: &str) -> Result<()> {
+        let (_, workspace) = self.open_snapshot(id)?;
+        let root = format!("/{}", workspace.row.name);
+        let rule = self.authorize("snapshot.remove", Verb::Write, &root, "snapshot")?;
+        self.engine.catalog.write(|tx| -> std::result::Result<(), crate::change::ChangeError> {
+            tx.remove_snapshot(id)?;
+            self.record_in(tx, "snapshot.remove", Verb::Write, &root, id, &rule)
+        })?;
+        Ok(())
+    }
+
+    /// The files of a workspace after a change, or of today, that this principal may read.
+    fn states(&self, workspace: &OpenWorkspace, seq: Option<Seq>) -> Result<BTreeMap<String, PathState>> {
+        let seq = match seq {
+            Some(seq) => seq,
+            None => journal::last_seq(&self.engine.catalog, workspace.row.id)?,
+        };
+        let scope = self.scope(Verb::Read);
+        let mut states = journal::state_at(&self.engine.catalog, workspace.row.id, seq)?;
+        states.retain(|path, _| scope.allows(&format!("/{}/{path}", workspace.row.name)));
+        Ok(states)
+    }
+
+    /// What differs between a snapshot and another one of the same workspace, or today.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] for snapshots of two workspaces.
+    pub fn diff_snapshot(&self, id: &str, other: Option<&str>) -> Result<SnapshotDiff> {
+        let (snapshot, workspace) = self.open_snapshot(id)?;
+        let other = other.map(|other| self.seen_snapshot(other)).transpose()?;
+        if other.as_ref().is_some_and(|other| other.workspace != snapshot.workspace) {
+            return Err(Error::Invalid {
+                field: "with",
+                found: "a snapshot of another workspace".to_owned(),
+                expected: "one of the same".to_owned(),
+            });
+        }
+        let root = format!("/{}", workspace.row.name);
+        self.record("snapshot.diff", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
+        let before = self.states(&workspace, Some(snapshot.seq))?;
+        let after = self.states(&workspace, other.map(|other| other.seq))?;
+        let full = |path: &String| format!("/{}/{path}", workspace.row.name);
+        Ok(SnapshotDiff {
+            added: after.keys().filter(|path| !before.contains_key(*path)).map(full).collect(),
+            removed: before.keys().filter(|path| !after.contains_key(*path)).map(full).collect(),
+            changed: before
+                .iter()
+                .filter(|(path, state)| after.get(*path).is_some_and(|now| now.version != state.version))
+                .map(|(path, _)| full(path))
+                .collect(),
+        })
+    }
+
+    /// Makes a workspace's files again what they were, as far as this principal may read them; a snapshot of the state
+    /// before is taken first, so that this can be undone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Forbidden`] where one of the files that would change may not be changed: none is then.
+    pub fn restore_snapshot(&self, id: &str) -> Result<RestoreReport> {
+        let (snapshot, workspace) = self.open_snapshot(id)?;
+        let root = format!("/{}", workspace.row.name);
+        let rule = self.authorize("snapshot.restore", Verb::Write, &root, "snapshot")?;
+        let then = self.states(&workspace, Some(snapshot.seq))?;
+        let now = self.states(&workspace, None)?;
+        let before = self.snapshot_one(&workspace, &format!("before restoring {id}"))?;
+        let mut report = RestoreReport { before: before.id, ..RestoreReport::default() };
+        let place = self.engine.place(&workspace);
+        let mut steps = Vec::new();
+        for path in now.keys().filter(|path| !then.contains_key(*path)) {
+            let site = self.open_site("snapshot.restore", Verb::Delete, &format!("{root}/{path}"))?;
+            report.removed += 1;
+            steps.push(Step::Remove { place, path: site.path, expected: Expected::Any, to: None });
+        }
+        for (path, state) in &then {
+            if now.get(path).is_some_and(|now| now.version == state.version) {
+                continue;
+            }
+            let site = self.open_site("snapshot.restore", Verb::Write, &format!("{root}/{path}"))?;
+            let Some(bytes) = self.engine.blobs.get(state.version)? else {
+                report.pruned.push(site.full);
+                continue;
+            };
+            let prepared = change::prepare(&place, &site.path, &bytes, site.approved_by.as_deref())?;
+            report.restored += 1;
+            steps.push(Step::Put { place, path: site.path, expected: Expected::Any, prepared, from: None });
+        }
+        let site = Site {
+            workspace: Arc::clone(&workspace),
+            path: RelPath::new("")?,
+            full: root,
+            rule,
+            approved_by: None,
+        };
+        let done = self.execute("snapshot.restore", Verb::Write, steps, &site, None)?;
+        let last = match done.last() {
+            Some(done) => done.seq,
+            None => journal::last_seq(&self.engine.catalog, workspace.row.id)?,
+        };
+        report.seq = self.show_seq(last)?;
+        Ok(report)
+    }
+
+    /// A site whose gate, where there is one, this principal may pass.
+    fn open_site(&self, action: &'static str, verb: Verb, path: &str) -> Result<Site> {
+        let refused = || Error::Forbidden {
+            principal: self.actor.principal.clone(),
+            verb: "approve",
+            path: path.to_owned(),
+        };
+        self.site(action, verb, path, || Err(refused())).map_err(|gated| match gated {
+            Gated::Refused(error) => error,
+            Gated::Wait { .. } => refused(),
+        })
+    }
+
+    /// Makes a new workspace with the files that a snapshot shows to this principal.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Forbidden`] for who may not make workspaces; [`Error::Invalid`] for a name that is taken.
+    pub fn clone_snapshot(&self, id: &str, name: &str) -> Result<RestoreReport> {
+        let (snapshot, workspace) = self.open_snapshot(id)?;
+        self.create_workspace(name, None, true)?;
+        let mut report = RestoreReport::default();
+        let new = self.seen_workspace(name)?;
+        let place = self.engine.place(&new);
+        let mut steps = Vec::new();
+        for (path, state) in self.states(&workspace, Some(snapshot.seq))? {
+            let path = RelPath::new(&path)?;
+            let Some(bytes) = self.engine.blobs.get(state.version)? else {
+                report.pruned.push(join_path(&workspace.row.name, &path));
+                continue;
+            };
+            report.restored += 1;
+            let prepared = change::prepare(&place, &path, &bytes, None)?;
+            steps.push(Step::Put { place, path, expected: Expected::Absent, prepared, from: None });
+        }
+        let site = Site {
+            workspace: Arc::clone(&new),
+            path: RelPath::new("")?,
+            full: format!("/{name}"),
+            rule: "owner".to_owned(),
+            approved_by: None,
+        };
+        let done = self.execute("snapshot.clone", Verb::Write, steps, &site, None)?;
+        report.seq = self.show_seq(done.last().map_or(Seq(0), |done| done.seq))?;
+        Ok(report)
+    }
+
+    /// Writes a snapshot's files, as far as they may be read, as a POSIX tar (ustar): folder by folder, the same bytes for
+    /// the same snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or what the writer gives.
+    pub fn export_snapshot(&self, id: &str, out: &mut dyn Write) -> Result<()> {
+        let (snapshot, workspace) = self.open_snapshot(id)?;
+        let root = format!("/{}", workspace.row.name);
+        self.record("snapshot.export", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
+        let failed = |source| Error::Folder { path: format!("{id}.tar").into(), source };
+        let mut archive = tar::Builder::new(out);
+        for (path, state) in self.states(&workspace, Some(snapshot.seq))? {
+            let Some(bytes) = self.engine.blobs.get(state.version)? else { continue };
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            header.set_mtime(u64::try_from(state.occurred_ms / 1000).unwrap_or(0));
+            header.set_entry_type(tar::EntryType::Regular);
+            let name = format!("{}/{path}", workspace.row.name);
+            archive.append_data(&mut header, name, bytes.as_slice()).map_err(failed)?;
+        }
+        archive.finish().map_err(failed)
+    }
+
+    /// Forgets old versions that nothing needs any more: no file of today, no snapshot, no pending approval, and not the
+    /// retention. With `dry_run` it only counts.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn prune(&self, retention: Retention, dry_run: bool) -> Result<PruneReport> {
+        let rule = self.require_admin("version.prune", "/")?;
+        if retention == Retention::default() {
+            return Err(Error::Invalid {
+                field: "retention",
+                found: "neither a count nor an age".to_owned(),
+                expected: "versions or days to keep".to_owned(),
+            });
+        }
+        // What was staged for a change that is under way must not go: all turns are taken.
+        let workspaces = self.engine.open_workspaces();
+        let places: Vec<_> = workspaces.iter().map(|workspace| self.engine.place(workspace)).collect();
+        let _turns: Vec<_> = places.iter().map(change::Place::take_turn).collect();
+        let mut needed = self.needed_versions(retention)?;
+        needed.extend(versions_waiting(&access::approvals(&self.engine.catalog)?));
+        let unneeded: Vec<(VersionId, u64)> =
+            self.engine.blobs.all()?.into_iter().filter(|(version, _)| !needed.contains(version)).collect();
+        let report = PruneReport {
+            versions: unneeded.len() as u64,
+            bytes: unneeded.iter().map(|(_, bytes)| bytes).sum(),
+            dry_run,
+        };
+        if !dry_run {
+            let versions: Vec<VersionId> = unneeded.into_iter().map(|(version, _)| version).collect();
+            self.engine.blobs.remove(&versions)?;
+            self.record("version.prune", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
+        }
+        Ok(report)
+    }
+
+    fn needed_versions(&self, retention: Retention) -> Result<BTreeSet<VersionId>> {
+        let mut needed = BTreeSet::new();
+        let catalog = &self.engine.catalog;
+        for workspace in self.engine.open_workspaces() {
+            let rows = catalog.files(workspace.row.id)?;
+            needed.extend(rows.into_iter().map(|row| row.state.version));
+            let cutoff = retention.age_ms.map(|age_ms| self.now_ms() - age_ms);
+            needed.extend(journal::retained(catalog, workspace.row.id, retention.versions, cutoff)?);
+        }
+        for snapshot in store::snapshots(catalog)? {
+            let states = journal::state_at(catalog, snapshot.workspace, snapshot.seq)?;
+            needed.extend(states.into_values().map(|state| state.version));
+        }
+        Ok(needed)
+    }
+}

@@ -1,0 +1,78 @@
+use super::{ChangeError, Place};
+use crate::catalog::FileState;
+use crate::id::{RelPath, VersionId, join_path};
+use crate::store::{Aside, Staged};
+use crate::text;
+
+/// A file's new bytes, on disk under no name yet.
+pub struct Prepared<'a> {
+    /// What the catalog will say of them.
+    pub state: FileState,
+    /// Kept with the transaction.
+    pub staged: Staged,
+    /// Published after it.
+    pub aside: Aside<'a>,
+}
+
+/// Stages bytes and writes them beside their place.
+///
+/// # Errors
+/// [`ChangeError::NameConflict`]; [`ChangeError::NotAFile`] where a folder or a link stands in the way; [`ChangeError::Store`] where the disk refuses.
+pub fn prepare<'a>(
+    place: &Place<'a>,
+    path: &RelPath,
+    bytes: &[u8],
+    approved_by: Option<&str>,
+) -> Result<Prepared<'a>, ChangeError> {
+    let not_a_file = || ChangeError::NotAFile { path: join_path(&place.workspace.name, path) };
+    if place.tree.is_taken(path)? && place.tree.entry(path)?.is_none() {
+        return Err(not_a_file());
+    }
+    if let Some(other) = place.tree.name_clash(path)? {
+        return Err(ChangeError::NameConflict { path: join_path(&place.workspace.name, path), other });
+    }
+    let staged = place.blobs.stage(bytes)?;
+    let aside = place.tree.write_aside(path, bytes).map_err(|error| match &error {
+        crate::store::StoreError::Io { source, .. } if is_in_the_way(source) => not_a_file(),
+        _ => ChangeError::Store(error),
+    })?;
+    let mut state = describe(place, path, bytes, staged.version(), aside.entry.mtime_ns);
+    state.explicit = true;
+    state.approved_by = approved_by.map(str::to_owned);
+    Ok(Prepared { state, staged, aside })
+}
+
+fn is_in_the_way(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// What the catalog says of some bytes: type, language, and whether they are indexed.
+pub fn describe(
+    place: &Place<'_>,
+    path: &RelPath,
+    bytes: &[u8],
+    version: VersionId,
+    mtime_ns: i64,
+) -> FileState {
+    let limit = usize::try_from(place.max_file_bytes).unwrap_or(usize::MAX);
+    let limits = text::Limits { max_bytes: limit, ..text::Limits::default() };
+    let (mime_type, language, skipped) = match text::extract(path.file_name(), bytes, &limits) {
+        Ok(document) => (document.mime_type, document.language, None),
+        Err(reason) => (
+            text::mime_type(path.file_name(), bytes),
+            None,
+            Some((reason.code().to_owned(), reason.to_string())),
+        ),
+    };
+    FileState {
+        version,
+        size_bytes: bytes.len() as u64,
+        mtime_ns,
+        mime_type,
+        language,
+        skipped,
+        explicit: false,
+        approved_by: None,
+    }
+}

@@ -1,0 +1,389 @@
+//! Principals, groups, tokens, grants, gates and the policy as a whole.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use waypost_engine::access::{Effect, Gate, Grant, Kind, Limits, NewToken, PolicyDiff, Target, Verb};
+use waypost_engine::api::{Error, Explanation, PrincipalInfo, Session, TokenInfo};
+use waypost_engine::clock::parse_rfc3339;
+use waypost_engine::pattern::Pattern;
+
+use super::extract::{Body, Content, NoParams, Params};
+use crate::paging::{Page, PageParams, page, page_in_order};
+use crate::problem::Problem;
+use crate::serve::App;
+
+/// One text, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn list(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// Of `POST /v1/principals`: an id, or a kind and a name to make one of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalRequest {
+    id: Option<String>,
+    kind: Option<Kind>,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+/// Of `PUT /v1/groups/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRequest {
+    members: BTreeSet<String>,
+}
+
+/// A group, as it is listed.
+#[derive(Debug, Serialize)]
+pub struct GroupInfo {
+    id: String,
+    members: BTreeSet<String>,
+}
+
+/// Of `POST /v1/tokens`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    principal: String,
+    #[serde(default)]
+    name: String,
+    expires_at: Option<String>,
+    expires_in_seconds: Option<u64>,
+    verbs: Option<BTreeSet<Verb>>,
+    paths: Option<Vec<String>>,
+}
+
+/// Of `POST /v1/grants`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    #[serde(alias = "principal", alias = "group")]
+    to: String,
+    #[serde(alias = "paths", alias = "pattern")]
+    path: Option<OneOrMany>,
+    #[serde(alias = "tools")]
+    tool: Option<OneOrMany>,
+    #[serde(alias = "agents")]
+    agent: Option<OneOrMany>,
+    verbs: BTreeSet<Verb>,
+    effect: Option<Effect>,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainParams {
+    principal: String,
+    verb: Verb,
+    path: Option<String>,
+    tool: Option<String>,
+    agent: Option<String>,
+}
+
+/// Of `POST /v1/gates`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateRequest {
+    #[serde(alias = "pattern")]
+    path: String,
+    #[serde(default)]
+    verbs: BTreeSet<Verb>,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyParams {
+    #[serde(default)]
+    keep: bool,
+}
+
+/// `GET /v1/whoami`.
+pub async fn whoami(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Value>, Problem> {
+    let token = session.token_id().to_owned();
+    let principal = app.bridge.run(move || Ok::<_, Problem>(session.principal())).await?;
+    Ok(Json(json!({"principal": principal.id, "admin": principal.admin, "token": token})))
+}
+
+/// `GET /v1/principals`.
+pub async fn principals(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<PrincipalInfo>>, Problem> {
+    let principals = app.bridge.run(move || session.principals()).await?;
+    page(principals, &params, |principal| principal.id.clone()).map(Json)
+}
+
+/// `POST /v1/principals`.
+pub async fn put_principal(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<PrincipalRequest>,
+) -> Result<(StatusCode, Json<PrincipalInfo>), Problem> {
+    let id = match (request.id, request.kind) {
+        (Some(id), None) => id,
+        (Some(id), Some(kind)) if id.contains(':') && id.starts_with(prefix(kind)) => id,
+        (Some(id), Some(kind)) if !id.contains(':') => format!("{}{id}", prefix(kind)),
+        (None, Some(kind)) if !request.name.is_empty() => format!("{}{}", prefix(kind), request.name),
+        _ => return Err(Problem::invalid("expected `id`, such as `agent:researcher`, or `kind` and `name`")),
+    };
+    let put = move || session.put_principal(&id, &request.name, &request.groups);
+    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+}
+
+fn prefix(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Agent => "agent:",
+        Kind::Human => "human:",
+        Kind::Service => "service:",
+    }
+}
+
+/// `DELETE /v1/principals/{id}`.
+pub async fn remove_principal(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.remove_principal(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/groups`.
+pub async fn groups(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<GroupInfo>>, Problem> {
+    let groups = app.bridge.run(move || session.groups()).await?;
+    let groups = groups.into_iter().map(|(id, members)| GroupInfo { id, members }).collect();
+    page(groups, &params, |group: &GroupInfo| group.id.clone()).map(Json)
+}
+
+/// `PUT /v1/groups/{id}`.
+pub async fn put_group(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<GroupRequest>,
+) -> Result<Json<GroupInfo>, Problem> {
+    let group = GroupInfo { id, members: request.members };
+    let put = move || session.put_group(&group.id, &group.members).map(|()| group);
+    app.bridge.run(put).await.map(Json)
+}
+
+/// `DELETE /v1/groups/{id}`.
+pub async fn remove_group(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.put_group(&id, &BTreeSet::new())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/tokens`.
+pub async fn tokens(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<TokenInfo>>, Problem> {
+    let tokens = app.bridge.run(move || session.tokens()).await?;
+    page_in_order(tokens, &params).map(Json)
+}
+
+/// `POST /v1/tokens`: the only answer that ever holds the secret.
+pub async fn issue_token(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<TokenRequest>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let new = read_token(request)?;
+    let principal = new.principal.clone();
+    let issued = app.bridge.run(move || session.issue_token(&new)).await?;
+    let shown = json!({"id": issued.id, "token": issued.token, "principal": principal});
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+fn read_token(request: TokenRequest) -> Result<NewToken, Problem> {
+    let now_ms = waypost_engine::clock::Clock::System.now_ms();
+    let expires_ms = match (request.expires_at, request.expires_in_seconds) {
+        (None, None) => None,
+        (Some(at), None) => Some(parse_rfc3339(&at).ok_or_else(|| {
+            Problem::invalid("`expires_at` is no time: expected one such as `2026-12-31T00:00:00Z`")
+        })?),
+        (None, Some(seconds)) => {
+            Some(now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000)))
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid("expected at most one of `expires_at` and `expires_in_seconds`"));
+        }
+    };
+    let paths = request
+        .paths
+        .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<_, _>>())
+        .transpose()
+        .map_err(|error| Problem::from(Error::Access(error.into())))?;
+    let limits = Limits { verbs: request.verbs, paths };
+    Ok(NewToken { principal: request.principal, name: request.name, expires_ms, limits })
+}
+
+/// `DELETE /v1/tokens/{id}`.
+pub async fn revoke_token(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.revoke_token(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/grants`.
+pub async fn grants(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<Grant>>, Problem> {
+    let grants = app.bridge.run(move || session.grants()).await?;
+    page(grants, &params, |grant| grant.id.clone()).map(Json)
+}
+
+/// `POST /v1/grants`.
+pub async fn put_grant(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<GrantRequest>,
+) -> Result<(StatusCode, Json<Grant>), Problem> {
+    let (target, patterns) = match (request.path, request.tool, request.agent) {
+        (Some(paths), None, None) => (Target::Path, paths.list()),
+        (None, Some(tools), None) => (Target::Tool, tools.list()),
+        (None, None, Some(agents)) => (Target::Agent, agents.list()),
+        _ => return Err(Problem::invalid("expected exactly one of `path`, `tool`, `agent`")),
+    };
+    let effect = request.effect.unwrap_or(Effect::Allow);
+    let grant = Grant::new(&request.to, target, &patterns, request.verbs, effect, &request.note)
+        .map_err(Error::from)?;
+    let put = move || session.put_grant(&grant).map(|()| grant);
+    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+}
+
+/// `DELETE /v1/grants/{id}`.
+pub async fn remove_grant(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.remove_grant(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/grants/explain`.
+pub async fn explain(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<ExplainParams>,
+) -> Result<Json<Explanation>, Problem> {
+    let (target, name) = match (params.path, params.tool, params.agent) {
+        (Some(path), None, None) => (Target::Path, path),
+        (None, Some(tool), None) => (Target::Tool, tool),
+        (None, None, Some(agent)) => (Target::Agent, agent),
+        _ => return Err(Problem::invalid("expected exactly one of `path`, `tool`, `agent`")),
+    };
+    let explain = move || session.explain_grant(&params.principal, params.verb, target, &name);
+    app.bridge.run(explain).await.map(Json)
+}
+
+/// `GET /v1/gates`.
+pub async fn gates(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<Gate>>, Problem> {
+    let gates = app.bridge.run(move || session.gates()).await?;
+    page(gates, &params, |gate| gate.id.clone()).map(Json)
+}
+
+/// `POST /v1/gates`.
+pub async fn put_gate(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<GateRequest>,
+) -> Result<(StatusCode, Json<Gate>), Problem> {
+    let gate = Gate::new(&request.path, request.verbs, &request.note).map_err(Error::from)?;
+    let put = move || session.put_gate(&gate).map(|()| gate);
+    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+}
+
+/// `DELETE /v1/gates/{id}`.
+pub async fn remove_gate(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.remove_gate(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/policy/diff`, with a policy file as the body.
+pub async fn diff_policy(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Content(bytes): Content,
+) -> Result<Json<PolicyDiff>, Problem> {
+    let text = policy_text(&bytes)?;
+    app.bridge.run(move || session.diff_policy(&text)).await.map(Json)
+}
+
+/// `PUT /v1/policy`, with a policy file as the body.
+pub async fn apply_policy(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PolicyParams>,
+    Content(bytes): Content,
+) -> Result<Json<PolicyDiff>, Problem> {
+    let text = policy_text(&bytes)?;
+    app.bridge.run(move || session.apply_policy(&text, params.keep)).await.map(Json)
+}
+
+fn policy_text(bytes: &[u8]) -> Result<String, Problem> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Problem::invalid("the policy is not UTF-8 text"))
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use waypost_engine::access::ApprovalState;
+use waypost_engine::api::{ApprovalInfo, Session};
+
+use super::extract::{Body, NoParams, Params};
+use crate::paging::{Page, PageParams, page_in_order};
+use crate::problem::Problem;
+use crate::serve::App;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    state: Option<ApprovalState>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Of `POST /v1/approvals/{id}/grant` and `/deny`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    reason: Option<String>,
+}
+
+/// Of `POST /v1/approvals/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRequest {
+    decision: DecisionWord,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionWord {
+    #[serde(alias = "granted", alias = "approve")]
+    Grant,
+    #[serde(alias = "denied", alias = "reject")]
+    Deny,
+}
+
+/// `GET /v1/approvals`.
+pub async fn all(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<ApprovalInfo>>, Problem> {
+    let approvals = app.bridge.run(move || session.approvals(params.state)).await?;
+    page_in_order(approvals, &PageParams { limit: params.limit, cursor: params.cursor }).map(Json)
+}
+
+/// `GET /v1/approvals/{id}`.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<ApprovalInfo>, Problem> {
+    app.bridge.run(move || session.approval(&id)).await.map(Json)
+}
+
+/// `POST /v1/approvals/{id}`.
+pub async fn decide(
+    app: State<Arc<App>>,
+    session: Extension<Session>,
+    id: Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<DecisionRequest>,
+) -> Result<Json<Value>, Problem> {
+    let is_grant = matches!(request.decision, DecisionWord::Grant);
+    settle(app, session, id, is_grant, request.reason).await
+}
+
+/// `POST /v1/approvals/{id}/grant`.
+pub async fn grant(
+    app: State<Arc<App>>,
+    session: Extension<Session>,
+    id: Path<String>,
+    reason: Option<Body<Reason>>,
+) -> Result<Json<Value>, Problem> {
+    settle(app, session, id, true, reason.and_then(|Body(body)| body.reason)).await
+}
+
+/// `POST /v1/approvals/{id}/deny`.
+pub async fn deny(
+    app: State<Arc<App>>,
+    session: Extension<Session>,
+    id: Path<String>,
+    reason: Option<Body<Reason>>,
+) -> Result<Json<Value>, Problem> {
+    settle(app, session, id, false, reason.and_then(|Body(body)| body.reason)).await
+}
+
+async fn settle(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    is_grant: bool,
+    reason: Option<String>,
+) -> Result<Json<Value>, Problem> {
+    let shown = id.clone();
+    let done = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
+    let state = if is_grant { "granted" } else { "denied" };
+    Ok(Json(json!({"id": shown, "state": state, "result": done})))
+}
+
+/// `DELETE /v1/approvals/{id}`: who asked takes it back.
+pub async fn withdraw(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.withdraw_approval(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use waypost_engine::api::{AuditFilter, Session};
+use waypost_engine::journal::AuditRow;
+
+use super::extract::{NoParams, Params};
+use crate::paging::Page;
+use crate::problem::Problem;
+use crate::serve::App;
+
+/// Records of one answer where nothing else is asked, and at most.
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 10_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditParams {
+    principal: Option<String>,
+    action: Option<String>,
+    path: Option<String>,
+    outcome: Option<String>,
+    trace: Option<String>,
+    since: Option<String>,
+    /// Records after this number; also the cursor.
+    #[serde(alias = "cursor")]
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl AuditParams {
+    fn filter(self, default: usize) -> Result<AuditFilter, Problem> {
+        let limit = self.limit.unwrap_or(default);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_LIMIT}")));
+        }
+        Ok(AuditFilter {
+            principal: self.principal,
+            action: self.action,
+            path: self.path,
+            outcome: self.outcome,
+            trace: self.trace,
+            since: self.since,
+            after: self.after.unwrap_or(0),
+            limit,
+        })
+    }
+}
+
+/// `GET /v1/audit`, oldest first.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<AuditParams>,
+) -> Result<Json<Page<AuditRow>>, Problem> {
+    let filter = params.filter(DEFAULT_LIMIT)?;
+    let limit = filter.limit;
+    let items = app.bridge.run(move || session.audit(&filter)).await?;
+    let next_cursor = items.last().filter(|_| items.len() >= limit).map(|row| row.number.to_string());
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// `GET /v1/audit/export`: JSON lines, oldest first.
+pub async fn export(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<AuditParams>,
+) -> Result<Response, Problem> {
+    let filter = params.filter(MAX_LIMIT)?;
+    let rows = app.bridge.run(move || session.audit(&filter)).await?;
+    let mut lines = String::new();
+    for row in rows {
+        match serde_json::to_string(&row) {
+            Ok(line) => lines.extend([line.as_str(), "\n"]),
+            Err(error) => {
+                tracing::error!(%error, "a record can't be written");
+                return Err(Problem::internal());
+            }
+        }
+    }
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
+
+/// `GET /v1/audit/verify`.
+pub async fn verify(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Value>, Problem> {
+    let (records, broken) = app.bridge.run(move || session.verify_audit()).await?;
+    Ok(Json(json!({"valid": broken.is_none(), "records": records, "break": broken})))
+}
