@@ -189,9 +189,9 @@ pub fn split_path(path: &str) -> Result<(WorkspaceName, RelPath), IdError> {
     Ok((WorkspaceName::new(workspace)?, RelPath::new(rest)?))
 }
 
-/// `/<workspace>/<path>`.
+/// `/<workspace>/<path>`, for the root `/<workspace>`.
 pub fn join_path(workspace: &WorkspaceName, path: &RelPath) -> String {
-    format!("/{workspace}/{path}")
+    if path.is_root() { format!("/{workspace}") } else { format!("/{workspace}/{path}") }
 }
 
 /// The catalog's number of a workspace.

@@ -11,3 +11,4 @@ mod odd_files;
 mod ranking;
 mod scope;
 mod watching;
+mod worlds;

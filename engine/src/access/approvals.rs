@@ -160,7 +160,7 @@ impl Tx<'_> {
 /// [`AccessError::Catalog`].
 pub fn approvals(catalog: &Catalog) -> Result<Vec<Approval>, AccessError> {
     catalog.read(|sql| {
-        let query = format!("SELECT {COLUMNS} FROM approvals ORDER BY created_ms DESC, id");
+        let query = format!("SELECT {COLUMNS} FROM approvals ORDER BY created_ms DESC, rowid DESC");
         let mut statement = sql.prepare_cached(&query)?;
         let rows = statement.query_map([], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -190,7 +190,7 @@ impl Gate {
     /// Checks the parts and names the whole; without verbs it stands before `write`.
     ///
     /// # Errors
-    /// [`AccessError::Pattern`], or [`AccessError::Invalid`] for verbs other than `read`, `write` and `delete`.
+    /// [`AccessError::Pattern`], or [`AccessError::Invalid`] for verbs other than `write` and `delete`.
     pub fn new(pattern: &str, mut verbs: BTreeSet<Verb>, note: &str) -> Result<Self, AccessError> {
         if verbs.is_empty() {
             verbs.insert(Verb::Write);

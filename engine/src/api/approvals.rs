@@ -162,6 +162,9 @@ impl Session {
         if !decision.allowed || is_own {
             let rule = if is_own { "own_request" } else { &decision.rule };
             self.record(action, Verb::Approve, &approval.path, "", Outcome::Denied, rule)?;
+            if is_own {
+                return Err(Error::OwnRequest { approval: id.to_owned() });
+            }
             return Err(Error::Forbidden {
                 principal: self.actor.principal.clone(),
                 verb: "approve",

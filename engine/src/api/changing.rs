@@ -183,6 +183,7 @@ impl Session {
     /// As [`Self::write_file`]. It takes `read` as well, for the new version tells of all bytes.
     pub fn append_file(&self, path: &str, bytes: &[u8], options: &WriteOptions) -> Result<WriteReply> {
         self.authorize("file.append", Verb::Read, path, "file")?;
+        self.authorize("file.append", Verb::Write, path, "file")?;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -387,13 +388,14 @@ impl Session {
         if from_name == to_name && from_below == to_below {
             return Err(Error::Change(ChangeError::Exists { path: to.to_owned() }));
         }
-        let source = self.engine.workspace(&from_name).ok_or_else(|| absent_file(from))?;
+        let source = self.engine.workspace(&from_name).ok_or_else(|| absent_file(from));
+        let source = self.note_failure(action, Verb::Read, from, source)?;
         if self.is_folder(&from_name, &from_below)? {
             return self.carry_folder(action, &source, &from_below, to, is_move);
         }
-        let version = self.version_at(from)?;
+        let version = self.version_at(from)?.ok_or_else(|| absent_file(from));
+        let version = self.note_failure(action, Verb::Read, from, version)?;
         let site = self.site(action, Verb::Write, to, || {
-            let version = version.ok_or_else(|| absent_file(from))?;
             let (from, to) = (from.to_owned(), to.to_owned());
             Ok(if is_move {
                 GatedAct::Move { from, version, to }

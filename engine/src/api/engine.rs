@@ -237,6 +237,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Folder`], [`Error::Invalid`] where the name stands for an attached folder.
     pub fn create_workspace(&self, name: &WorkspaceName) -> Result<()> {
+        self.check_name(name)?;
         let root = self.layout.workspaces().join(name.as_str());
         std::fs::create_dir_all(&root).map_err(|source| Error::Folder { path: root.clone(), source })?;
         self.put_workspace(name, root, false)
@@ -244,12 +245,7 @@ impl Engine {
 
     fn put_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
         let now_ms = self.clock.now_ms();
-        if let Some(other) = self.workspace_like(name) {
-            return Err(Error::Change(ChangeError::NameConflict {
-                path: name.to_string(),
-                other: other.to_string(),
-            }));
-        }
+        self.check_name(name)?;
         let row = self.catalog.write(|tx| tx.put_workspace(name, &root, attached, now_ms))?;
         if row.root != root {
             return Err(Error::Invalid {
@@ -265,10 +261,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Another workspace whose name differs only in case.
-    fn workspace_like(&self, name: &WorkspaceName) -> Option<WorkspaceName> {
-        let names = self.workspace_names().into_iter();
-        names.filter(|other| other != name).find(|other| other.as_str().eq_ignore_ascii_case(name.as_str()))
+    /// Refuses a name that differs from another workspace's only in case.
+    fn check_name(&self, name: &WorkspaceName) -> Result<()> {
+        let mut others = self.workspace_names().into_iter().filter(|other| other != name);
+        match others.find(|other| other.as_str().eq_ignore_ascii_case(name.as_str())) {
+            None => Ok(()),
+            Some(other) => Err(Error::Change(ChangeError::NameConflict {
+                path: name.to_string(),
+                other: other.to_string(),
+            })),
+        }
     }
 
     /// Switches the indexing of a workspace; switched off, its index goes, and its files and versions stay.

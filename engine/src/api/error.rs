@@ -72,6 +72,20 @@ pub enum Error {
         /// How often.
         found: usize,
     },
+    /// What was to be written elsewhere could not be.
+    #[error("can't write {what}: {source}")]
+    Output {
+        /// What was written.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// One's own request is for others to decide.
+    #[error("`{approval}` is your own request: somebody else with `approve` has to decide about it")]
+    OwnRequest {
+        /// Which.
+        approval: String,
+    },
     /// Acts can't be written down, and nothing is done unrecorded.
     #[error("the audit log can't be written; free the disk and try again")]
     AuditFull,
@@ -151,15 +165,37 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// Whether the disk has no room left, wherever that was noticed.
+    fn is_disk_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let is_full = match error.downcast_ref::<std::io::Error>() {
+                Some(io) => io.kind() == std::io::ErrorKind::StorageFull,
+                None => error.downcast_ref::<CatalogError>().is_some_and(CatalogError::is_disk_full),
+            };
+            if is_full {
+                return true;
+            }
+            cause = error.source();
+        }
+        // Transparent wrappers hide their inner error from `source`.
+        matches!(self, Self::Catalog(error) | Self::Change(ChangeError::Catalog(error)) if error.is_disk_full())
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
+        if self.is_disk_full() {
+            return ErrorKind::Unavailable;
+        }
         match self {
             Self::Id(_) | Self::Invalid { .. } | Self::Folder { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
-            Self::Forbidden { .. } | Self::ApprovalRequired { .. } => ErrorKind::Denied,
+            Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => ErrorKind::Denied,
             Self::ApprovalClosed { .. } | Self::EditMismatch { .. } => ErrorKind::Conflict,
-            Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull => ErrorKind::Unavailable,
+            Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull | Self::Output { .. } => {
+                ErrorKind::Unavailable
+            },
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
@@ -178,6 +214,9 @@ impl Error {
 
     /// Stable, for programs; never reused for something else.
     pub fn code(&self) -> &'static str {
+        if self.is_disk_full() {
+            return "disk_full";
+        }
         match self {
             Self::Id(_) => "invalid_path",
             Self::NotFound { .. } => "not_found",
@@ -186,6 +225,8 @@ impl Error {
             Self::Forbidden { .. } => "forbidden",
             Self::ApprovalRequired { .. } => "approval_required",
             Self::ApprovalClosed { .. } => "approval_closed",
+            Self::OwnRequest { .. } => "own_request",
+            Self::Output { .. } => "output_failed",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",

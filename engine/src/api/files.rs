@@ -61,8 +61,12 @@ impl Session {
             return Ok(FileInfo { kind: "folder", ..FileInfo::of(join_path(&name, &below)) });
         }
         let rule = self.authorize("file.info", Verb::Read, path, "file or folder")?;
-        let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
-        let entry = workspace.tree.entry(&below)?.ok_or_else(absent)?;
+        let found = match self.engine.workspace(&name) {
+            Some(workspace) => workspace.tree.entry(&below)?.map(|entry| (workspace, entry)),
+            None => None,
+        };
+        let (workspace, entry) =
+            self.note_failure("file.info", Verb::Read, path, found.ok_or_else(absent))?;
         self.record("file.info", Verb::Read, path, "", Outcome::Allowed, &rule)?;
         let mut info = FileInfo {
             kind: "file",
@@ -144,7 +148,7 @@ impl Session {
     /// # Errors
     /// As [`Self::list`].
     pub fn tree(&self, path: &str, depth: usize) -> Result<(Vec<TreeEntry>, bool)> {
-        let mut left = MAX_TREE_ENTRIES;
+        let mut left = MAX_TREE_ENTRIES + 1;
         let entries = self.subtree(path, depth, &mut left);
         let entries = self.note_failure("file.list", Verb::List, path, entries)?;
         self.record("file.list", Verb::List, path, "", Outcome::Allowed, "scope")?;
@@ -225,16 +229,18 @@ impl Session {
             Some(version) => self.engine.blobs.has(version)?,
             None => false,
         };
+        // The other end of a move is told to those who may read it; to others the file simply came.
+        let other_path = past.other_path.filter(|other| scope.allows(other));
+        let is_arrival = past.kind == "file.moved" && other_path.is_none();
         Ok(VersionInfo {
-            event: past.kind,
+            event: if is_arrival { "file.created".to_owned() } else { past.kind },
             current: is_newest && past.version.is_some(),
             version: past.version,
             size: past.version.map(|_| past.size_bytes),
             available,
             actor: past.actor,
             approved_by: past.approved_by,
-            // The other end of a move is told to those who may read it.
-            other_path: past.other_path.filter(|other| scope.allows(other)),
+            other_path,
             at: rfc3339(past.occurred_ms),
             seq: self.show_seq(past.seq)?,
         })

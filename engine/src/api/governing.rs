@@ -129,16 +129,19 @@ impl Session {
             .collect()
     }
 
-    /// Makes a principal known, in these groups besides those it is in.
+    /// Makes a principal known, in these groups besides those it is in; without a name it keeps the one it has.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin; [`AccessError::Invalid`] for an id that can't be one.
-    pub fn put_principal(&self, id: &str, name: &str, groups: &[String]) -> Result<PrincipalInfo> {
+    pub fn put_principal(&self, id: &str, name: Option<&str>, groups: &[String]) -> Result<PrincipalInfo> {
         let rule = self.require_admin("principal.put", id)?;
         let now_ms = self.now_ms();
-        let mut teams = self.engine.policy().groups.clone();
+        let policy = self.engine.policy();
+        let known = policy.principals.get(id).cloned().unwrap_or_default();
+        let name = name.map_or(known, str::to_owned);
+        let mut teams = policy.groups.clone();
         self.govern("principal.put", id, &rule, |tx| {
-            tx.put_principal(id, name, now_ms)?;
+            tx.put_principal(id, &name, now_ms)?;
             for group in groups {
                 let members = teams.entry(group.clone()).or_default();
                 members.insert(id.to_owned());
@@ -349,7 +352,8 @@ impl Session {
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin; [`AccessError`] for what the file says.
     pub fn diff_policy(&self, text: &str) -> Result<PolicyDiff> {
-        self.require_admin("policy.diff", "/")?;
+        let rule = self.require_admin("policy.diff", "/")?;
+        self.record("policy.diff", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
         let then = access::read_policy(text)?;
         Ok(access::diff(&self.engine.policy(), &then))
     }
@@ -403,7 +407,8 @@ impl Session {
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin.
     pub fn verify_audit(&self) -> Result<(u64, Option<AuditBreak>)> {
-        self.require_admin("audit.verify", "/")?;
+        let rule = self.require_admin("audit.verify", "/")?;
+        self.record("audit.verify", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
         self.engine.auditor.flush()?;
         Ok(journal::verify_audit(&self.engine.catalog, &self.engine.keys.audit)?)
     }

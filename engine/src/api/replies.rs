@@ -445,7 +445,7 @@ pub struct LockInfo {
     pub mode: LockMode,
     /// Whose.
     pub principal: String,
-    /// Larger than that of every lease before; writes under the lease show it.
+    /// Larger than that of every lease before over the same paths; writes under the lease show it.
     pub fence: u64,
     /// RFC 3339.
     pub created_at: String,

@@ -185,8 +185,7 @@ impl Session {
         let rule = self.authorize("snapshot.restore", Verb::Write, &root, "snapshot")?;
         let then = self.states(&workspace, Some(snapshot.seq))?;
         let now = self.states(&workspace, None)?;
-        let before = self.snapshot_one(&workspace, &format!("before restoring {id}"))?;
-        let mut report = RestoreReport { before: before.id, ..RestoreReport::default() };
+        let mut report = RestoreReport::default();
         let place = self.engine.place(&workspace);
         let mut steps = Vec::new();
         for path in now.keys().filter(|path| !then.contains_key(*path)) {
@@ -207,6 +206,8 @@ impl Session {
             report.restored += 1;
             steps.push(Step::Put { place, path: site.path, expected: Expected::Any, prepared, from: None });
         }
+        // Everything is allowed and ready: now the state before gets its name.
+        report.before = self.snapshot_one(&workspace, &format!("before restoring {id}"))?.id;
         let site = Site {
             workspace: Arc::clone(&workspace),
             path: RelPath::new("")?,
@@ -269,8 +270,8 @@ impl Session {
         Ok(report)
     }
 
-    /// Writes a snapshot's files, as far as they may be read, as a POSIX tar (ustar): folder by folder, the same bytes for
-    /// the same snapshot.
+    /// Writes a snapshot's files, as far as they may be read, as a tar that GNU and BSD tar read: by path, the same bytes for the
+    /// same snapshot. A version that was pruned is an error, never passed over.
     ///
     /// # Errors
     /// [`Error::NotFound`], or what the writer gives.
@@ -278,10 +279,13 @@ impl Session {
         let (snapshot, workspace) = self.open_snapshot(id)?;
         let root = format!("/{}", workspace.row.name);
         self.record("snapshot.export", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
-        let failed = |source| Error::Folder { path: format!("{id}.tar").into(), source };
+        let failed = |source| Error::Output { what: "the archive", source };
         let mut archive = tar::Builder::new(out);
         for (path, state) in self.states(&workspace, Some(snapshot.seq))? {
-            let Some(bytes) = self.engine.blobs.get(state.version)? else { continue };
+            let bytes = self.engine.blobs.get(state.version)?.ok_or_else(|| Error::NotFound {
+                what: "version",
+                name: state.version.to_string(),
+            })?;
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);

@@ -25,3 +25,10 @@ pub enum CatalogError {
         source: std::io::Error,
     },
 }
+
+impl CatalogError {
+    /// Whether the disk has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}

@@ -114,6 +114,7 @@ CREATE TABLE locks (
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE fences (pattern TEXT PRIMARY KEY, fence INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE snapshots (
     id TEXT PRIMARY KEY,
     workspace INTEGER NOT NULL,

@@ -41,6 +41,15 @@ pub struct Fingerprint {
     pub dim: usize,
 }
 
+impl Fingerprint {
+    /// Whether an index that was built so does for what is wanted now. Without a model any model does: its vectors wait.
+    pub fn does_for(&self, wanted: &Self) -> bool {
+        let is_model_wanted = wanted.model.is_some() || self.format != wanted.format;
+        let as_wanted = Self { model: wanted.model.clone(), dim: wanted.dim, ..self.clone() };
+        if is_model_wanted { self == wanted } else { as_wanted == *wanted }
+    }
+}
+
 /// Bumped when the files of an index change their meaning.
 pub const INDEX_FORMAT: u32 = 2;
 

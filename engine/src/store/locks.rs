@@ -11,6 +11,9 @@ use crate::catalog::{Catalog, Tx};
 use crate::id::fold;
 use crate::pattern::Pattern;
 
+/// How long a fence is remembered after its lock was taken, in milliseconds: 90 days, longer than any holder may be late.
+const FENCE_MEMORY_MS: i64 = 90 * 24 * 3600 * 1000;
+
 /// What others may hold at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,7 +45,7 @@ pub struct Lock {
     pub mode: LockMode,
     /// Whose.
     pub principal: String,
-    /// Larger than that of every lock before.
+    /// Larger than that of every lock before that had a path in common.
     pub fence: u64,
     /// Milliseconds since 1970.
     pub created_ms: i64,
@@ -73,7 +76,7 @@ impl Tx<'_> {
                 return Err(StoreError::LockHeld { path: pattern.to_string(), until_ms: other.expires_ms });
             }
         }
-        let fence = self.next_fence()?;
+        let fence = self.next_fence(pattern, now_ms)?;
         let lock = Lock {
             id: id.to_owned(),
             pattern: pattern.clone(),
@@ -98,16 +101,25 @@ impl Tx<'_> {
         Ok(lock)
     }
 
-    /// The next fence number of the home.
-    fn next_fence(&self) -> Result<u64, StoreError> {
-        let fence: i64 = self.sql().query_row(
-            "INSERT INTO meta (key, value) VALUES ('fence', '1')
-             ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1
-             RETURNING CAST(value AS INTEGER)",
-            [],
-            |row| row.get(0),
+    /// A fence above that of every lock before that had a path in common. It does not count the home's other locks,
+    /// which would tell of them.
+    fn next_fence(&self, pattern: &Pattern, now_ms: i64) -> Result<u64, StoreError> {
+        self.sql().execute("DELETE FROM fences WHERE used_ms < ?1", [now_ms - FENCE_MEMORY_MS])?;
+        let mut statement = self.sql().prepare_cached("SELECT pattern, fence FROM fences")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut last = 0;
+        for row in rows {
+            let (other, fence) = row?;
+            if fence > last && Pattern::path(&other).is_ok_and(|other| other.overlaps(pattern)) {
+                last = fence;
+            }
+        }
+        self.sql().execute(
+            "INSERT INTO fences (pattern, fence, used_ms) VALUES (?1, ?2, ?3)
+             ON CONFLICT (pattern) DO UPDATE SET fence = ?2, used_ms = ?3",
+            params![pattern.as_str(), last + 1, now_ms],
         )?;
-        Ok(fence as u64)
+        Ok(last as u64 + 1)
     }
 
     /// Moves a lock's end, counted from now.
@@ -169,7 +181,7 @@ impl Tx<'_> {
     }
 
     fn live_locks(&self, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
-        let query = format!("SELECT {COLUMNS} FROM locks WHERE expires_ms > ?1 ORDER BY fence");
+        let query = format!("SELECT {COLUMNS} FROM locks WHERE expires_ms > ?1 ORDER BY created_ms, rowid");
         let mut statement = self.sql().prepare_cached(&query)?;
         let rows = statement.query_map([now_ms], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -187,7 +199,7 @@ impl Tx<'_> {
 /// [`StoreError::Catalog`].
 pub fn locks(catalog: &Catalog, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
     catalog.read(|sql| {
-        let query = format!("SELECT {COLUMNS} FROM locks WHERE expires_ms > ?1 ORDER BY fence");
+        let query = format!("SELECT {COLUMNS} FROM locks WHERE expires_ms > ?1 ORDER BY created_ms, rowid");
         let mut statement = sql.prepare_cached(&query)?;
         let rows = statement.query_map([now_ms], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)

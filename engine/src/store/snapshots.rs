@@ -61,7 +61,7 @@ impl Tx<'_> {
 /// [`CatalogError::Sqlite`].
 pub fn snapshots(catalog: &Catalog) -> Result<Vec<Snapshot>, CatalogError> {
     catalog.read(|sql| {
-        let query = format!("SELECT {COLUMNS} FROM snapshots ORDER BY created_ms DESC, id");
+        let query = format!("SELECT {COLUMNS} FROM snapshots ORDER BY created_ms DESC, rowid DESC");
         let mut statement = sql.prepare_cached(&query)?;
         let rows = statement.query_map([], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -104,7 +104,7 @@ enum Command {
     /// Hold files against the writes of others
     #[command(subcommand)]
     Lock(lock::LockCommand),
-    /// Forget old versions that nothing needs any more
+    /// Forget old versions; today's files, snapshots and pending approvals keep theirs
     Prune(prune::PruneArgs),
     /// Manage tokens
     #[command(subcommand)]

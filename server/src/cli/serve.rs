@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::mcp::stdio::serve_stdio;
 use waypost::serve::{ServeOptions, serve};
-use waypost_engine::api::{Engine, Indexer, Session};
+use waypost_engine::api::{Engine, Indexer};
 use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
@@ -31,7 +31,7 @@ pub struct McpArgs {
     /// Token to act with; without one it acts as the home's owner
     #[arg(long, env = "WAYPOST_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Only these families of tools: files, knowledge
+    /// Only these families of tools: files, history, knowledge
     #[arg(long, value_delimiter = ',')]
     toolsets: Option<Vec<String>>,
 }
@@ -117,13 +117,13 @@ fn announce(address: SocketAddr, json: bool, token: Option<String>) {
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
     let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
-    let session: Session = match &args.token {
-        Some(token) => engine.session(token)?,
-        None => engine.owner_session(),
-    };
+    if let Some(token) = &args.token {
+        // A token that is none is told before anything starts.
+        engine.session(token)?;
+    }
     let indexer = Indexer::start(&engine);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve_stdio(session, args.toolsets.clone()))?;
+    runtime.block_on(serve_stdio(Arc::clone(&engine), args.token.clone(), args.toolsets.clone()))?;
     drop(indexer);
     Ok(0)
 }

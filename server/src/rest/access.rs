@@ -156,7 +156,8 @@ pub async fn put_principal(
         (None, Some(kind)) if !request.name.is_empty() => format!("{}{}", prefix(kind), request.name),
         _ => return Err(Problem::invalid("expected `id`, such as `agent:researcher`, or `kind` and `name`")),
     };
-    let put = move || session.put_principal(&id, &request.name, &request.groups);
+    let name = Some(request.name).filter(|name| !name.is_empty());
+    let put = move || session.put_principal(&id, name.as_deref(), &request.groups);
     Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
 }
 

@@ -68,18 +68,19 @@ fn schema() -> (Schema, Fields) {
 /// Opens the index in a folder, or makes an empty one there.
 fn open_or_create(folder: &Path, dim: usize) -> Result<(Index, Fields), IndexError> {
     let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-    let plugin = Arc::new(plugin::VectorPlugin::new(dim));
     let (schema, fields) = schema();
     let index = if Index::exists(&directory).map_err(tantivy::TantivyError::from)? {
         let mut index = Index::open(directory)?;
-        index.register_plugin(plugin);
+        // Vectors that are there keep their length, also while no model is at hand.
+        let dim = writer::read_position(&index)?.fingerprint.dim.max(dim);
+        index.register_plugin(Arc::new(plugin::VectorPlugin::new(dim)));
         index
     } else {
         let settings = IndexSettings::default();
         Index::builder()
             .schema(schema)
             .settings(settings)
-            .register_plugin(plugin)
+            .register_plugin(Arc::new(plugin::VectorPlugin::new(dim)))
             .open_or_create(directory)?
     };
     index.tokenizers().register(TOKENIZER, TermTokenizer);

@@ -33,7 +33,7 @@ impl WorkspaceIndex {
         let in_folder = |source| IndexError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(in_folder)?;
         let reason = match Self::open_existing(folder, fingerprint) {
-            Ok(index) if index.position().fingerprint == *fingerprint => return Ok((index, None)),
+            Ok(index) if index.position().fingerprint.does_for(fingerprint) => return Ok((index, None)),
             Ok(index) => {
                 let found = index.position().fingerprint;
                 (found != Fingerprint { format: 0, ..found.clone() })
@@ -202,7 +202,7 @@ fn place_of(path: &str) -> u64 {
 }
 
 /// What the last commit says of itself; a fresh index has a fingerprint that equals no real one.
-fn read_position(index: &Index) -> Result<Position, IndexError> {
+pub(super) fn read_position(index: &Index) -> Result<Position, IndexError> {
     let empty = Position {
         generation: 0,
         lexical_seq: 0,

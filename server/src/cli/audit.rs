@@ -1,0 +1,126 @@
+//! `waypost audit`: the record of every act, chained so that no record can be changed or left out unseen.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use waypost_engine::api::{AuditFilter, Session};
+use waypost_engine::journal::AuditRow;
+
+use super::{Globals, NOTHING, Outcome, home};
+use crate::output::{self, BAD, FAINT, GOOD, STRONG};
+
+/// Records that an export reads at once.
+const PAGE: usize = 1000;
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Records, oldest first
+    List(ListArgs),
+    /// Print every record as a line of JSON
+    Export,
+    /// Walk the whole chain; exit code 1 and the first break where it does not hold
+    Verify,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Only what this principal did
+    #[arg(long)]
+    principal: Option<String>,
+    /// Only this action, such as `file.write`, or a family such as `file.`
+    #[arg(long)]
+    action: Option<String>,
+    /// Only on this path, and everything below it
+    #[arg(long)]
+    path: Option<String>,
+    /// Only what ended so
+    #[arg(long, value_parser = ["allowed", "denied", "pending", "failed"])]
+    outcome: Option<String>,
+    /// Only of this request
+    #[arg(long)]
+    trace: Option<String>,
+    /// Only since then, such as `2026-01-31` or `2026-01-31T12:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only records after this number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    after: u64,
+    /// Records at most
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
+    limit: usize,
+}
+
+impl ListArgs {
+    fn filter(&self) -> AuditFilter {
+        AuditFilter {
+            principal: self.principal.clone(),
+            action: self.action.clone(),
+            path: self.path.clone(),
+            outcome: self.outcome.clone(),
+            trace: self.trace.clone(),
+            since: self.since.clone(),
+            after: self.after,
+            limit: self.limit,
+        }
+    }
+}
+
+pub fn run(globals: &Globals, command: &AuditCommand) -> Outcome {
+    let session = home::owner(globals)?;
+    match command {
+        AuditCommand::List(args) => {
+            let rows = session.audit(&args.filter())?;
+            output::list(globals.json, &rows, line)?;
+            if let Some(last) = rows.last().filter(|_| rows.len() == args.limit) {
+                anstream::eprintln!("{FAINT}there may be more: `--after {}`{FAINT:#}", last.number);
+            }
+            Ok(0)
+        }
+        AuditCommand::Export => export(&session),
+        AuditCommand::Verify => verify(globals, &session),
+    }
+}
+
+fn line(row: &AuditRow) {
+    let style = if row.outcome == "allowed" { GOOD } else { BAD };
+    anstream::println!(
+        "{FAINT}{}  {}{FAINT:#}  {STRONG}{}{STRONG:#}  {style}{}{style:#}  {}  {}  {FAINT}{}  {}{FAINT:#}",
+        row.number,
+        row.at,
+        output::safe(&row.principal),
+        output::safe(&row.outcome),
+        output::safe(&row.action),
+        output::safe(&row.path),
+        output::safe(&row.rule),
+        output::safe(&row.trace)
+    );
+}
+
+/// A page at a time, for the record may be longer than memory. It ends with what was there when its last page was read,
+/// which includes the reading itself.
+fn export(session: &Session) -> Outcome {
+    let mut filter = AuditFilter { limit: PAGE, ..AuditFilter::default() };
+    loop {
+        let rows = session.audit(&filter)?;
+        rows.iter().try_for_each(output::json)?;
+        match rows.last() {
+            Some(last) if rows.len() == PAGE => filter.after = last.number,
+            _ => return Ok(0),
+        }
+    }
+}
+
+fn verify(globals: &Globals, session: &Session) -> Outcome {
+    let (records, broken) = session.verify_audit()?;
+    if globals.json {
+        output::json(&json!({"records": records, "broken": broken}))?;
+    } else if let Some(broken) = &broken {
+        anstream::println!(
+            "{BAD}record {}: {}{BAD:#}  {FAINT}{records} records read{FAINT:#}",
+            broken.number,
+            broken.what
+        );
+    } else {
+        anstream::println!("{GOOD}{records} records, and the chain holds{GOOD:#}");
+    }
+    Ok(if broken.is_none() { 0 } else { NOTHING })
+}

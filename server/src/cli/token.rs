@@ -1,0 +1,166 @@
+//! `waypost token`: the secrets by which principals are known.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use waypost_engine::access::{ADMIN, AccessError, Limits, NewToken, Verb};
+use waypost_engine::api::{Error, Session, TokenInfo};
+use waypost_engine::clock::{Clock, parse_rfc3339};
+use waypost_engine::pattern::Pattern;
+
+use super::grant::words;
+use super::{Globals, Outcome, home};
+use crate::output::{self, BAD, FAINT, STRONG};
+
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// All tokens, without their secrets
+    List,
+    /// Make a token; it is shown once
+    Add(AddArgs),
+    /// End a token, at once and everywhere
+    Revoke {
+        /// Its public part: `ID` in `wp_ID_SECRET`
+        id: String,
+    },
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: waypost token add --principal agent:researcher --expires 30d --verb read")]
+pub struct AddArgs {
+    /// Whose
+    #[arg(long, value_name = "PRINCIPAL", default_value = ADMIN)]
+    principal: String,
+    /// For people
+    #[arg(long)]
+    name: Option<String>,
+    /// When it runs out: `30d` or `12h` from now, or a time such as `2026-12-31T00:00:00Z`; else it does not
+    #[arg(long, value_name = "TIME", value_parser = parse_expiry)]
+    expires: Option<i64>,
+    /// Only this of what its principal may do; may be given several times
+    #[arg(long = "verb", value_name = "VERB")]
+    verbs: Vec<Verb>,
+    /// Only below this pattern, such as `/docs/**`; may be given several times
+    #[arg(long = "path", value_name = "PATTERN")]
+    paths: Vec<String>,
+}
+
+pub fn run(globals: &Globals, command: &TokenCommand) -> Outcome {
+    let session = home::owner(globals)?;
+    match command {
+        TokenCommand::List => output::list(globals.json, &session.tokens()?, line)?,
+        TokenCommand::Add(args) => add(globals, &session, args)?,
+        TokenCommand::Revoke { id } => {
+            session.revoke_token(id)?;
+            output::done(globals.json, "revoked", id)?;
+        }
+    }
+    Ok(0)
+}
+
+fn add(globals: &Globals, session: &Session, args: &AddArgs) -> Result<()> {
+    let issued = session.issue_token(&NewToken {
+        principal: args.principal.clone(),
+        name: args.name.clone().unwrap_or_default(),
+        expires_ms: args.expires,
+        limits: args.limits()?,
+    })?;
+    if globals.json {
+        return output::json(&issued);
+    }
+    anstream::println!("{}", issued.token);
+    Ok(())
+}
+
+impl AddArgs {
+    fn limits(&self) -> Result<Limits, Error> {
+        let verbs: BTreeSet<Verb> = self.verbs.iter().copied().collect();
+        let paths = self.paths.iter().map(|text| Pattern::path(text)).collect::<Result<Vec<_>, _>>();
+        let paths = paths.map_err(AccessError::from)?;
+        Ok(Limits {
+            verbs: (!verbs.is_empty()).then_some(verbs),
+            paths: (!paths.is_empty()).then_some(paths),
+        })
+    }
+}
+
+fn line(token: &TokenInfo) {
+    let is_over = |at: &str| parse_rfc3339(at).is_some_and(|at_ms| at_ms <= Clock::System.now_ms());
+    let state = match (&token.revoked_at, &token.expires_at) {
+        (Some(at), _) => format!("{BAD}revoked {at}{BAD:#}"),
+        (None, Some(at)) if is_over(at) => format!("{BAD}ran out {at}{BAD:#}"),
+        (None, Some(at)) => format!("until {at}"),
+        (None, None) => "does not run out".to_owned(),
+    };
+    let used = token.last_used_at.as_ref().map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
+    anstream::println!(
+        "{STRONG}{}{STRONG:#}  {}{}  {state}{}  {FAINT}{used}{FAINT:#}",
+        token.id,
+        token.principal,
+        output::aside(&token.name),
+        narrowed(&token.limits)
+    );
+}
+
+fn narrowed(limits: &Limits) -> String {
+    let verbs = limits.verbs.iter().map(|verbs| format!("  only {}", words(verbs)));
+    let paths = limits.paths.iter().map(|paths| {
+        let paths: Vec<String> = paths.iter().map(|path| output::safe(path.as_str())).collect();
+        format!("  on {}", paths.join(", "))
+    });
+    verbs.chain(paths).collect()
+}
+
+/// When something ends, in milliseconds since 1970: a time, or a length from now.
+fn parse_expiry(text: &str) -> Result<i64, String> {
+    let now_ms = Clock::System.now_ms();
+    let Some(at_ms) = parse_rfc3339(text) else {
+        return Ok(now_ms.saturating_add(parse_ttl(text)?));
+    };
+    if at_ms > now_ms { Ok(at_ms) } else { Err("that time is over: expected one to come".to_owned()) }
+}
+
+/// A length of time in milliseconds: a whole number above 0 and `s`, `m`, `h`, `d` or `w`.
+fn parse_ttl(text: &str) -> Result<i64, String> {
+    let refuse = || "expected a length such as `30d` or `12h`, or a time such as `2026-12-31`".to_owned();
+    let unit_ms: i64 = match text.chars().last() {
+        Some('s') => 1000,
+        Some('m') => 60 * 1000,
+        Some('h') => 3600 * 1000,
+        Some('d') => 24 * 3600 * 1000,
+        Some('w') => 7 * 24 * 3600 * 1000,
+        _ => return Err(refuse()),
+    };
+    let digits = &text[..text.len() - 1];
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let count: Option<i64> = is_number.then(|| digits.parse().ok()).flatten();
+    count.and_then(|count| count.checked_mul(unit_ms)).filter(|ttl_ms| *ttl_ms > 0).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_read_strictly() {
+        for (text, expected) in
+            [("30d", 2_592_000_000), ("12h", 43_200_000), ("90s", 90_000), ("1w", 604_800_000)]
+        {
+            assert_eq!(parse_ttl(text), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "d", "0d", "-1d", "+1d", "1.5h", "1 d", "12", "1y", "1dd", "1é", "9223372036854775807d"]
+        {
+            assert!(parse_ttl(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_expiry_lies_ahead() {
+        assert!(parse_expiry("2001-01-01T00:00:00Z").is_err());
+        assert!(parse_expiry("2001-01-01").is_err());
+        assert_eq!(parse_expiry("9000-01-01T00:00:00Z"), Ok(221_845_392_000_000));
+        assert!(parse_expiry("1h").is_ok_and(|at_ms| at_ms > Clock::System.now_ms()));
+    }
+}
