@@ -13,6 +13,7 @@ use crate::answer::{self, AnswerOptions};
 use crate::catalog::FileFilter;
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::id::{FileId, RelPath, VersionId, WorkspaceName, join_path, split_path};
+use crate::index::FileSet;
 use crate::journal;
 use crate::search::citation::Verdict;
 use crate::search::{self, Citation, Degraded, Hit, Hits, Mode, ParsedQuery, Source};
@@ -253,8 +254,7 @@ impl Session {
         for asked in self.resolve(&place, &ParsedQuery::default())? {
             let name = &asked.workspace.row.name;
             let files = self.engine.catalog.files(asked.workspace.row.id)?;
-            let visible =
-                |id: &FileId| asked.source.files.as_ref().is_none_or(|files| files.binary_search(id).is_ok());
+            let visible = |id: &FileId| asked.source.files.as_ref().is_none_or(|files| files.contains(*id));
             let wanted = pattern.to_lowercase();
             let matching = files.into_iter().filter(|row| {
                 let path = row.path.as_str();
@@ -377,23 +377,19 @@ impl Session {
     }
 
     /// `None` where every file of the workspace may be seen and passes.
-    fn visible_files(&self, workspace: &OpenWorkspace, filter: &FileFilter) -> Result<Option<Vec<FileId>>> {
+    fn visible_files(&self, workspace: &OpenWorkspace, filter: &FileFilter) -> Result<Option<Arc<FileSet>>> {
         let scope = self.principal.scope();
         if scope == Scope::Everything && filter.is_everything() {
             return Ok(None);
         }
-        let files = self.engine.catalog.file_ids(workspace.row.id, filter)?;
-        if scope == Scope::Everything {
-            return Ok(Some(files));
+        let mut files = self.engine.catalog.file_ids(workspace.row.id, filter)?;
+        if scope != Scope::Everything {
+            let rows = self.engine.catalog.files(workspace.row.id)?;
+            let seen = rows.iter().filter(|row| scope.allows(&workspace.row.name, &row.path));
+            let seen = FileSet::new(seen.map(|row| row.id).collect());
+            files.retain(|file| seen.contains(*file));
         }
-        let rows = self.engine.catalog.files(workspace.row.id)?;
-        let mut seen: Vec<FileId> = rows
-            .iter()
-            .filter(|row| scope.allows(&workspace.row.name, &row.path))
-            .map(|row| row.id)
-            .collect();
-        seen.sort_unstable();
-        Ok(Some(files.into_iter().filter(|file| seen.binary_search(file).is_ok()).collect()))
+        Ok(Some(Arc::new(FileSet::new(files))))
     }
 
     fn read_prefix(&self, place: &Where<'_>) -> Result<(Option<WorkspaceName>, Option<RelPath>)> {

@@ -3,7 +3,7 @@
 //! Takes rows `codes: [n, dim] i8` with `scales: [n] f32` (`row ≈ codes × scale`; scale 0: the row has no vector) and
 //! gives cosines, for all rows or for the allowed ones, with their mean and deviation in the same pass.
 //!
-//! Nouns: [`QuantizedQuery`], [`Rows`], [`Allowed`], [`ScanStats`].
+//! Nouns: [`QuantizedQuery`], [`Rows`], [`Allowed`], [`ScanStats`]; [`QuerySketch`] and [`Sketches`], one bit a number.
 //!
 //! Every variant (portable, AVX2, AVX-512 VNNI) gives the same integer for the same codes, so 8-bit scores are equal on
 //! every machine. `f32` dot products are summed in another order by each variant: equal on one machine, within `1e-6`
@@ -15,6 +15,7 @@ mod allowed;
 mod dot;
 mod quantize;
 mod scan;
+mod sketch;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -24,5 +25,6 @@ pub use allowed::Allowed;
 pub use dot::{PairScorer, dot_f32, score_listed};
 pub use quantize::{QuantizedQuery, Rows, quantize};
 pub use scan::scan_i8;
+pub use sketch::{QuerySketch, Sketches, distances, sketch, sketch_words};
 pub use stats::ScanStats;
-pub use top::{best_first, top_k};
+pub use top::{best_first, keep_best, top_k};

@@ -33,3 +33,14 @@ pub fn top_k(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
 pub fn best_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
+
+/// Keeps what ties with or beats the `n`th best score; of fewer, all. The order is lost.
+pub fn keep_best<T>(all: &mut Vec<(T, f32)>, n: usize) {
+    if n == 0 {
+        all.clear();
+    } else if all.len() > n {
+        let (_, nth, _) = all.select_nth_unstable_by(n - 1, |a, b| b.1.total_cmp(&a.1));
+        let cut = nth.1;
+        all.retain(|(_, score)| *score >= cut);
+    }
+}
