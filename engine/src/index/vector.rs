@@ -17,7 +17,7 @@ use std::ops::Deref;
 use super::IndexError;
 use super::graph::{self, Graph};
 use super::hnsw;
-use super::kernels::{self, Allowed, QuantizedQuery, Rows, Sketches, sketch_words};
+use super::kernels::{self, QuantizedQuery, Rows, Sketches, sketch_words};
 
 const MAGIC: [u8; 8] = *b"WPVEC\0\0\x02";
 const HEADER_BYTES: usize = 64;
@@ -233,11 +233,70 @@ impl MappedVectors {
     /// `None` where there is no graph. What is found depends on all rows.
     pub fn walk(&self, query: &QuantizedQuery, n_best: usize) -> Option<Vec<(u32, f32)>> {
         let graph = Graph::parse(self.file().graph).ok()?;
-        Some(graph.search(query, self.rows(), Allowed::All, n_best.max(graph::EF_SEARCH), n_best))
+        Some(graph.search(query, self.rows(), n_best.max(graph::EF_SEARCH), n_best))
     }
 
     /// The exact cosine of a query with a row; both are unit vectors.
     pub fn cosine(&self, query: &[f32], row: u32) -> Option<f32> {
         (query.len() == self.dim).then(|| self.row(row)).flatten().map(|row| kernels::dot_f32(query, row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::kernels::{QuerySketch, distances};
+
+    /// In memory as a mapped file lies there: at a multiple of its alignment.
+    fn written(rows: &[Option<Vec<f32>>], dim: usize) -> Vec<u64> {
+        let mut builder = VectorFileBuilder::new(dim);
+        rows.iter().for_each(|row| builder.push(row.as_deref()));
+        let mut bytes = Vec::new();
+        builder.finish(&mut bytes).unwrap();
+        bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect()
+    }
+
+    fn mapped(words: Vec<u64>, dim: usize) -> Result<MappedVectors, IndexError> {
+        struct Bytes(Vec<u64>);
+        impl Deref for Bytes {
+            type Target = [u8];
+            fn deref(&self) -> &[u8] {
+                bytemuck::cast_slice(&self.0)
+            }
+        }
+        MappedVectors::open(Box::new(Bytes(words)), dim)
+    }
+
+    #[test]
+    fn all_parts_of_a_row_are_found_again() {
+        for dim in [0, 1, 64, 70] {
+            let row =
+                |seed: usize| (0..dim).map(|i| ((i * 7 + seed * 13) % 17) as f32 - 8.5).collect::<Vec<f32>>();
+            let rows: Vec<Option<Vec<f32>>> =
+                (0..130).map(|idx| (idx % 5 != 3 && dim > 0).then(|| row(idx))).collect();
+            let vectors = mapped(written(&rows, dim), dim).unwrap();
+            assert_eq!((vectors.n_rows(), vectors.dim()), (130, dim));
+            for (idx, row) in (0u32..).zip(&rows) {
+                let is_present = vectors.present()[idx as usize / 64] >> (idx % 64) & 1 == 1;
+                assert_eq!(vectors.row(idx), row.as_deref());
+                assert_eq!(is_present, row.is_some());
+                let Some(row) = row else { continue };
+                let (mut alone, mut stored) = ([0], [0]);
+                let mut sketch = vec![0; sketch_words(dim)];
+                kernels::sketch(row, &mut sketch);
+                let query = QuerySketch::new(&rows[0].clone().unwrap());
+                distances(&query, Sketches::new(&sketch, dim), &[0], &mut alone);
+                distances(&query, vectors.sketches(), &[idx], &mut stored);
+                assert_eq!(alone, stored);
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_the_layout_without_sketches_are_refused() {
+        let mut words = written(&[Some(vec![1.0, 0.0])], 2);
+        words[0] = u64::from_ne_bytes(*b"WPVEC\0\0\x01");
+        let error = mapped(words, 2).err().unwrap();
+        assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
     }
 }

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use super::format::*;
 use super::walk::{rank, row_of, score_of};
 use crate::index::hnsw;
-use crate::index::kernels::{self, Allowed, QuantizedQuery, Rows, quantize, top_k};
+use crate::index::kernels::{self, QuantizedQuery, Rows, quantize, top_k};
 
 const N: usize = 5_000;
 const DIM: usize = 24;
@@ -60,59 +60,32 @@ impl Set {
     }
 
     /// Share of the true ten that a search finds, over all queries; every hit is checked.
-    fn recall(&self, allowed: Allowed<'_>, ef: usize) -> f64 {
+    fn recall(&self, ef: usize) -> f64 {
         let (mut n_found, mut n_true) = (0, 0);
         for query in &self.queries {
             let mut scores = vec![0.0; N];
-            kernels::scan_i8(query, &self.codes, &self.scales, DIM, allowed, &mut scores);
-            let found = self.graph().search(query, self.rows(), allowed, ef, 10);
+            kernels::scan_i8(query, self.rows(), &mut scores);
+            let found = self.graph().search(query, self.rows(), ef, 10);
             assert!(found.is_sorted_by(|a, b| kernels::best_first(a, b).is_lt()));
-            assert!(
-                found.iter().all(|(row, score)| allowed.contains(*row) && scores[*row as usize] == *score)
-            );
+            assert!(found.iter().all(|(row, score)| scores[*row as usize] == *score));
             let expected = top_k(&scores, 10);
             n_true += expected.len();
             n_found += expected.iter().filter(|hit| found.contains(hit)).count();
         }
-        if n_true == 0 { 1.0 } else { n_found as f64 / n_true as f64 }
+        n_found as f64 / n_true as f64
     }
 }
 
 #[test]
 fn finds_what_the_scan_finds() {
-    let recall = SET.recall(Allowed::All, 64);
+    let recall = SET.recall(64);
     assert!(recall >= 0.95, "{recall}");
-}
-
-#[test]
-fn a_filter_is_kept_and_few_allowed_rows_are_all_found() {
-    for (percent, least) in [(80, 0.95), (50, 0.95), (5, 1.0), (1, 1.0), (0, 1.0)] {
-        let ids: Vec<u32> =
-            (0..N as u32).filter(|row| row.wrapping_mul(2_654_435_761) >> 16 < percent * 655).collect();
-        let mut bits = vec![0u64; N.div_ceil(64)];
-        ids.iter().for_each(|id| bits[*id as usize / 64] |= 1 << (id % 64));
-        // `ef` 10 keeps the walk from giving way to the scan at once.
-        for allowed in [Allowed::Ids(&ids), Allowed::Bits(&bits)] {
-            let recall = SET.recall(allowed, 10);
-            assert!(recall >= least, "{percent} %: {recall}");
-        }
-    }
-    assert_eq!(SET.recall(Allowed::Bits(&[]), 10), 1.0);
-}
-
-#[test]
-fn a_filter_far_from_the_query_still_finds() {
-    for centre in [30, 50] {
-        let ids: Vec<u32> = (0..N as u32).filter(|row| (row * 37 % 100).abs_diff(centre) < 28).collect();
-        let recall = SET.recall(Allowed::Ids(&ids), 10);
-        assert!(recall >= 0.95, "{recall}");
-    }
 }
 
 #[test]
 fn a_search_gives_the_same_twice_and_more_rows_keep_the_order() {
     let graph = SET.graph();
-    let search = |k| graph.search(&SET.queries[0], SET.rows(), Allowed::All, 50, k);
+    let search = |k| graph.search(&SET.queries[0], SET.rows(), 50, k);
     assert_eq!(search(50), search(50));
     assert_eq!(search(50)[..7], search(7));
     assert!(search(0).is_empty());
@@ -120,7 +93,7 @@ fn a_search_gives_the_same_twice_and_more_rows_keep_the_order() {
 
 #[test]
 fn a_walk_that_spends_its_budget_gives_way_to_the_scan() {
-    let found = SET.graph().search(&SET.queries[0], SET.rows(), Allowed::All, N, N);
+    let found = SET.graph().search(&SET.queries[0], SET.rows(), N, N);
     assert_eq!(found.len(), SET.scales.iter().filter(|scale| **scale > 0.0).count());
 }
 
@@ -204,7 +177,7 @@ fn numbers_out_of_range_are_errors_though_the_checksum_fits() {
             let bytes = bytemuck::cast_slice(&bytes);
             let _ = Graph::open(bytes);
             if let Ok(graph) = Graph::parse(bytes) {
-                assert!(graph.search(&query, rows, Allowed::All, 2, 2).len() <= 2);
+                assert!(graph.search(&query, rows, 2, 2).len() <= 2);
             }
         }
     }

@@ -1,14 +1,13 @@
 //! The walk through a graph.
 //!
-//! Source: Malkov, Yashunin 2016 (arXiv:1603.09320), algorithms 2 and 5. The filter differs from the paper, which has
-//! none: see [`Graph::search`].
+//! Source: Malkov, Yashunin 2016 (arXiv:1603.09320), algorithms 2 and 5.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::format::{Graph, LayerView, NO_ENTRY};
-use crate::index::kernels::{self, Allowed, QuantizedQuery, Rows};
+use crate::index::kernels::{self, QuantizedQuery, Rows};
 
 /// From this many rows on a segment gets a graph; below, the exact scan answers within about half a millisecond.
 ///
@@ -30,60 +29,41 @@ pub const GRAPH_MIN_ROWS: usize = 30_000;
 /// Candidates that a search keeps when the caller has no wish of its own.
 pub const EF_SEARCH: usize = 96;
 
-/// Rows that an unfiltered walk scores per candidate that it keeps: 12 at `ef` 96, at 30,000 and at 100,000 rows.
-const SCORED_PER_EF: usize = 12;
-
 /// How many rows the scan scores in the time in which a walk scores one, about: a walk's rows lie scattered in memory.
 const WALK_COST: usize = 5;
 
 impl Graph<'_> {
-    /// The best `k` rows among the allowed ones with their approximate cosines, best first, ties by lower row. Fewer
-    /// where fewer are allowed; for exact cosines ask for more than you want and score those again from the exact rows.
+    /// The best `k` rows with their approximate cosines, best first, ties by lower row. For exact cosines ask for more
+    /// than you want and score those again from the exact rows.
     ///
-    /// `ef` candidates are kept, at least `k`: more find more and take longer ([`EF_SEARCH`]). The walk goes through
-    /// rows that are not allowed and collects only allowed ones. Where a walk would take longer than a scan of the
-    /// allowed rows, or turns out to, or finds too few, they are scanned, exactly. In our measurements no filter took
-    /// more than 1.6 times the exact scan, and none found less than an unfiltered search.
+    /// `ef` candidates are kept, at least `k`: more find more and take longer ([`EF_SEARCH`]). Where the walk turns out
+    /// to take longer than a scan of all rows, or finds too few, they are scanned, exactly.
     ///
-    /// Stepping over rows that are not allowed without scoring them (ACORN-1: Patel and others 2024, arXiv:2403.04871)
-    /// was tried: no faster at 20 and 30 % allowed, and where the allowed rows lie together, away from the query, its
-    /// recall@10 fell to .976 where this walk keeps .997 (100,000 rows, `ef` 96, 30 % allowed).
+    /// There is no filter: what a walk finds among some rows depends on the others.
     ///
     /// # Panics
     /// Where `rows` are not as many as the graph was built over, or of another dimension than the query.
-    pub fn search(
-        &self,
-        query: &QuantizedQuery,
-        rows: Rows<'_>,
-        allowed: Allowed<'_>,
-        ef: usize,
-        k: usize,
-    ) -> Vec<(u32, f32)> {
+    pub fn search(&self, query: &QuantizedQuery, rows: Rows<'_>, ef: usize, k: usize) -> Vec<(u32, f32)> {
         assert_eq!(rows.len(), self.n_rows, "the rows that the graph was built over");
-        let ef = ef.max(k).max(1);
-        let n_allowed = allowed.count(self.n_rows);
-        // A walk that looks for every hundredth row has to score a hundred times as many.
-        let n_scored = SCORED_PER_EF.saturating_mul(ef).saturating_mul(self.n_rows) / n_allowed.max(1);
-        let budget = n_allowed / WALK_COST;
-        let is_few = n_allowed < self.n_rows && n_scored >= budget;
-        if k == 0 || self.entry == NO_ENTRY || is_few {
-            return exact(query, rows, allowed, k);
+        if k == 0 || self.entry == NO_ENTRY {
+            return exact(query, rows, k);
         }
+        let (ef, budget) = (ef.max(k), self.n_rows / WALK_COST);
         let walked = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.reset(self.n_rows, allowed);
+            scratch.reset(self.n_rows);
             let base = Base::Flat(self.layers[0]);
             let walk = Walk { graph: self, base, query, rows, ef, budget };
             let start = walk.descend(scratch);
             walk.beam(start, scratch).then(|| scratch.best(k))
         });
         match walked {
-            Some(found) if found.len() >= k.min(n_allowed) => found,
-            _ => exact(query, rows, allowed, k),
+            Some(found) if found.len() >= k.min(self.n_rows) => found,
+            _ => exact(query, rows, k),
         }
     }
 
     /// The best `ef` of the rows that a growing layer 0 links, for building: upper layers and entry point are this
-    /// graph's. As [`Graph::search`], without a filter.
+    /// graph's. As [`Graph::search`], without a budget.
     pub fn search_growing(
         &self,
         base: Growing<'_>,
@@ -92,7 +72,7 @@ impl Graph<'_> {
         ef: usize,
     ) -> Vec<(u32, f32)> {
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.reset(self.n_rows, Allowed::All);
+            scratch.reset(self.n_rows);
             let base = Base::Growing(base);
             let walk = Walk { graph: self, base, query, rows, ef, budget: usize::MAX };
             let start = walk.descend(scratch);
@@ -136,10 +116,10 @@ impl<'a> Base<'a> {
     }
 }
 
-/// Scores every allowed row.
-fn exact(query: &QuantizedQuery, rows: Rows<'_>, allowed: Allowed<'_>, k: usize) -> Vec<(u32, f32)> {
+/// Scores every row.
+fn exact(query: &QuantizedQuery, rows: Rows<'_>, k: usize) -> Vec<(u32, f32)> {
     let mut scores = vec![0.0; rows.len()];
-    kernels::scan_i8(query, rows.codes(), rows.scales(), rows.dim(), allowed, &mut scores);
+    kernels::scan_i8(query, rows, &mut scores);
     kernels::top_k(&scores, k)
 }
 
@@ -153,8 +133,6 @@ thread_local! {
 struct Scratch {
     n_rows: usize,
     visited: Vec<u64>,
-    /// A copy of the allowed rows; empty: all.
-    allowed: Vec<u64>,
     candidates: BinaryHeap<u64>,
     found: BinaryHeap<Reverse<u64>>,
     batch: Vec<u32>,
@@ -162,32 +140,12 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn reset(&mut self, n_rows: usize, allowed: Allowed<'_>) {
-        let n_words = n_rows.div_ceil(64);
+    fn reset(&mut self, n_rows: usize) {
         self.n_rows = n_rows;
         self.visited.clear();
-        self.visited.resize(n_words, 0);
+        self.visited.resize(n_rows.div_ceil(64), 0);
         self.candidates.clear();
         self.found.clear();
-        self.allowed.clear();
-        match allowed {
-            Allowed::All => {}
-            Allowed::Bits(words) => {
-                self.allowed.extend_from_slice(&words[..n_words.min(words.len())]);
-                self.allowed.resize(n_words.max(1), 0);
-            }
-            Allowed::Ids(ids) => {
-                self.allowed.resize(n_words.max(1), 0);
-                for id in &ids[..allowed.count(n_rows)] {
-                    self.allowed[*id as usize / 64] |= 1 << (id % 64);
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn is_allowed(&self, row: u32) -> bool {
-        self.allowed.is_empty() || self.allowed[row as usize / 64] >> (row % 64) & 1 == 1
     }
 
     /// Marks a row, tells whether it is the first time. Numbers that are no row count as seen.
@@ -244,7 +202,7 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Goes down the upper layers, on each to the node nearest to the query; the filter doesn't count there.
+    /// Goes down the upper layers, on each to the node nearest to the query.
     fn descend(&self, scratch: &mut Scratch) -> u64 {
         scratch.batch.clear();
         scratch.batch.push(self.graph.entry);
@@ -303,15 +261,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Keeps a scored row where it is good enough: as a candidate, and, where it is allowed, as found.
+    /// Keeps a scored row where it is good enough: as a candidate, and, where it has a vector, as found.
     fn offer(&self, rank: u64, scratch: &mut Scratch) {
         let is_full = scratch.found.len() >= self.ef;
         if is_full && scratch.found.peek().is_some_and(|worst| rank < worst.0) {
             return;
         }
         scratch.candidates.push(rank);
-        let row = row_of(rank);
-        if scratch.is_allowed(row) && self.rows.has(row) {
+        if self.rows.has(row_of(rank)) {
             scratch.found.push(Reverse(rank));
             if is_full {
                 scratch.found.pop();

@@ -1,9 +1,9 @@
-//! Arithmetic on vectors: 8-bit quantisation, dot products, and the scan over the rows of a segment.
+//! Arithmetic on vectors: 8-bit quantisation, dot products, sketches, and how scores are distributed.
 //!
 //! Takes rows `codes: [n, dim] i8` with `scales: [n] f32` (`row ≈ codes × scale`; scale 0: the row has no vector) and
-//! gives cosines, for all rows or for the allowed ones, with their mean and deviation in the same pass.
+//! gives cosines, for all rows or for listed ones.
 //!
-//! Nouns: [`QuantizedQuery`], [`Rows`], [`Allowed`], [`ScanStats`]; [`QuerySketch`] and [`Sketches`], one bit a number.
+//! Nouns: [`QuantizedQuery`], [`Rows`], [`ScanStats`]; [`QuerySketch`] and [`Sketches`], one bit a number.
 //!
 //! Every variant (portable, AVX2, AVX-512 VNNI) gives the same integer for the same codes, so 8-bit scores are equal on
 //! every machine. `f32` dot products are summed in another order by each variant: equal on one machine, within `1e-6`
@@ -11,7 +11,6 @@
 //!
 //! It knows no file and no graph, and allocates only what it returns.
 
-mod allowed;
 mod dot;
 mod quantize;
 mod scan;
@@ -21,7 +20,6 @@ mod stats;
 mod tests;
 mod top;
 
-pub use allowed::Allowed;
 pub use dot::{PairScorer, dot_f32, score_listed};
 pub use quantize::{QuantizedQuery, Rows, quantize};
 pub use scan::scan_i8;

@@ -79,20 +79,10 @@ impl<'a> Rows<'a> {
         self.scales.len()
     }
 
-    /// Codes in a row.
-    pub fn dim(&self) -> usize {
-        self.dim
-    }
-
     /// Whether a row has a vector.
     #[inline]
     pub fn has(&self, row: u32) -> bool {
         self.scales[row as usize] > 0.0
-    }
-
-    /// All codes.
-    pub fn codes(&self) -> &'a [i8] {
-        self.codes
     }
 
     /// All scales.

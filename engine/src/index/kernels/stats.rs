@@ -6,7 +6,7 @@ const STEPS: f32 = (1 << 20) as f32;
 /// Scores count up to this size in a sum; cosines are at most 1.
 const SUM_CLAMP: f32 = 1024.0;
 
-/// How the scores of the scanned rows are distributed. Rows that are not allowed or have no vector don't count.
+/// How the scores of some rows are distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScanStats {
     /// Rows scored.
@@ -28,19 +28,6 @@ impl ScanStats {
         sums.finish()
     }
 
-    /// As if each score stood there so many times: what a sample says of all.
-    pub fn repeated(self, times: u64) -> Self {
-        let sums = self.sums;
-        let times_signed = i64::try_from(times).unwrap_or(i64::MAX);
-        let repeated = Sums {
-            n: sums.n.saturating_mul(times),
-            sum: sums.sum.saturating_mul(times_signed),
-            squares: sums.squares.saturating_mul(u128::from(times)),
-            max: sums.max,
-        };
-        repeated.finish()
-    }
-
     /// Of both sets of rows, such as two segments; exact, in whatever order sets are merged.
     pub fn merge(self, other: Self) -> Self {
         self.sums.merge(other.sums).finish()
@@ -49,7 +36,7 @@ impl ScanStats {
 
 /// Whole-number sums of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sums {
+struct Sums {
     n: u64,
     sum: i64,
     squares: u128,
@@ -64,7 +51,7 @@ impl Default for Sums {
 
 impl Sums {
     #[inline(always)]
-    pub(super) fn add(&mut self, score: f32) {
+    fn add(&mut self, score: f32) {
         if score > f32::NEG_INFINITY {
             let step = (score.clamp(-SUM_CLAMP, SUM_CLAMP) * STEPS) as i64;
             self.n += 1;
@@ -74,7 +61,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn merge(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         Self {
             n: self.n + other.n,
             sum: self.sum + other.sum,
@@ -83,7 +70,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn finish(self) -> ScanStats {
+    fn finish(self) -> ScanStats {
         if self.n == 0 {
             return ScanStats { n: 0, mean: 0.0, std: 0.0, max: self.max, sums: self };
         }

@@ -51,15 +51,19 @@ fn set(n: usize, dim: usize) -> Set {
 }
 
 impl Set {
-    fn scan(&self, query: &QuantizedQuery, allowed: Allowed<'_>) -> (Vec<f32>, ScanStats) {
-        let mut out = vec![f32::NAN; self.scales.len()];
-        let stats = scan_i8(query, &self.codes, &self.scales, self.dim, allowed, &mut out);
-        (out, stats)
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.codes, &self.scales, self.dim)
     }
 
-    fn brute_force(&self, query: &QuantizedQuery, is_allowed: impl Fn(u32) -> bool) -> Vec<f32> {
+    fn scan(&self, query: &QuantizedQuery) -> Vec<f32> {
+        let mut out = vec![f32::NAN; self.scales.len()];
+        scan_i8(query, self.rows(), &mut out);
+        out
+    }
+
+    fn brute_force(&self, query: &QuantizedQuery) -> Vec<f32> {
         let score = |row: usize| {
-            if !is_allowed(row as u32) || self.scales[row] == 0.0 {
+            if self.scales[row] == 0.0 {
                 return f32::NEG_INFINITY;
             }
             let codes = &self.codes[row * self.dim..(row + 1) * self.dim];
@@ -112,27 +116,11 @@ fn every_variant_gives_the_same_float_within_1e_6() {
 }
 
 #[test]
-fn scan_is_brute_force_for_every_kind_of_allowed() {
+fn scan_is_brute_force() {
     for (n, dim) in [(0, 8), (1, 384), (64, 33), (1000, 40), (40_001, 8)] {
         let set = set(n, dim);
         let query = QuantizedQuery::new(&unit_rows(1, dim, 9));
-        let is_allowed = |row: u32| {
-            row.wrapping_mul(2_654_435_761) >> 28 < 5
-                || (128..256).contains(&row)
-                || row < 256 && row.is_multiple_of(2)
-        };
-        let ids: Vec<u32> = (0..n as u32).filter(|row| is_allowed(*row)).collect();
-        let mut bits = vec![0u64; n.div_ceil(64)];
-        ids.iter().for_each(|id| bits[*id as usize / 64] |= 1 << (id % 64));
-        let cases =
-            [Allowed::All, Allowed::Bits(&bits), Allowed::Ids(&ids), Allowed::Bits(&[]), Allowed::Ids(&[])];
-        for allowed in cases {
-            let expected = set.brute_force(&query, |row| allowed.contains(row));
-            let (out, stats) = set.scan(&query, allowed);
-            assert_eq!(out, expected, "{n} rows");
-            assert_eq!(stats, ScanStats::of(&expected));
-            assert_eq!(allowed.count(n), (0..n as u32).filter(|row| allowed.contains(*row)).count());
-        }
+        assert_eq!(set.scan(&query), set.brute_force(&query), "{n} rows");
     }
 }
 
@@ -141,8 +129,7 @@ fn every_variant_scans_alike() {
     let set = set(100, 70);
     let query = QuantizedQuery::new(&unit_rows(1, 70, 9));
     let ids: Vec<u32> = (0..100).rev().step_by(3).collect();
-    let rows = Rows::new(&set.codes, &set.scales, set.dim);
-    let expected = set.brute_force(&query, |_| true);
+    let (rows, expected) = (set.rows(), set.brute_force(&query));
     for variant in variants() {
         let (mut all, mut listed) = (vec![0.0; 100], vec![0.0; ids.len()]);
         score_block(variant, &query, rows, &mut all);
@@ -150,17 +137,6 @@ fn every_variant_scans_alike() {
         assert_eq!(all, expected, "{variant:?}");
         assert_eq!(listed, ids.iter().map(|id| expected[*id as usize]).collect::<Vec<_>>(), "{variant:?}");
     }
-}
-
-#[test]
-fn ids_and_bits_beyond_the_last_row_are_ignored() {
-    let set = set(70, 8);
-    let query = QuantizedQuery::new(&unit_rows(1, 8, 9));
-    let (by_ids, _) = set.scan(&query, Allowed::Ids(&[69, 70, 5000]));
-    let (by_bits, _) = set.scan(&query, Allowed::Bits(&[0, u64::MAX << 5, 7]));
-    assert_eq!(by_ids, by_bits);
-    assert_eq!(Allowed::Bits(&[0, u64::MAX << 5, 7]).count(70), 1);
-    assert_eq!(Allowed::Ids(&[69, 70, 5000]).count(70), 1);
 }
 
 #[test]
@@ -191,11 +167,26 @@ fn top_k_is_the_head_of_the_sorted_scores() {
 }
 
 #[test]
+fn the_best_are_kept_with_all_that_tie() {
+    let scores: Vec<f32> = numbers(500, 4).iter().map(|score| (score * 9.0).round()).collect();
+    let mut sorted = scores.clone();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    for n in [0, 1, 2, 100, 499, 500, 501] {
+        let mut kept: Vec<(usize, f32)> = scores.iter().copied().enumerate().collect();
+        keep_best(&mut kept, n);
+        let cut = n.checked_sub(1).map_or(f32::INFINITY, |last| sorted[last.min(499)]);
+        kept.sort_by_key(|(idx, _)| *idx);
+        let expected = scores.iter().copied().enumerate().filter(|(_, score)| *score >= cut);
+        assert_eq!(kept, expected.collect::<Vec<_>>(), "{n}");
+    }
+}
+
+#[test]
 fn rescoring_the_best_thirty_finds_the_exact_ten() {
     let set = set(3000, 384);
     for seed in 0..20 {
         let query = unit_rows(1, 384, 100 + seed);
-        let (scores, _) = set.scan(&QuantizedQuery::new(&query), Allowed::All);
+        let scores = set.scan(&QuantizedQuery::new(&query));
         let exact = |row: usize| dot_f32(&query, &set.rows[row * 384..(row + 1) * 384]);
         let best = top_k(&scores, 30);
         let mut found: Vec<(u32, f32)> = best.iter().map(|(row, _)| (*row, exact(*row as usize))).collect();
