@@ -1,5 +1,6 @@
 //! Non-interference: what lies outside a scope changes nothing inside it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use waypost_engine::catalog::FileFilter;
@@ -150,9 +151,15 @@ fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
     let one_segment = index_of(&mixed, usize::MAX);
     one_segment.1.optimize().unwrap();
     let segments = index_of(&mixed, 9_000);
+    let few = index_of(&visible[..60], 25);
     let embedder = Some(Arc::new(WordTable::new()) as Arc<dyn Embedder>);
-    let ask = |index: &WorkspaceIndex, files: &[(String, String)], query: &str, mode: Mode| {
-        let open = files.iter().enumerate().filter(|(_, (path, _))| path.starts_with("open/"));
+    let ask = |index: &WorkspaceIndex,
+               files: &[(String, String)],
+               scope: &[(String, String)],
+               query: &str,
+               mode: Mode| {
+        let paths: BTreeSet<&String> = scope.iter().map(|(path, _)| path).collect();
+        let open = files.iter().enumerate().filter(|(_, (path, _))| paths.contains(path));
         let files = FileSet::new(open.map(|(idx, _)| FileId(idx as u64)).collect());
         let source = Source { searcher: index.searcher(), files: Some(Arc::new(files)) };
         let parsed = parse(query);
@@ -161,9 +168,13 @@ fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
     };
     for query in ["harbour lantern", "n17 violin", "zanzibar ferry", "\"mill quarry\" n5", "n33 -anvil"] {
         for mode in [Mode::Hybrid, Mode::Lexical, Mode::Semantic] {
-            let expected = ask(&alone.1, &visible, query, mode);
-            assert_eq!(ask(&one_segment.1, &mixed, query, mode), expected, "{query} {mode:?}");
-            assert_eq!(ask(&segments.1, &mixed, query, mode), expected, "{query} {mode:?} in segments");
+            for (alone, scope) in [(&alone.1, &visible[..]), (&few.1, &visible[..60])] {
+                let expected = ask(alone, scope, scope, query, mode);
+                for mixed_index in [&one_segment.1, &segments.1] {
+                    let found = ask(mixed_index, &mixed, scope, query, mode);
+                    assert_eq!(found, expected, "{query} {mode:?}, {} files", scope.len());
+                }
+            }
         }
     }
 }

@@ -373,8 +373,22 @@ fn all_bits(n_docs: u32) -> Vec<u64> {
     bits
 }
 
+/// A term in more than so many documents for each allowed one is looked up under the allowed ones.
+const POSTINGS_PER_ALLOWED: u32 = 16;
+
 fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> Vec<(u32, u32)> {
     let mut out = Vec::with_capacity((postings.doc_freq() as usize).min(docs.n_docs as usize));
+    if let Some(bits) = &docs.bits
+        && docs.n_docs < postings.doc_freq() / POSTINGS_PER_ALLOWED
+    {
+        for doc in ones(bits) {
+            let at = postings.seek(doc);
+            if postings.docs().get(at) == Some(&doc) {
+                out.push((doc, postings.freq(at)));
+            }
+        }
+        return out;
+    }
     while postings.block_len() > 0 {
         for (doc, frequency) in postings.docs().iter().zip(postings.freqs()) {
             if docs.allows(*doc) {
@@ -384,4 +398,12 @@ fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> V
         postings.advance();
     }
     out
+}
+
+/// The numbers of the bits that are set, ascending.
+fn ones(bits: &[u64]) -> impl Iterator<Item = u32> + '_ {
+    (0..).zip(bits).flat_map(|(word_idx, word)| {
+        let rests = std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
+        rests.take_while(|rest| *rest != 0).map(move |rest| word_idx * 64 + rest.trailing_zeros())
+    })
 }
