@@ -31,7 +31,7 @@ const WORDS_PER_CHUNK: usize = 90;
 const CHUNKS_PER_FILE: usize = 4;
 const N_QUERIES: usize = 400;
 /// Files in ten thousand that the measured scopes allow; each is a restricted scope, even where it allows all.
-const SCOPES: [u64; 4] = [10_000, 1_000, 100, 10];
+const SCOPES: [u64; 5] = [10_000, 5_000, 1_000, 100, 10];
 
 /// The same numbers on every machine (PCG-like multiplier, seed fixed).
 struct Numbers(u64);
@@ -212,6 +212,7 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
     }
+    let in_memory = resident_bytes().saturating_sub(before);
     times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
     let unrestricted = percentile(&times[2], 0.5);
     for ((mode, files), times) in ways.iter().zip(&times) {
@@ -232,7 +233,6 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum();
-    let in_memory = resident_bytes().saturating_sub(before);
     println!(
         "  per chunk {} bytes of memory, {} bytes on disk (mapped)",
         in_memory / n_chunks as u64,

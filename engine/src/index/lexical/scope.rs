@@ -130,5 +130,7 @@ pub(super) fn segment_docs(
             n_terms += u64::from(norms.fieldnorm(doc));
         }
     }
-    (SegmentDocs { bits: Some(Arc::new(bits)), n_docs }, n_terms)
+    // Where all are allowed there is nothing to look up.
+    let bits = (n_docs < reader.max_doc()).then(|| Arc::new(bits));
+    (SegmentDocs { bits, n_docs }, n_terms)
 }
