@@ -5,6 +5,9 @@
 //! `waypost eval`; the share of the true ten nearest that the semantic arm finds is printed here.
 //! It does not tell how fast texts are embedded: `waypost models bench` does.
 //!
+//! Every query is asked of all files and inside scopes of scattered files, in turns, so that a ratio compares times of the
+//! same minute. A scope's [`FileSet`] is made once, before: what is measured is the search.
+//!
 //! `cargo bench -p waypost-engine` (sizes: `WAYPOST_BENCH_CHUNKS=10000,100000`).
 
 use std::path::Path;
@@ -15,9 +18,10 @@ use criterion::Criterion;
 use waypost_engine::embed::{EmbedError, Embedder, Manifest, ModelId};
 use waypost_engine::id::{FileId, VersionId};
 use waypost_engine::index::{
-    ANALYZER_VERSION, ChunkRecord, Fingerprint, INDEX_FORMAT, NewChunk, Position, WorkspaceIndex,
+    ANALYZER_VERSION, ChunkRecord, FileSet, Fingerprint, INDEX_FORMAT, NewChunk, Position, Searcher,
+    WorkspaceIndex,
 };
-use waypost_engine::search::{Mode, SearchRequest, Source, parse_plain, search};
+use waypost_engine::search::{Hits, Mode, SearchRequest, Source, parse_plain, search};
 use waypost_engine::span::Span;
 
 const DIM: usize = 384;
@@ -26,6 +30,8 @@ const N_WORDS: usize = 30_000;
 const WORDS_PER_CHUNK: usize = 90;
 const CHUNKS_PER_FILE: usize = 4;
 const N_QUERIES: usize = 400;
+/// Files in ten thousand that the measured scopes allow; each is a restricted scope, even where it allows all.
+const SCOPES: [u64; 5] = [10_000, 5_000, 1_000, 100, 10];
 
 /// The same numbers on every machine (PCG-like multiplier, seed fixed).
 struct Numbers(u64);
@@ -179,10 +185,11 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
             (words.join(" "), Arc::new(Ready { id: id.clone(), vector }) as Arc<dyn Embedder>)
         })
         .collect();
-    let ask = |mode: Mode, restricted: bool, (query, embedder): &(String, Arc<dyn Embedder>)| {
-        let one_in_a_hundred =
-            || (0..n_chunks / CHUNKS_PER_FILE).step_by(100).map(|file| FileId(file as u64)).collect();
-        let source = Source { searcher: Arc::clone(&searcher), files: restricted.then(one_in_a_hundred) };
+    let n_files = (n_chunks / CHUNKS_PER_FILE) as u64;
+    let scopes: Vec<Option<Arc<FileSet>>> =
+        std::iter::once(None).chain(SCOPES.map(|share| Some(Arc::new(scattered(n_files, share))))).collect();
+    let ask = |mode: Mode, files: &Option<Arc<FileSet>>, (query, embedder): &(String, Arc<dyn Embedder>)| {
+        let source = Source { searcher: Arc::clone(&searcher), files: files.clone() };
         let parsed = parse_plain(query);
         let request = SearchRequest { query: &parsed, mode, limit: 10 };
         search(&[source], Some(embedder), None, &request).expect("hits")
@@ -192,27 +199,33 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
         built.as_secs_f64(),
         opened.as_secs_f64() * 1e3
     );
-    for (name, mode, restricted) in [
-        ("hybrid", Mode::Hybrid, false),
-        ("lexical", Mode::Lexical, false),
-        ("semantic", Mode::Semantic, false),
-        ("hybrid, 1 % of the files", Mode::Hybrid, true),
-    ] {
-        queries.iter().take(20).for_each(|query| drop(ask(mode, restricted, query)));
-        let mut times: Vec<f64> = queries
-            .iter()
-            .map(|query| {
-                let begun = Instant::now();
-                std::hint::black_box(ask(mode, restricted, query));
-                begun.elapsed().as_secs_f64() * 1e3
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
-        println!(
-            "  {name:26} p50 {:6.2} ms   p99 {:6.2} ms",
-            percentile(&times, 0.5),
-            percentile(&times, 0.99)
-        );
+    let mut ways = vec![(Mode::Lexical, &scopes[0]), (Mode::Semantic, &scopes[0])];
+    ways.extend(scopes.iter().map(|files| (Mode::Hybrid, files)));
+    let mut times = vec![Vec::with_capacity(N_QUERIES); ways.len()];
+    for (mode, files) in &ways {
+        queries.iter().take(20).for_each(|query| drop(ask(*mode, files, query)));
+    }
+    for query in &queries {
+        for ((mode, files), times) in ways.iter().zip(&mut times) {
+            let begun = Instant::now();
+            std::hint::black_box(ask(*mode, files, query));
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let in_memory = resident_bytes().saturating_sub(before);
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    let unrestricted = percentile(&times[2], 0.5);
+    for ((mode, files), times) in ways.iter().zip(&times) {
+        let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
+        let of_files = files.as_ref().map_or_else(String::new, |files| {
+            format!(", scope of {} % of the files", files.ids().len() as f64 * 100.0 / n_files as f64)
+        });
+        print!("  {:42} p50 {p50:6.2} ms   p99 {p99:6.2} ms", format!("{mode:?}{of_files}").to_lowercase());
+        if *mode == Mode::Hybrid {
+            let recall = recall(&searcher, files, &queries[..100], &ask);
+            print!("   {:.2} of unrestricted   recall@10 {recall:.3}", p50 / unrestricted);
+        }
+        println!();
     }
     let on_disk: u64 = std::fs::read_dir(folder.path())
         .expect("the folder")
@@ -220,16 +233,14 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum();
-    let in_memory = resident_bytes().saturating_sub(before);
     println!(
-        "  recall@10 of the semantic arm {:.3} · per chunk {} bytes of memory, {} bytes on disk (mapped)",
-        recall(&searcher, &queries[..50], &ask),
+        "  per chunk {} bytes of memory, {} bytes on disk (mapped)",
         in_memory / n_chunks as u64,
         on_disk / n_chunks as u64
     );
     let mut next = queries.iter().cycle();
     criterion.bench_function(&format!("search/hybrid/{n_chunks}"), |bencher| {
-        bencher.iter(|| ask(Mode::Hybrid, false, next.next().expect("a cycle has no end")));
+        bencher.iter(|| ask(Mode::Hybrid, &None, next.next().expect("a cycle has no end")));
     });
     drop(searcher);
     index.close().expect("merges end");
@@ -241,27 +252,42 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
     });
 }
 
-type Ask<'a> = dyn Fn(Mode, bool, &(String, Arc<dyn Embedder>)) -> waypost_engine::search::Hits + 'a;
+/// So many files in ten thousand, chosen by a hash.
+fn scattered(n_files: u64, share: u64) -> FileSet {
+    let mut files: Vec<u64> = (0..n_files).collect();
+    files.sort_by_key(|file| file.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    files.truncate((n_files * share / 10_000) as usize);
+    FileSet::new(files.into_iter().map(FileId).collect())
+}
 
-/// Against all cosines, computed exactly.
+type Ask<'a> = dyn Fn(Mode, &Option<Arc<FileSet>>, &(String, Arc<dyn Embedder>)) -> Hits + 'a;
+
+/// The share of the true ten nearest in a scope that the semantic arm finds: against all cosines, computed exactly.
 fn recall(
-    searcher: &waypost_engine::index::Searcher,
+    searcher: &Searcher,
+    files: &Option<Arc<FileSet>>,
     queries: &[(String, Arc<dyn Embedder>)],
     ask: &Ask<'_>,
 ) -> f64 {
-    let all: Vec<_> =
-        searcher.files().iter().flat_map(|(file, _)| searcher.chunks_of(*file).expect("chunks")).collect();
-    let mut found = 0;
+    let allowed = |file: &FileId| files.as_ref().is_none_or(|files| files.contains(*file));
+    let all: Vec<_> = searcher
+        .files()
+        .iter()
+        .filter(|(file, _)| allowed(file))
+        .flat_map(|(file, _)| searcher.chunks_of(*file).expect("chunks"))
+        .collect();
+    let (mut n_found, mut n_true) = (0, 0);
     for query in queries {
         let vector = query.1.embed_query("").expect("a vector");
         let mut exact: Vec<_> =
             all.iter().map(|chunk| (searcher.cosine(&vector, *chunk).unwrap_or(-1.0), *chunk)).collect();
         exact.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let hits = ask(Mode::Semantic, false, query);
-        found +=
-            exact[..10].iter().filter(|(_, chunk)| hits.hits.iter().any(|hit| hit.chunk == *chunk)).count();
+        exact.truncate(10);
+        let hits = ask(Mode::Semantic, files, query);
+        n_true += exact.len();
+        n_found += exact.iter().filter(|(_, chunk)| hits.hits.iter().any(|hit| hit.chunk == *chunk)).count();
     }
-    found as f64 / (queries.len() * 10) as f64
+    n_found as f64 / n_true as f64
 }
 
 fn main() {

@@ -1,13 +1,18 @@
 //! Non-interference: what lies outside a scope changes nothing inside it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use waypost_engine::catalog::FileFilter;
 use waypost_engine::embed::Embedder;
-use waypost_engine::id::RelPath;
-use waypost_engine::search::{Mode, SearchRequest, Source, parse, search};
+use waypost_engine::id::{FileId, RelPath, VersionId};
+use waypost_engine::index::{
+    ANALYZER_VERSION, ChunkRecord, FileSet, Fingerprint, INDEX_FORMAT, NewChunk, Position, WorkspaceIndex,
+};
+use waypost_engine::search::{Hits, Mode, SearchRequest, Source, parse, search};
+use waypost_engine::span::Span;
 
-use crate::house::{House, library};
+use crate::house::{DIM, House, WordTable, library};
 
 /// Everything that a search shows, with the file's path in place of its number.
 fn shown(house: &House, query: &str, mode: Mode, below: Option<&str>) -> String {
@@ -17,7 +22,10 @@ fn shown(house: &House, query: &str, mode: Mode, below: Option<&str>) -> String 
     let embedder = house.table.clone().map(|table| table as Arc<dyn Embedder>);
     let parsed = parse(query);
     let request = SearchRequest { query: &parsed, mode, limit: 25 };
-    let hits = search(&[source], embedder.as_ref(), None, &request).unwrap();
+    told(&search(&[source], embedder.as_ref(), None, &request).unwrap())
+}
+
+fn told(hits: &Hits) -> String {
     let lines = hits.hits.iter().map(|hit| {
         format!(
             "{} {:?} {:?} {:?} {:?}",
@@ -71,4 +79,102 @@ fn a_scoped_search_equals_a_search_over_the_visible_files_alone() {
         shown(&both, "harbour", Mode::Lexical, None),
         shown(&both, "harbour", Mode::Lexical, Some("open"))
     );
+}
+
+/// Chunks that a large workspace has: above the number from which sketches spare the scan.
+const N_VISIBLE: usize = 22_000;
+/// With these a segment has a graph, without them it has none.
+const N_HIDDEN: usize = 11_000;
+
+/// Files of one chunk: a path, and a text whose words depend on the number.
+fn large(n: usize, below: &str, own: &str) -> Vec<(String, String)> {
+    let words = ["harbour", "lantern", "ferry", "anvil", "violin", "compass", "orchard", "mill", "quarry"];
+    let word = |number: usize| words[number % words.len()];
+    (0..n)
+        .map(|file| {
+            let text = format!("{} {} {} n{} {own}", word(file), word(file / 9), word(file / 81), file % 700);
+            (format!("{below}/{file}.md"), text)
+        })
+        .collect()
+}
+
+/// An index over files, with a commit after every so-manieth; their numbers are their places in the list.
+fn index_of(files: &[(String, String)], files_per_commit: usize) -> (tempfile::TempDir, WorkspaceIndex) {
+    let fingerprint = Fingerprint {
+        format: INDEX_FORMAT,
+        analyzer: ANALYZER_VERSION,
+        extractor: 1,
+        chunker: 1,
+        model: None,
+        dim: DIM,
+    };
+    let (folder, table) = (tempfile::TempDir::new().unwrap(), WordTable::new());
+    let (index, _) = WorkspaceIndex::open(folder.path(), &fingerprint).unwrap();
+    for (generation, first) in (2..).zip((0..files.len()).step_by(files_per_commit)) {
+        for (idx, (path, text)) in files.iter().enumerate().skip(first).take(files_per_commit) {
+            let record = ChunkRecord {
+                path: path.clone(),
+                version: VersionId::of(text.as_bytes()),
+                span: Span::new(0, text.len()),
+                lines: (1, 1),
+                headings: Vec::new(),
+                title: None,
+                mime_type: "text/plain".to_owned(),
+                language: None,
+                text: text.clone(),
+            };
+            let vector = table.embed_query(text).ok();
+            let (file, indexed_text) = (FileId(idx as u64), text.clone());
+            index.replace(file, vec![NewChunk { file, ordinal: 0, indexed_text, vector, record }]).unwrap();
+        }
+        let fingerprint = fingerprint.clone();
+        index
+            .commit(Position { generation, lexical_seq: generation, semantic_seq: generation, fingerprint })
+            .unwrap();
+    }
+    (folder, index)
+}
+
+#[test]
+fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
+    let visible = large(N_VISIBLE, "open", "");
+    let hidden = large(N_HIDDEN, "hidden", "zanzibar");
+    // A hidden file behind every second visible one.
+    let mut mixed = Vec::new();
+    let mut hidden = hidden.into_iter();
+    for (idx, file) in visible.iter().enumerate() {
+        mixed.push(file.clone());
+        mixed.extend((idx % 2 == 0).then(|| hidden.next()).flatten());
+    }
+    let alone = index_of(&visible, usize::MAX);
+    alone.1.optimize().unwrap();
+    let one_segment = index_of(&mixed, usize::MAX);
+    one_segment.1.optimize().unwrap();
+    let segments = index_of(&mixed, 9_000);
+    let few = index_of(&visible[..60], 25);
+    let embedder = Some(Arc::new(WordTable::new()) as Arc<dyn Embedder>);
+    let ask = |index: &WorkspaceIndex,
+               files: &[(String, String)],
+               scope: &[(String, String)],
+               query: &str,
+               mode: Mode| {
+        let paths: BTreeSet<&String> = scope.iter().map(|(path, _)| path).collect();
+        let open = files.iter().enumerate().filter(|(_, (path, _))| paths.contains(path));
+        let files = FileSet::new(open.map(|(idx, _)| FileId(idx as u64)).collect());
+        let source = Source { searcher: index.searcher(), files: Some(Arc::new(files)) };
+        let parsed = parse(query);
+        let request = SearchRequest { query: &parsed, mode, limit: 25 };
+        told(&search(&[source], embedder.as_ref(), None, &request).unwrap())
+    };
+    for query in ["harbour lantern", "n17 violin", "zanzibar ferry", "\"mill quarry\" n5", "n33 -anvil"] {
+        for mode in [Mode::Hybrid, Mode::Lexical, Mode::Semantic] {
+            for (alone, scope) in [(&alone.1, &visible[..]), (&few.1, &visible[..60])] {
+                let expected = ask(alone, scope, scope, query, mode);
+                for mixed_index in [&one_segment.1, &segments.1] {
+                    let found = ask(mixed_index, &mixed, scope, query, mode);
+                    assert_eq!(found, expected, "{query} {mode:?}, {} files", scope.len());
+                }
+            }
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::answer::{self, AnswerOptions};
 use crate::catalog::FileFilter;
 use crate::clock::parse_rfc3339;
 use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceName, split_path};
+use crate::index::FileSet;
 use crate::journal::{self, Outcome};
 use crate::search::citation::Verdict;
 use crate::search::{self, Citation, Degraded, Hit, Hits, Mode, ParsedQuery, Source};
@@ -38,7 +39,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn live(workspace: Arc<OpenWorkspace>, files: Option<Vec<FileId>>) -> Self {
+    pub(super) fn live(workspace: Arc<OpenWorkspace>, files: Option<Arc<FileSet>>) -> Self {
         let source = Source { searcher: workspace.index.searcher(), files };
         Self { workspace, source, past: None, _past_index: None }
     }
@@ -248,13 +249,13 @@ impl Session {
                     let visible = self.files_in(&scope, &workspace)?;
                     let files = match (visible, filter.is_everything()) {
                         (None, true) => None,
-                        (Some(visible), true) => Some(visible.as_ref().clone()),
+                        (Some(visible), true) => Some(visible),
                         (visible, false) => {
                             let mut files = self.engine.catalog.file_ids(workspace.row.id, &filter)?;
                             if let Some(visible) = visible {
-                                files.retain(|file| visible.binary_search(file).is_ok());
+                                files.retain(|file| visible.contains(*file));
                             }
-                            Some(files)
+                            Some(Arc::new(FileSet::new(files)))
                         }
                     };
                     asked.push(Asked::live(workspace, files));
@@ -272,12 +273,11 @@ impl Session {
         let shown = |row: &&crate::catalog::FileRow| {
             filter.matches(row) && scope.allows(&crate::id::join_path(name, &row.path))
         };
-        let mut still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
-        still.sort_unstable();
+        let still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
         let gone: Vec<FileId> = past.index.rows.iter().filter(shown).map(|row| row.id).collect();
         let searcher = past.index.searcher();
-        let live = Asked { past: Some(seq), ..Asked::live(Arc::clone(&workspace), Some(still)) };
-        let source = Source { searcher, files: Some(gone) };
+        let live = Asked { past: Some(seq), ..Asked::live(Arc::clone(&workspace), Some(Arc::new(FileSet::new(still)))) };
+        let source = Source { searcher, files: Some(Arc::new(FileSet::new(gone))) };
         Ok(vec![live, Asked { workspace, source, past: Some(seq), _past_index: Some(past.index) }])
     }
 

@@ -18,7 +18,7 @@ use crate::change::{ChangeError, Place};
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::id::{RelPath, WorkspaceName};
-use crate::index::{ANALYZER_VERSION, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
+use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::search::{Reranker, Source};
 use crate::store::{Blobs, Tree};
@@ -486,7 +486,7 @@ impl Engine {
         let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
         let workspace = self.workspace(name).ok_or_else(absent)?;
         let files = match filter {
-            Some(filter) => Some(self.catalog.file_ids(workspace.row.id, filter)?),
+            Some(filter) => Some(Arc::new(FileSet::new(self.catalog.file_ids(workspace.row.id, filter)?))),
             None => None,
         };
         Ok(Source { searcher: workspace.index.searcher(), files })

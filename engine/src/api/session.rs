@@ -9,7 +9,8 @@ use super::workspace::OpenWorkspace;
 use crate::access::{Actor, Decision, Scope, Target, Verb};
 use crate::catalog::{FileRow, Tx};
 use crate::change::ChangeError;
-use crate::id::{FileId, RelPath, Seq, WorkspaceName, join_path, split_path};
+use crate::id::{RelPath, Seq, WorkspaceName, join_path, split_path};
+use crate::index::FileSet;
 use crate::journal::{self, Act, Outcome};
 
 /// How long a query waits for `wait_for_seq`.
@@ -205,12 +206,12 @@ impl Session {
         look(&mut visible)
     }
 
-    /// The files of a workspace that a scope shows, ascending; `None`: every file. Some of them may be gone.
+    /// The files of a workspace that a scope shows; `None`: every file. Some of them may be gone.
     pub(super) fn files_in(
         &self,
         scope: &Scope,
         workspace: &OpenWorkspace,
-    ) -> Result<Option<Arc<Vec<FileId>>>> {
+    ) -> Result<Option<Arc<FileSet>>> {
         if scope.is_everything() {
             return Ok(None);
         }
@@ -245,7 +246,7 @@ impl Session {
                 continue;
             }
             let files = self.files_in(&scope, workspace)?;
-            for file in files.iter().flat_map(|files| files.iter()) {
+            for file in files.iter().flat_map(|files| files.ids()) {
                 if self.engine.catalog.file_by_id(*file)?.is_some() {
                     return Ok(true);
                 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::access::Scope;
 use crate::catalog::{Catalog, CatalogError};
 use crate::id::{FileId, Seq, WorkspaceId, WorkspaceName};
+use crate::index::FileSet;
 use crate::journal::{self, Touched};
 
 /// Scopes kept; more than the principals that usually act at the same time.
@@ -27,10 +28,9 @@ pub struct Visible {
     read_up_to: Seq,
 }
 
-#[derive(Default)]
 struct Files {
     read_up_to: FileId,
-    ids: Arc<Vec<FileId>>,
+    shown: Arc<FileSet>,
 }
 
 impl VisibleCache {
@@ -55,7 +55,7 @@ impl VisibleCache {
 }
 
 impl Visible {
-    /// The numbers of all files of a workspace that the scope shows, ascending; some of them may be gone.
+    /// All files of a workspace that the scope shows; some of them may be gone.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -65,21 +65,19 @@ impl Visible {
         scope: &Scope,
         workspace: WorkspaceId,
         name: &WorkspaceName,
-    ) -> Result<Arc<Vec<FileId>>, CatalogError> {
-        let files = self.files.entry(workspace).or_default();
+    ) -> Result<Arc<FileSet>, CatalogError> {
+        let none = || Files { read_up_to: FileId(0), shown: Arc::new(FileSet::new(Vec::new())) };
+        let files = self.files.entry(workspace).or_insert_with(none);
         let new = catalog.paths_after(workspace, files.read_up_to)?;
         if let Some((last, _)) = new.last() {
             files.read_up_to = *last;
-            let shown: Vec<FileId> = new
-                .iter()
-                .filter(|(_, path)| scope.allows(&format!("/{name}/{path}")))
-                .map(|(id, _)| *id)
-                .collect();
+            let shown = new.iter().filter(|(_, path)| scope.allows(&format!("/{name}/{path}")));
+            let shown: Vec<FileId> = shown.map(|(id, _)| *id).collect();
             if !shown.is_empty() {
-                Arc::make_mut(&mut files.ids).extend(shown);
+                files.shown = Arc::new(FileSet::new([files.shown.ids(), &shown].concat()));
             }
         }
-        Ok(Arc::clone(&files.ids))
+        Ok(Arc::clone(&files.shown))
     }
 
     /// Reads the journal to its end. `name_of` gives a workspace's name; one that is gone shows nothing.

@@ -45,7 +45,7 @@ impl Session {
     fn workspace_info(&self, workspace: Arc<OpenWorkspace>) -> Result<WorkspaceInfo> {
         let row = workspace.row.clone();
         let scope = self.scope(Verb::Read);
-        let files = self.files_in(&scope, &workspace)?.map(|files| files.as_ref().clone());
+        let files = self.files_in(&scope, &workspace)?;
         let (mut indexed, mut skipped, mut size_bytes) = (0, 0, 0);
         if files.is_none() {
             let stats = self.engine.catalog.file_stats(row.id)?;

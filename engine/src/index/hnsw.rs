@@ -20,7 +20,7 @@ use hnsw_rs::prelude::{Distance, Hnsw};
 use rayon::prelude::*;
 
 use super::graph::{self, Graph, Growing, Layer};
-use super::kernels::{self, Allowed, PairScorer, QuantizedQuery, Rows};
+use super::kernels::{self, PairScorer, QuantizedQuery, Rows};
 
 /// Links of a node on an upper layer, twice as many on layer 0. The paper finds 12 to 48 useful for many dimensions.
 pub const M: usize = 16;
@@ -310,9 +310,9 @@ fn nearest(row: u32, is_reached: &[bool], rows: Rows<'_>) -> Option<u32> {
     let ids: Vec<u32> =
         (0..).zip(is_reached).filter(|(_, is_reached)| **is_reached).map(|(id, _)| id).collect();
     let query = QuantizedQuery::from_codes(rows.codes_of(row as usize).to_vec(), rows.scales()[row as usize]);
-    let mut scores = vec![0.0; rows.len()];
-    kernels::scan_i8(&query, rows.codes(), rows.scales(), rows.dim(), Allowed::Ids(&ids), &mut scores);
-    kernels::top_k(&scores, 1).first().map(|(row, _)| *row)
+    let mut scores = vec![0.0; ids.len()];
+    kernels::score_listed(&query, rows, &ids, &mut scores);
+    kernels::top_k(&scores, 1).first().map(|(at, _)| ids[*at as usize])
 }
 
 #[cfg(test)]
@@ -360,7 +360,7 @@ mod tests {
             for row in (0..self.scales.len()).step_by(step) {
                 let codes = self.rows().codes_of(row).to_vec();
                 let query = QuantizedQuery::from_codes(codes.clone(), self.scales[row]);
-                let found = graph.search(&query, self.rows(), Allowed::All, 32, 3);
+                let found = graph.search(&query, self.rows(), 32, 3);
                 assert_eq!(found.len(), 3.min(self.scales.iter().filter(|scale| **scale > 0.0).count()));
                 if self.scales[row] > 0.0 {
                     assert_eq!(self.rows().codes_of(found[0].0 as usize), codes, "row {row}");

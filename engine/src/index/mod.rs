@@ -1,7 +1,7 @@
 //! Takes chunks with their vectors, gives hits of one generation: the derived index of one workspace.
 //!
 //! Nouns: [`WorkspaceIndex`] (the open index and its one writer), [`Searcher`] (one immutable generation),
-//! [`DocSet`] (what a scope allows in it). One commit publishes both arms. It can be thrown away and rebuilt
+//! [`FileSet`] (what a scope allows) and [`DocSet`] (that in a generation). The arms: [`Searcher::bm25`] and [`nearest`]. One commit publishes both arms. It can be thrown away and rebuilt
 //! from the plain tree; it knows no paths' permissions, only the files that a scope names.
 
 mod bm25;
@@ -10,13 +10,15 @@ mod graph;
 mod hnsw;
 mod kernels;
 mod lexical;
+mod nearest;
 mod terms;
 mod vector;
 
 pub use bm25::idf;
 pub use error::IndexError;
 pub use kernels::ScanStats;
-pub use lexical::{DocSet, LexicalQuery, Searcher, TermMatches, WorkspaceIndex};
+pub use lexical::{DocSet, FileSet, LexicalQuery, LexicalScores, Searcher, TermMatches, WorkspaceIndex};
+pub use nearest::{Nearest, nearest};
 pub use terms::{ANALYZER_VERSION, Term, each_term, terms};
 
 use serde::{Deserialize, Serialize};
@@ -51,7 +53,7 @@ impl Fingerprint {
 }
 
 /// Bumped when the files of an index change their meaning.
-pub const INDEX_FORMAT: u32 = 2;
+pub const INDEX_FORMAT: u32 = 3;
 
 /// How far an index has read the journal; stored in the commit itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 //! Layout, little-endian, each part padded to 64 bytes:
 //!
 //! ```text
-//! header   64 B   magic "WPVEC\0\0\1" · dim u32 · n_rows u32 · BLAKE3 of all that follows (32 B) · zeros
+//! header   64 B   magic "WPVEC\0\0\2" · dim u32 · n_rows u32 · BLAKE3 of all that follows (32 B) · zeros
 //! scales   n_rows f32            0: the row has no vector
+//! sketches n_rows × words u64    see `kernels::sketch`; words = dim / 64, rounded up
 //! codes    n_rows × dim i8       row ≈ codes × scale
 //! rows     n_rows × dim f32      L2-normalised
 //! graph    the rest              see `graph`; empty below its size
@@ -16,9 +17,9 @@ use std::ops::Deref;
 use super::IndexError;
 use super::graph::{self, Graph};
 use super::hnsw;
-use super::kernels::{self, Allowed, QuantizedQuery, Rows, ScanStats};
+use super::kernels::{self, QuantizedQuery, Rows, Sketches, sketch_words};
 
-const MAGIC: [u8; 8] = *b"WPVEC\0\0\x01";
+const MAGIC: [u8; 8] = *b"WPVEC\0\0\x02";
 const HEADER_BYTES: usize = 64;
 const ALIGNMENT: usize = 64;
 
@@ -26,6 +27,7 @@ const ALIGNMENT: usize = 64;
 pub struct VectorFileBuilder {
     dim: usize,
     scales: Vec<f32>,
+    sketches: Vec<u64>,
     codes: Vec<i8>,
     rows: Vec<f32>,
 }
@@ -33,16 +35,18 @@ pub struct VectorFileBuilder {
 impl VectorFileBuilder {
     /// For rows of `dim` numbers.
     pub fn new(dim: usize) -> Self {
-        Self { dim, scales: Vec::new(), codes: Vec::new(), rows: Vec::new() }
+        Self { dim, scales: Vec::new(), sketches: Vec::new(), codes: Vec::new(), rows: Vec::new() }
     }
 
     /// Adds the next document's vector, `[dim] f32`; a missing, mis-sized or non-finite one leaves an empty row.
     pub fn push(&mut self, row: Option<&[f32]>) {
-        let start = self.codes.len();
+        let (start, sketch_start) = (self.codes.len(), self.sketches.len());
         self.codes.resize(start + self.dim, 0);
+        self.sketches.resize(sketch_start + sketch_words(self.dim), 0);
         match row {
             Some(row) if row.len() == self.dim && row.iter().all(|value| value.is_finite()) => {
                 self.scales.push(kernels::quantize(row, &mut self.codes[start..]));
+                kernels::sketch(row, &mut self.sketches[sketch_start..]);
                 self.rows.extend_from_slice(row);
             }
             _ => {
@@ -54,7 +58,7 @@ impl VectorFileBuilder {
 
     /// Bytes held so far.
     pub fn mem_usage(&self) -> usize {
-        self.scales.len() * 4 + self.codes.len() + self.rows.len() * 4
+        self.scales.len() * 4 + self.sketches.len() * 8 + self.codes.len() + self.rows.len() * 4
     }
 
     /// Writes the file; builds the graph where there are rows enough.
@@ -62,8 +66,9 @@ impl VectorFileBuilder {
     /// # Errors
     /// What the writer gives.
     pub fn finish(self, out: &mut impl Write) -> io::Result<()> {
-        let mut body = Vec::with_capacity(self.mem_usage() + 4 * ALIGNMENT);
+        let mut body = Vec::with_capacity(self.mem_usage() + 5 * ALIGNMENT);
         append(&mut body, bytemuck::cast_slice(&self.scales));
+        append(&mut body, bytemuck::cast_slice(&self.sketches));
         append(&mut body, bytemuck::cast_slice(&self.codes));
         append(&mut body, bytemuck::cast_slice(&self.rows));
         if self.scales.len() >= graph::GRAPH_MIN_ROWS && self.dim > 0 {
@@ -91,6 +96,7 @@ fn append(body: &mut Vec<u8>, part: &[u8]) {
 pub struct VectorFile<'a> {
     dim: usize,
     scales: &'a [f32],
+    sketches: &'a [u64],
     codes: &'a [i8],
     rows: &'a [f32],
     graph: &'a [u8],
@@ -111,18 +117,21 @@ impl<'a> VectorFile<'a> {
         };
         let (dim, n_rows) = (number(8), number(12));
         let n_values = n_rows.checked_mul(dim).ok_or_else(|| damaged("has impossible sizes"))?;
+        let n_words = n_rows * sketch_words(dim);
         let mut rest = body;
         let mut take = |n_bytes: usize| {
             let (part, after) = rest.split_at_checked(n_bytes.next_multiple_of(ALIGNMENT))?;
             rest = after;
             part.get(..n_bytes)
         };
-        let parts = (|| Some((take(n_rows * 4)?, take(n_values)?, take(n_values * 4)?)))();
-        let (scales, codes, rows) = parts.ok_or_else(|| damaged("is cut off"))?;
+        let parts =
+            (|| Some((take(n_rows * 4)?, take(n_words * 8)?, take(n_values)?, take(n_values * 4)?)))();
+        let (scales, sketches, codes, rows) = parts.ok_or_else(|| damaged("is cut off"))?;
         let unaligned = |_| damaged("is not aligned in memory");
         Ok(Self {
             dim,
             scales: bytemuck::try_cast_slice(scales).map_err(unaligned)?,
+            sketches: bytemuck::try_cast_slice(sketches).map_err(unaligned)?,
             codes: bytemuck::try_cast_slice(codes).map_err(unaligned)?,
             rows: bytemuck::try_cast_slice(rows).map_err(unaligned)?,
             graph: rest,
@@ -135,18 +144,6 @@ impl<'a> VectorFile<'a> {
         let is_there = *self.scales.get(row as usize)? > 0.0;
         is_there.then(|| self.rows.get(start..start + self.dim)).flatten()
     }
-}
-
-/// Rows whose scores stand for all, where a graph spares the scan.
-const SAMPLE_ROWS: usize = 4096;
-
-/// The distribution of all rows' scores, from every so-manieth one.
-fn sampled(query: &QuantizedQuery, rows: Rows<'_>) -> ScanStats {
-    let stride = (rows.len() / SAMPLE_ROWS).max(1);
-    let ids: Vec<u32> = (0..rows.len()).step_by(stride).map(|row| row as u32).collect();
-    let mut scores = vec![f32::NEG_INFINITY; ids.len()];
-    kernels::score_listed(query, rows, &ids, &mut scores);
-    ScanStats::of(&scores).repeated(stride as u64)
 }
 
 /// Checks the whole file against its checksum.
@@ -168,6 +165,8 @@ pub struct MappedVectors {
     bytes: Box<dyn Deref<Target = [u8]> + Send + Sync>,
     dim: usize,
     n_rows: usize,
+    /// One bit a row, little end first.
+    present: Vec<u64>,
 }
 
 impl MappedVectors {
@@ -188,11 +187,20 @@ impl MappedVectors {
                 return Err(damaged("has a graph over other rows"));
             }
         }
-        Ok(Self { bytes, dim, n_rows })
+        let bits = |scales: &[f32]| {
+            scales.iter().rev().fold(0, |word: u64, scale| word << 1 | u64::from(*scale > 0.0))
+        };
+        let present = file.scales.chunks(64).map(bits).collect();
+        Ok(Self { bytes, dim, n_rows, present })
     }
 
     fn file(&self) -> VectorFile<'_> {
         VectorFile::parse(&self.bytes).expect("the file was parsed when it was opened, and is immutable")
+    }
+
+    /// Numbers in a row.
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Rows, with a vector or without.
@@ -200,9 +208,9 @@ impl MappedVectors {
         self.n_rows
     }
 
-    /// Whether a row has a vector.
-    pub fn has(&self, row: u32) -> bool {
-        self.file().scales.get(row as usize).is_some_and(|scale| *scale > 0.0)
+    /// The rows that have a vector: one bit a row, little end first.
+    pub fn present(&self) -> &[u64] {
+        &self.present
     }
 
     /// The vector of a row, `[dim] f32`.
@@ -210,34 +218,85 @@ impl MappedVectors {
         self.file().row(row)
     }
 
-    /// Cosines of a query with the rows that `allowed` names (one bit per row, little end first; `None`: all), from the
-    /// 8-bit codes, within 0.01 of the exact ones; `NEG_INFINITY` elsewhere. With the distribution of the scores.
-    ///
-    /// Every allowed row is scored, but where all rows are allowed and there is a graph: then the `n_best` that the walk
-    /// finds are, and the distribution is that of a sample. A restricted scope never walks, so that rows outside of it
-    /// can't change what is found.
-    pub fn scan(&self, query: &[f32], allowed: Option<&[u64]>, n_best: usize) -> (Vec<f32>, ScanStats) {
-        let mut out = vec![f32::NEG_INFINITY; self.n_rows];
-        if query.len() != self.dim {
-            return (out, ScanStats::of(&[]));
-        }
+    /// All rows' codes.
+    pub fn rows(&self) -> Rows<'_> {
         let file = self.file();
-        let query = QuantizedQuery::new(query);
-        let rows = Rows::new(file.codes, file.scales, self.dim);
-        if let (None, Ok(graph)) = (allowed, Graph::parse(file.graph)) {
-            for (row, score) in graph.search(&query, rows, Allowed::All, n_best.max(graph::EF_SEARCH), n_best)
-            {
-                out[row as usize] = score;
-            }
-            return (out, sampled(&query, rows));
-        }
-        let allowed = allowed.map_or(Allowed::All, Allowed::Bits);
-        let stats = kernels::scan_i8(&query, file.codes, file.scales, self.dim, allowed, &mut out);
-        (out, stats)
+        Rows::new(file.codes, file.scales, self.dim)
+    }
+
+    /// All rows' sketches.
+    pub fn sketches(&self) -> Sketches<'_> {
+        Sketches::new(self.file().sketches, self.dim)
+    }
+
+    /// The `n_best` rows nearest to a query by a walk through the graph, with their cosines from the 8-bit codes;
+    /// `None` where there is no graph. What is found depends on all rows.
+    pub fn walk(&self, query: &QuantizedQuery, n_best: usize) -> Option<Vec<(u32, f32)>> {
+        let graph = Graph::parse(self.file().graph).ok()?;
+        Some(graph.search(query, self.rows(), n_best.max(graph::EF_SEARCH), n_best))
     }
 
     /// The exact cosine of a query with a row; both are unit vectors.
     pub fn cosine(&self, query: &[f32], row: u32) -> Option<f32> {
         (query.len() == self.dim).then(|| self.row(row)).flatten().map(|row| kernels::dot_f32(query, row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::kernels::{QuerySketch, distances};
+
+    /// In memory as a mapped file lies there: at a multiple of its alignment.
+    fn written(rows: &[Option<Vec<f32>>], dim: usize) -> Vec<u64> {
+        let mut builder = VectorFileBuilder::new(dim);
+        rows.iter().for_each(|row| builder.push(row.as_deref()));
+        let mut bytes = Vec::new();
+        builder.finish(&mut bytes).unwrap();
+        bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect()
+    }
+
+    fn mapped(words: Vec<u64>, dim: usize) -> Result<MappedVectors, IndexError> {
+        struct Bytes(Vec<u64>);
+        impl Deref for Bytes {
+            type Target = [u8];
+            fn deref(&self) -> &[u8] {
+                bytemuck::cast_slice(&self.0)
+            }
+        }
+        MappedVectors::open(Box::new(Bytes(words)), dim)
+    }
+
+    #[test]
+    fn all_parts_of_a_row_are_found_again() {
+        for dim in [0, 1, 64, 70] {
+            let row =
+                |seed: usize| (0..dim).map(|i| ((i * 7 + seed * 13) % 17) as f32 - 8.5).collect::<Vec<f32>>();
+            let rows: Vec<Option<Vec<f32>>> =
+                (0..130).map(|idx| (idx % 5 != 3 && dim > 0).then(|| row(idx))).collect();
+            let vectors = mapped(written(&rows, dim), dim).unwrap();
+            assert_eq!((vectors.n_rows(), vectors.dim()), (130, dim));
+            for (idx, row) in (0u32..).zip(&rows) {
+                let is_present = vectors.present()[idx as usize / 64] >> (idx % 64) & 1 == 1;
+                assert_eq!(vectors.row(idx), row.as_deref());
+                assert_eq!(is_present, row.is_some());
+                let Some(row) = row else { continue };
+                let (mut alone, mut stored) = ([0], [0]);
+                let mut sketch = vec![0; sketch_words(dim)];
+                kernels::sketch(row, &mut sketch);
+                let query = QuerySketch::new(&rows[0].clone().unwrap());
+                distances(&query, Sketches::new(&sketch, dim), &[0], &mut alone);
+                distances(&query, vectors.sketches(), &[idx], &mut stored);
+                assert_eq!(alone, stored);
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_the_layout_without_sketches_are_refused() {
+        let mut words = written(&[Some(vec![1.0, 0.0])], 2);
+        words[0] = u64::from_ne_bytes(*b"WPVEC\0\0\x01");
+        let error = mapped(words, 2).err().unwrap();
+        assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
     }
 }

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ParsedQuery, SearchError};
-use crate::id::FileId;
-use crate::index::{ChunkRef, DocSet, ScanStats, Searcher, TermMatches, idf};
+use crate::index::{ChunkRef, DocSet, FileSet, LexicalScores, Nearest, Searcher, TermMatches, idf, nearest};
 
 /// One workspace's generation, and the files of it that may be seen.
 pub struct Source {
     /// The generation.
     pub searcher: Arc<Searcher>,
-    /// Ascending; `None`: every file.
-    pub files: Option<Vec<FileId>>,
+    /// `None`: every file.
+    pub files: Option<Arc<FileSet>>,
 }
 
 /// A chunk that at least one arm put forward, with what both arms say of it.
@@ -92,6 +91,7 @@ pub fn ask(
         .collect::<Result<_, _>>()?;
     let mut answers = Answers {
         n_chunks: allowed.iter().map(|set| set.n_chunks).sum(),
+        n_scored: if vector.is_some() { allowed.iter().map(|set| set.n_vectors).sum() } else { 0 },
         has_semantic: vector.is_some(),
         ..Answers::default()
     };
@@ -100,15 +100,14 @@ pub fn ask(
         || vector.map(|vector| ask_semantic(sources, vector, &allowed, pool)),
     );
     let lexical = lexical?;
-    let lexical_best = if wants_lexical { best(sources, &lexical.scores, pool, 0.0) } else { Vec::new() };
+    let lexical_best = if wants_lexical { best(sources, &lexical.scores, pool) } else { Vec::new() };
     answers.bm25_max = lexical_best.first().map_or(0.0, |(source, chunk)| lexical.score(*source, *chunk));
     answers.coverage = lexical.coverage(&lexical_best);
     let mut semantic_best = Vec::new();
     if let Some(semantic) = &semantic {
         let stats = semantic.stats;
-        answers.n_scored = stats.n;
         (answers.cosine_mean, answers.cosine_std) = (stats.mean as f32, stats.std as f32);
-        semantic_best = best(sources, &semantic.scores, pool, f32::NEG_INFINITY);
+        semantic_best = semantic.chunks.iter().map(|(source, chunk, _)| (*source, *chunk)).collect();
     }
     answers.candidates = join_arms(sources, vector, &lexical, &lexical_best, &semantic_best);
     answers.term_weights = lexical.weights;
@@ -119,15 +118,15 @@ pub fn ask(
 const COVERAGE_DEPTH: usize = 3;
 
 struct Lexical {
-    /// Per source, segment and document.
-    scores: Vec<Vec<Vec<f32>>>,
+    /// Per source.
+    scores: Vec<LexicalScores>,
     weights: Vec<f32>,
     matches: Vec<TermMatches>,
 }
 
 impl Lexical {
     fn score(&self, source: usize, chunk: ChunkRef) -> f32 {
-        self.scores[source][chunk.segment as usize][chunk.doc as usize]
+        self.scores[source].of(chunk)
     }
 
     fn coverage(&self, best: &[(usize, ChunkRef)]) -> f32 {
@@ -178,26 +177,17 @@ fn ask_lexical(
     Ok(Lexical { scores, weights, matches })
 }
 
-struct Semantic {
-    scores: Vec<Vec<Vec<f32>>>,
-    stats: ScanStats,
-}
-
-fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>], pool: usize) -> Semantic {
-    let mut all = Semantic { scores: Vec::with_capacity(sources.len()), stats: ScanStats::of(&[]) };
-    for (source, allowed) in sources.iter().zip(allowed) {
-        let (scores, stats) = source.searcher.cosines(vector, allowed, pool);
-        all.stats = all.stats.merge(stats);
-        all.scores.push(scores);
-    }
-    all
+fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>], pool: usize) -> Nearest {
+    let scopes: Vec<(&Searcher, &DocSet)> =
+        sources.iter().zip(allowed).map(|(source, set)| (source.searcher.as_ref(), set.as_ref())).collect();
+    nearest(&scopes, vector, pool)
 }
 
 /// The `pool` best over all sources, best first.
-fn best(sources: &[Source], scores: &[Vec<Vec<f32>>], pool: usize, floor: f32) -> Vec<(usize, ChunkRef)> {
+fn best(sources: &[Source], scores: &[LexicalScores], pool: usize) -> Vec<(usize, ChunkRef)> {
     let mut all: Vec<(usize, ChunkRef, f32)> = Vec::new();
-    for (source_idx, source) in sources.iter().enumerate() {
-        let found = source.searcher.best(&scores[source_idx], pool, floor);
+    for (source_idx, (source, scores)) in sources.iter().zip(scores).enumerate() {
+        let found = source.searcher.best(scores, pool);
         all.extend(found.into_iter().map(|(chunk, score)| (source_idx, chunk, score)));
     }
     all.sort_by(|a, b| b.2.total_cmp(&a.2));

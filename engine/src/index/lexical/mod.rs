@@ -7,6 +7,7 @@
 mod plugin;
 mod reader;
 mod scope;
+mod scores;
 mod writer;
 
 use std::path::Path;
@@ -18,7 +19,8 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use tantivy::{Index, IndexSettings};
 
 pub use reader::{LexicalQuery, Searcher, TermMatches};
-pub use scope::DocSet;
+pub use scope::{DocSet, FileSet};
+pub use scores::LexicalScores;
 pub use writer::WorkspaceIndex;
 
 use super::IndexError;

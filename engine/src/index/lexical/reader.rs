@@ -8,11 +8,13 @@ use tantivy::{DocSet as _, IndexReader, SegmentReader, TERMINATED, TantivyDocume
 
 use super::Fields;
 use super::plugin::vector_bytes;
-use super::scope::{DocSet, SegmentDocs, segment_docs};
+use super::scope::{DocSet, FileSet, SegmentDocs, segment_docs};
+use super::scores::{LexicalScores, segment_scores};
 use crate::id::FileId;
 use crate::index::bm25;
+use crate::index::nearest::{Samples, SegmentRows};
 use crate::index::vector::MappedVectors;
-use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position, ScanStats};
+use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position};
 
 /// Scopes kept ready in one generation; more than the principals that usually ask at the same time.
 const MAX_CACHED_SCOPES: usize = 32;
@@ -33,6 +35,7 @@ struct Segment {
     place_of_doc: Vec<u64>,
     norms: tantivy::fieldnorm::FieldNormReader,
     vectors: MappedVectors,
+    samples: Samples,
 }
 
 /// What the lexical arm is asked.
@@ -97,29 +100,20 @@ impl Searcher {
 
     /// Chunks that are alive and have a vector.
     pub fn n_vectors(&self) -> u64 {
-        let per_segment = self.segments.iter().zip(self.inner.segment_readers()).map(|(segment, reader)| {
-            reader.doc_ids_alive().filter(|doc| segment.vectors.has(*doc)).count() as u64
-        });
-        per_segment.sum()
+        self.doc_set(None).n_vectors
     }
 
     pub(super) fn has_dead_chunks(&self) -> bool {
         self.inner.segment_readers().iter().any(SegmentReader::has_deletes)
     }
 
-    /// The chunks of the files in `files` (ascending; `None`: of every file) with their statistics.
-    /// Kept for the generation's life.
-    pub fn doc_set(&self, files: Option<&[FileId]>) -> Arc<DocSet> {
+    /// The chunks of the files in `files` (`None`: of every file) with their statistics. Kept for the generation's life.
+    pub fn doc_set(&self, files: Option<&FileSet>) -> Arc<DocSet> {
         let Some(files) = files else {
             return Arc::clone(self.everything.get_or_init(|| Arc::new(self.compile(None))));
         };
-        let mut hasher = blake3::Hasher::new();
-        for file in files {
-            hasher.update(&file.0.to_le_bytes());
-        }
-        let name = *hasher.finalize().as_bytes();
         let cached = |scopes: &Vec<([u8; 32], Arc<DocSet>)>| {
-            scopes.iter().find(|(other, _)| *other == name).map(|(_, set)| Arc::clone(set))
+            scopes.iter().find(|(name, _)| *name == files.name()).map(|(_, set)| Arc::clone(set))
         };
         if let Some(set) = cached(&self.scopes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) {
             return set;
@@ -129,19 +123,20 @@ impl Searcher {
         if scopes.len() >= MAX_CACHED_SCOPES {
             scopes.remove(0);
         }
-        scopes.push((name, Arc::clone(&set)));
+        scopes.push((files.name(), Arc::clone(&set)));
         set
     }
 
-    fn compile(&self, files: Option<&[FileId]>) -> DocSet {
-        let (mut segments, mut n_chunks, mut n_terms) = (Vec::new(), 0, 0);
+    fn compile(&self, files: Option<&FileSet>) -> DocSet {
+        let (mut segments, mut n_chunks, mut n_vectors, mut n_terms) = (Vec::new(), 0, 0, 0);
         for (segment, reader) in self.segments.iter().zip(self.inner.segment_readers()) {
             let (docs, terms) = segment_docs(reader, &segment.file_of_doc, &segment.norms, files);
             n_chunks += u64::from(docs.n_docs);
+            n_vectors += docs.count_in(segment.vectors.present());
             n_terms += terms;
             segments.push(docs);
         }
-        DocSet { segments, n_chunks, n_terms }
+        DocSet { segments, is_restricted: files.is_some(), n_chunks, n_vectors, n_terms }
     }
 
     /// Narrows a set to the chunks that hold every required phrase and no excluded one. The statistics stay those of
@@ -154,8 +149,9 @@ impl Searcher {
             return Ok(Arc::clone(set));
         }
         let mut segments = Vec::with_capacity(self.segments.len());
-        let mut n_chunks = 0;
-        for (reader, docs) in self.inner.segment_readers().iter().zip(&set.segments) {
+        let (mut n_chunks, mut n_vectors) = (0, 0);
+        let readers = self.segments.iter().zip(self.inner.segment_readers());
+        for ((segment, reader), docs) in readers.zip(&set.segments) {
             let mut bits = match &docs.bits {
                 Some(bits) => bits.as_ref().clone(),
                 None => all_bits(reader.max_doc()),
@@ -170,9 +166,11 @@ impl Searcher {
             }
             let n_docs = bits.iter().map(|word| word.count_ones()).sum();
             n_chunks += u64::from(n_docs);
-            segments.push(SegmentDocs { bits: Some(Arc::new(bits)), n_docs });
+            let docs = SegmentDocs { bits: Some(Arc::new(bits)), n_docs };
+            n_vectors += docs.count_in(segment.vectors.present());
+            segments.push(docs);
         }
-        Ok(Arc::new(DocSet { segments, n_chunks, n_terms: set.n_terms }))
+        Ok(Arc::new(DocSet { segments, is_restricted: true, n_chunks, n_vectors, n_terms: set.n_terms }))
     }
 
     fn phrase_bits(&self, reader: &SegmentReader, phrase: &[String]) -> Result<Vec<u64>, IndexError> {
@@ -212,49 +210,39 @@ impl Searcher {
         Ok(TermMatches { by_term })
     }
 
-    /// BM25 of every allowed chunk, per segment and document; 0 where no term matches or the chunk is not allowed.
-    /// `weights` has the idf of each term times its factor, `mean_len` the terms of a chunk on average, both over
-    /// everything that is searched.
+    /// BM25 of every allowed chunk that holds a term. `weights` has the idf of each term times its factor, `mean_len` the
+    /// terms of a chunk on average, both over everything that is searched.
     pub fn bm25(
         &self,
         matches: &TermMatches,
         weights: &[f32],
         mean_len: f32,
         allowed: &DocSet,
-    ) -> Vec<Vec<f32>> {
+    ) -> LexicalScores {
         let norms = bm25::length_norms(mean_len, tantivy::fieldnorm::FieldNormReader::id_to_fieldnorm);
-        let mut out: Vec<Vec<f32>> =
-            self.segments.iter().map(|segment| vec![0.0; segment.file_of_doc.len()]).collect();
-        for (by_segment, weight) in matches.by_term.iter().zip(weights) {
-            for (segment_idx, docs) in by_segment.iter().enumerate() {
-                let codes = &self.segments[segment_idx].norms;
-                let scores = &mut out[segment_idx];
-                let allowed = &allowed.segments[segment_idx];
-                for (doc, frequency) in docs {
-                    if allowed.allows(*doc) {
-                        let norm = norms[codes.fieldnorm_id(*doc) as usize];
-                        scores[*doc as usize] += weight * bm25::saturation(*frequency, norm);
-                    }
-                }
-            }
-        }
-        out
+        let segments = self.segments.iter().zip(&allowed.segments).enumerate();
+        let scores = segments.map(|(segment_idx, (segment, allowed))| {
+            let matches = matches.by_term.iter().map(|by_segment| by_segment[segment_idx].as_slice());
+            let weighted = matches.zip(weights.iter().copied());
+            segment_scores(segment.file_of_doc.len(), weighted, |doc, frequency| {
+                allowed
+                    .allows(doc)
+                    .then(|| bm25::saturation(frequency, norms[segment.norms.fieldnorm_id(doc) as usize]))
+            })
+        });
+        LexicalScores::new(scores.collect())
     }
 
-    /// Cosine of the query against every allowed chunk, from 8-bit rows, within about 0.01 of the exact value, per
-    /// segment and document; `NEG_INFINITY` where there is no vector or the chunk is not allowed, and, in large segments of
-    /// an unrestricted scope, beyond the `n_best`. With the distribution of the scores, which is the same in whatever
-    /// segments the chunks lie.
-    pub fn cosines(&self, query: &[f32], allowed: &DocSet, n_best: usize) -> (Vec<Vec<f32>>, ScanStats) {
-        let mut all = ScanStats::of(&[]);
-        let mut out = Vec::with_capacity(self.segments.len());
-        for (segment, docs) in self.segments.iter().zip(&allowed.segments) {
-            let (scores, stats) =
-                segment.vectors.scan(query, docs.bits.as_ref().map(|bits| bits.as_slice()), n_best);
-            all = all.merge(stats);
-            out.push(scores);
-        }
-        (out, all)
+    /// Each segment's rows, with what a set allows of them.
+    pub(in crate::index) fn segment_rows<'a>(
+        &'a self,
+        set: &'a DocSet,
+    ) -> impl Iterator<Item = SegmentRows<'a>> {
+        self.segments.iter().zip(&set.segments).map(|(segment, docs)| SegmentRows {
+            vectors: &segment.vectors,
+            samples: &segment.samples,
+            allowed: docs.bits.as_ref().map(|bits| bits.as_slice()),
+        })
     }
 
     /// The exact cosine of one chunk, where it has a vector.
@@ -282,23 +270,12 @@ impl Searcher {
         }
     }
 
-    /// The `n` best chunks above `floor`, best first; ties by [`Self::place`].
-    pub fn best(&self, scores: &[Vec<f32>], n: usize, floor: f32) -> Vec<(ChunkRef, f32)> {
-        let mut all: Vec<(ChunkRef, f32)> = Vec::new();
-        let mut cut = floor;
-        for (segment_idx, segment) in scores.iter().enumerate() {
-            for (doc, score) in segment.iter().enumerate() {
-                if *score > floor && *score >= cut {
-                    all.push((ChunkRef { segment: segment_idx as u32, doc: doc as u32 }, *score));
-                    if all.len() >= n.saturating_mul(4).max(1024) {
-                        cut = keep_best(&mut all, n);
-                    }
-                }
-            }
-        }
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0))));
-        all.truncate(n);
-        all
+    /// The `n` best chunks that hold a term, best first; ties by [`Self::place`].
+    pub fn best(&self, scores: &LexicalScores, n: usize) -> Vec<(ChunkRef, f32)> {
+        let mut best = scores.best(n);
+        best.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0))));
+        best.truncate(n);
+        best
     }
 
     /// What is stored with a chunk.
@@ -361,12 +338,16 @@ impl Segment {
                 what: format!("has {} rows for {} chunks", vectors.n_rows(), reader.max_doc()),
             });
         }
+        let ord_of_doc = columns.u64("ord")?.values_for_doc_range(reader.max_doc());
+        let place_of_doc = columns.u64("place")?.values_for_doc_range(reader.max_doc());
+        let samples = Samples::new(place_of_doc.iter().copied().zip(ord_of_doc.iter().copied()));
         Ok(Self {
             file_of_doc: columns.u64("file")?.values_for_doc_range(reader.max_doc()),
-            ord_of_doc: columns.u64("ord")?.values_for_doc_range(reader.max_doc()),
-            place_of_doc: columns.u64("place")?.values_for_doc_range(reader.max_doc()),
+            ord_of_doc,
+            place_of_doc,
             norms: reader.get_fieldnorms_reader(fields.body)?,
             vectors,
+            samples,
         })
     }
 }
@@ -392,8 +373,22 @@ fn all_bits(n_docs: u32) -> Vec<u64> {
     bits
 }
 
+/// A term in more than so many documents for each allowed one is looked up under the allowed ones.
+const POSTINGS_PER_ALLOWED: u32 = 16;
+
 fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> Vec<(u32, u32)> {
     let mut out = Vec::with_capacity((postings.doc_freq() as usize).min(docs.n_docs as usize));
+    if let Some(bits) = &docs.bits
+        && docs.n_docs < postings.doc_freq() / POSTINGS_PER_ALLOWED
+    {
+        for doc in ones(bits) {
+            let at = postings.seek(doc);
+            if postings.docs().get(at) == Some(&doc) {
+                out.push((doc, postings.freq(at)));
+            }
+        }
+        return out;
+    }
     while postings.block_len() > 0 {
         for (doc, frequency) in postings.docs().iter().zip(postings.freqs()) {
             if docs.allows(*doc) {
@@ -405,10 +400,10 @@ fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> V
     out
 }
 
-/// Cuts to everything that ties with or beats the `n`th best, and gives that score.
-fn keep_best(all: &mut Vec<(ChunkRef, f32)>, n: usize) -> f32 {
-    let (_, nth, _) = all.select_nth_unstable_by(n.saturating_sub(1), |a, b| b.1.total_cmp(&a.1));
-    let cut = nth.1;
-    all.retain(|(_, score)| *score >= cut);
-    cut
+/// The numbers of the bits that are set, ascending.
+fn ones(bits: &[u64]) -> impl Iterator<Item = u32> + '_ {
+    (0..).zip(bits).flat_map(|(word_idx, word)| {
+        let rests = std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
+        rests.take_while(|rest| *rest != 0).map(move |rest| word_idx * 64 + rest.trailing_zeros())
+    })
 }

@@ -5,12 +5,57 @@ use tantivy::fieldnorm::FieldNormReader;
 
 use crate::id::FileId;
 
+/// The files that a scope allows, with a name by which what it allows in a generation is found again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FileSet {
+    ids: Vec<FileId>,
+    name: [u8; 32],
+}
+
+impl FileSet {
+    /// Of these files, in any order. Costs a hash over all of them: make it once, not for every query.
+    pub fn new(mut ids: Vec<FileId>) -> Self {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::with_capacity(HASHED_AT_ONCE * 8);
+        for ids in ids.chunks(HASHED_AT_ONCE) {
+            bytes.clear();
+            bytes.extend(ids.iter().flat_map(|id| id.0.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+        Self { ids, name: *hasher.finalize().as_bytes() }
+    }
+
+    /// Ascending.
+    pub fn ids(&self) -> &[FileId] {
+        &self.ids
+    }
+
+    /// Whether a file is one of them.
+    pub fn contains(&self, file: FileId) -> bool {
+        self.ids.binary_search(&file).is_ok()
+    }
+
+    /// The same for the same files, another for others: BLAKE3 of their numbers.
+    pub fn name(&self) -> [u8; 32] {
+        self.name
+    }
+}
+
+/// Numbers that are handed to the hash together: it is many times as quick over long pieces.
+const HASHED_AT_ONCE: usize = 2048;
+
 /// What a scope allows in one generation, and the BM25 statistics of exactly that.
 #[derive(Debug)]
 pub struct DocSet {
     pub(super) segments: Vec<SegmentDocs>,
+    /// Whether a scope or a condition was named, even if it allows everything that is there.
+    pub is_restricted: bool,
     /// Allowed chunks.
     pub n_chunks: u64,
+    /// Allowed chunks that have a vector.
+    pub n_vectors: u64,
     /// Terms in them, as the length codes round them.
     pub n_terms: u64,
 }
@@ -24,6 +69,16 @@ pub(super) struct SegmentDocs {
 }
 
 impl SegmentDocs {
+    /// How many allowed documents have a bit in `words`, one bit per document.
+    pub fn count_in(&self, words: &[u64]) -> u64 {
+        let ones =
+            |words: &mut dyn Iterator<Item = u64>| words.map(|word| u64::from(word.count_ones())).sum();
+        match &self.bits {
+            None => ones(&mut words.iter().copied()),
+            Some(bits) => ones(&mut words.iter().zip(bits.iter()).map(|(word, own)| word & own)),
+        }
+    }
+
     /// Whether a document is allowed.
     #[inline]
     pub fn allows(&self, doc: u32) -> bool {
@@ -46,12 +101,12 @@ impl DocSet {
     }
 }
 
-/// The live documents of one segment whose file is in `files` (ascending; `None`: every file), and their terms.
+/// The live documents of one segment whose file is in `files` (`None`: every file), and their terms.
 pub(super) fn segment_docs(
     reader: &SegmentReader,
     file_of_doc: &[u64],
     norms: &FieldNormReader,
-    files: Option<&[FileId]>,
+    files: Option<&FileSet>,
 ) -> (SegmentDocs, u64) {
     if files.is_none() && !reader.has_deletes() {
         let n_terms = (0..reader.max_doc()).map(|doc| u64::from(norms.fieldnorm(doc))).sum();
@@ -67,7 +122,7 @@ pub(super) fn segment_docs(
         // A file's chunks stand side by side, so most documents ask the same question as the one before.
         let file = file_of_doc[doc as usize];
         if file != last.0 {
-            last = (file, files.is_none_or(|files| files.binary_search(&FileId(file)).is_ok()));
+            last = (file, files.is_none_or(|files| files.contains(FileId(file))));
         }
         if last.1 {
             bits[doc as usize / 64] |= 1 << (doc % 64);
@@ -75,5 +130,7 @@ pub(super) fn segment_docs(
             n_terms += u64::from(norms.fieldnorm(doc));
         }
     }
-    (SegmentDocs { bits: Some(Arc::new(bits)), n_docs }, n_terms)
+    // Where all are allowed there is nothing to look up.
+    let bits = (n_docs < reader.max_doc()).then(|| Arc::new(bits));
+    (SegmentDocs { bits, n_docs }, n_terms)
 }
