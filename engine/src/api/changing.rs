@@ -344,7 +344,7 @@ impl Session {
         let make = || -> Result<()> {
             let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
             let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
-            if let Some(other) = workspace.tree.name_clash(&below)? {
+            if let Some(other) = workspace.tree.folder_clash(&below)? {
                 return Err(Error::Change(ChangeError::NameConflict { path: path.to_owned(), other }));
             }
             if workspace.tree.entry(&below)?.is_some() {
