@@ -34,6 +34,19 @@ pub(super) struct Site {
     pub approved_by: Option<String>,
 }
 
+impl Site {
+    /// A place, without a right to anything.
+    pub(super) fn bare(workspace: &Arc<OpenWorkspace>, path: &RelPath, full: &str) -> Self {
+        Self {
+            workspace: Arc::clone(workspace),
+            path: path.clone(),
+            full: full.to_owned(),
+            rule: String::new(),
+            approved_by: None,
+        }
+    }
+}
+
 impl Session {
     /// Puts bytes under a path.
     ///

@@ -30,16 +30,26 @@ pub struct Catalog {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     log: GroupSync,
+    listeners: Mutex<Vec<OnNews>>,
 }
 
 /// One atomic change of the catalog.
 pub struct Tx<'a> {
     inner: rusqlite::Transaction<'a>,
+    is_news: std::cell::Cell<bool>,
 }
+
+/// Told that the journal has grown.
+type OnNews = Box<dyn Fn() + Send + Sync>;
 
 impl Tx<'_> {
     fn commit(self) -> Result<(), CatalogError> {
         Ok(self.inner.commit()?)
+    }
+
+    /// Notes that this change is something that others wait for.
+    pub(crate) fn mark_news(&self) {
+        self.is_news.set(true);
     }
 
     /// The SQL of other rooms runs inside the same transaction.
@@ -59,7 +69,7 @@ impl Catalog {
         schema::migrate(&mut writer)?;
         files::fill_keys(&writer)?;
         let log = GroupSync::new(path);
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()), log })
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()), log, listeners: Mutex::default() })
     }
 
     /// Runs `change` in one transaction and commits it when it gives `Ok`; durable once this returns.
@@ -87,10 +97,11 @@ impl Catalog {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let inner =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
-        let tx = Tx { inner };
+        let tx = Tx { inner, is_news: std::cell::Cell::new(false) };
         let value = change(&tx)?;
+        let is_news = tx.is_news.get();
         tx.commit()?;
-        Ok((value, self.log.written()))
+        Ok((value, self.log.written(is_news)))
     }
 
     /// Makes a change durable, with every other one that waits for the same: they share one sync of the disk.
@@ -98,7 +109,17 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Sync`] where the disk refuses.
     pub fn sync(&self, unsynced: Unsynced) -> Result<(), CatalogError> {
-        self.log.sync(unsynced)
+        self.log.sync(unsynced)?;
+        if unsynced.is_news() {
+            let listeners = self.listeners.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            listeners.iter().for_each(|tell| tell());
+        }
+        Ok(())
+    }
+
+    /// Calls `tell` after each durable change of the journal; it must be quick.
+    pub fn on_news(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.listeners.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(tell));
     }
 
     /// Runs `look` on a connection of its own, on one consistent snapshot of the catalog.

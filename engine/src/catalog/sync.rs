@@ -13,7 +13,17 @@ use super::CatalogError;
 /// A commit that is not durable yet.
 #[must_use = "the change is durable only after `Catalog::sync`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unsynced(u64);
+pub struct Unsynced {
+    number: u64,
+    is_news: bool,
+}
+
+impl Unsynced {
+    /// Whether the journal has grown.
+    pub(super) fn is_news(self) -> bool {
+        self.is_news
+    }
+}
 
 /// The log, and how far it is durable.
 pub struct GroupSync {
@@ -43,10 +53,10 @@ impl GroupSync {
     }
 
     /// Notes a commit whose frames are in the log.
-    pub fn written(&self) -> Unsynced {
+    pub fn written(&self, is_news: bool) -> Unsynced {
         let mut state = self.lock();
         state.written += 1;
-        Unsynced(state.written)
+        Unsynced { number: state.written, is_news }
     }
 
     /// Waits until a commit is durable; whoever finds nobody at it syncs for all that were written by then.
@@ -55,7 +65,7 @@ impl GroupSync {
     /// [`CatalogError::Sync`].
     pub fn sync(&self, unsynced: Unsynced) -> Result<(), CatalogError> {
         let mut state = self.lock();
-        while state.synced < unsynced.0 {
+        while state.synced < unsynced.number {
             if state.is_syncing {
                 state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
                 continue;
@@ -122,7 +132,7 @@ mod tests {
     fn a_log_that_can_not_be_synced_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let log = GroupSync::new(&folder.path().join("none.db"));
-        let unsynced = log.written();
+        let unsynced = log.written(false);
         assert!(matches!(log.sync(unsynced), Err(CatalogError::Sync { .. })));
     }
 }
