@@ -174,10 +174,22 @@ pub fn is_private_name(name: &str) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(".waypost") && !name[8..].eq_ignore_ascii_case("ignore"))
 }
 
-/// Text without case and in composed form (NFC), for comparing names (Unicode, section 3.13, near to caseless matching).
+/// Text without case and in composed form (NFC), for comparing names. Each character is folded alone (simple case folding,
+/// Unicode, section 5.18), so that a part of a name folds as it does within the whole: `ß` stays one letter, `Σ`, `σ`
+/// and `ς` are the same anywhere.
 pub fn fold(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
-    text.nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
+    text.nfc().map(fold_char).nfc().collect()
+}
+
+fn fold_char(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    let mut upper = c.to_uppercase();
+    let upper = if upper.len() == 1 { upper.next().unwrap_or(c) } else { c };
+    let mut lower = upper.to_lowercase();
+    if lower.len() == 1 { lower.next().unwrap_or(c) } else { c }
 }
 
 impl fmt::Display for RelPath {
@@ -227,6 +239,9 @@ impl VersionId {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+
+    /// Of bytes that could not be read; no bytes have it.
+    pub const UNKNOWN: Self = Self([0; 32]);
 
     /// Reads 64 hexadecimal digits.
     ///

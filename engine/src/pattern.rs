@@ -264,6 +264,8 @@ mod tests {
         check("/a/b?c", &["/a/bxc"], &["/a/bc", "/a/b/c"]);
         check("/caf\u{e9}/**", &["/cafe\u{301}/x", "/CAF\u{c9}/x"], &["/cafe/x"]);
         check("/", &["/"], &["/a"]);
+        check("/w/\u{39f}\u{394}\u{39f}\u{3a3}*", &["/w/\u{39f}\u{394}\u{39f}\u{3a3}.txt", "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c2}.txt", "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c3}a"], &["/w/\u{3bf}"]);
+        check("/w/stra?e.md", &["/w/stra\u{df}e.md", "/w/STRA\u{1e9e}E.md"], &["/w/strasse.md"]);
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub use tokens::{IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_t
 /// The home's owner: whoever can open its files anyway.
 pub const ADMIN: &str = "human:admin";
 
+/// Whether a principal, with all that it has, may write a path.
+pub fn may_write(policy: &Policy, principal: &str, path: &str) -> bool {
+    principal == ADMIN || policy.decide(principal, &Limits::default(), Verb::Write, Target::Path, path).allowed
+}
+
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {

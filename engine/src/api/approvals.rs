@@ -37,6 +37,32 @@ impl GatedAct {
         }
     }
 
+    /// What its requester must be allowed for it to happen, and who lets it through a gate: verbs and paths.
+    fn sites(&self) -> Vec<(Verb, &str)> {
+        match self {
+            Self::Write { path, .. } => vec![(Verb::Write, path)],
+            Self::Move { from, to, .. } => vec![(Verb::Write, to), (Verb::Delete, from)],
+            Self::Copy { to, .. } => vec![(Verb::Write, to)],
+            Self::Delete { path, .. } => vec![(Verb::Delete, path)],
+        }
+    }
+
+    /// Whose bytes it shows.
+    fn shown_paths(&self) -> Vec<&str> {
+        match self {
+            Self::Write { path, .. } | Self::Delete { path, .. } => vec![path],
+            Self::Move { from, to, .. } | Self::Copy { from, to, .. } => vec![from, to],
+        }
+    }
+
+    /// Where it takes effect.
+    fn target(&self) -> &str {
+        match self {
+            Self::Write { path, .. } | Self::Delete { path, .. } => path,
+            Self::Move { to, .. } | Self::Copy { to, .. } => to,
+        }
+    }
+
     fn verb(&self) -> Verb {
         if matches!(self, Self::Delete { .. }) { Verb::Delete } else { Verb::Write }
     }
@@ -127,15 +153,23 @@ impl Session {
         let absent = || Error::NotFound { what: "approval", name: id.chars().take(80).collect() };
         let all = access::approvals(&self.engine.catalog)?;
         let found = all.into_iter().find(|approval| approval.id == id).filter(|approval| self.may_see(approval));
-        found.ok_or_else(absent)
+        self.note_failure("approval.read", Verb::Approve, id, found.ok_or_else(absent))
     }
 
     fn may_see(&self, approval: &Approval) -> bool {
-        approval.requester == self.actor.principal || self.decide(Verb::Approve, &approval.path).allowed
+        let may_ask = |act: GatedAct| self.decide(act.verb(), act.target()).allowed;
+        (approval.requester == self.actor.principal && read_act(approval).is_ok_and(may_ask))
+            || self.decide(Verb::Approve, &approval.path).allowed
     }
 
     fn show_approval(&self, approval: Approval) -> Result<ApprovalInfo> {
         let act: GatedAct = read_act(&approval)?;
+        // Who may not read there is not told what stands there.
+        let may_read = act.shown_paths().into_iter().all(|path| self.decide(Verb::Read, path).allowed);
+        let mut shown: serde_json::Value = serde_json::from_str(&approval.act).unwrap_or_default();
+        if let Some(fields) = shown.as_object_mut().filter(|_| !may_read) {
+            fields.remove("expected");
+        }
         let has_run_out = approval.state == ApprovalState::Pending && approval.expires_ms <= self.now_ms();
         Ok(ApprovalInfo {
             state: if has_run_out { ApprovalState::Stale } else { approval.state },
@@ -143,8 +177,8 @@ impl Session {
             requester: approval.requester,
             gate: approval.gate,
             path: approval.path,
-            act: serde_json::from_str(&approval.act).unwrap_or_default(),
-            diff: self.preview(&act)?,
+            act: shown,
+            diff: if may_read { self.preview(&act)? } else { None },
             created_at: rfc3339(approval.created_ms),
             expires_at: rfc3339(approval.expires_ms),
             decided_at: approval.decided_ms.map(rfc3339),
@@ -212,7 +246,8 @@ impl Session {
         let act = read_act(&approval)?;
         match self.perform(&approval, &act, reason, &decision.rule) {
             Ok(done) => {
-                let reply = self.reply(&approval.path, done.iter().find(|done| done.path == approval.path))?;
+                let target = act.target();
+                let reply = self.reply(target, done.iter().find(|done| done.path == target))?;
                 Ok(Some(reply))
             }
             Err(error) => {
@@ -279,16 +314,34 @@ impl Session {
             limits: Limits::default(),
         };
         let policy = self.engine.policy();
-        let still = requester.decide(&policy, act.verb(), Target::Path, &approval.path);
-        if !still.allowed {
-            return Err(Error::Forbidden {
-                principal: approval.requester.clone(),
-                verb: act.verb().as_str(),
-                path: approval.path.clone(),
-            });
+        for (verb, path) in act.sites() {
+            let may = |verb| requester.decide(&policy, verb, Target::Path, path);
+            let delete = may(Verb::Delete);
+            // As for a move without a gate: `write` does for taking a file away, unless a rule forbids to delete it.
+            let is_allowed = may(verb).allowed
+                || (verb == Verb::Delete
+                    && matches!(act, GatedAct::Move { .. })
+                    && delete.rule == "default"
+                    && may(Verb::Write).allowed);
+            let may_read = !matches!(act, GatedAct::Move { .. }) || verb != Verb::Delete || may(Verb::Read).allowed;
+            if !is_allowed || !may_read {
+                let (principal, path) = (approval.requester.clone(), path.to_owned());
+                return Err(Error::Forbidden { principal, verb: verb.as_str(), path });
+            }
+            if policy.gate(verb, path).is_some() && !self.decide(Verb::Approve, path).allowed {
+                let (principal, path) = (self.actor.principal.clone(), path.to_owned());
+                return Err(Error::Forbidden { principal, verb: "approve", path });
+            }
         }
-        let (name, below) = split_path(&approval.path)?;
-        let absent = || super::changing::absent_file(&approval.path);
+        if let GatedAct::Copy { from, .. } = act
+            && !requester.decide(&policy, Verb::Read, Target::Path, from).allowed
+        {
+            let (principal, path) = (approval.requester.clone(), from.clone());
+            return Err(Error::Forbidden { principal, verb: "read", path });
+        }
+        let target = act.target();
+        let (name, below) = split_path(target)?;
+        let absent = || super::changing::absent_file(target);
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         let place = self.engine.place(&workspace);
         let by = Some(self.actor.principal.as_str());
@@ -327,7 +380,7 @@ impl Session {
                     vec![Step::Move { place, from: from_below, expected, to: below.clone(), approved_by }]
                 } else {
                     let here = self.engine.place(source);
-                    let to = Some(approval.path.clone());
+                    let to = Some(target.to_owned());
                     let mut steps = vec![put(&kept(*version)?, Expected::Absent, Some(from.clone()))?];
                     steps.push(Step::Remove { place: here, path: from_below, expected, to });
                     steps
@@ -339,6 +392,7 @@ impl Session {
             approved_by: by,
             fence: None,
             trace: Some(&self.trace),
+            may_write: &|principal, path| access::may_write(&policy, principal, path),
         };
         let now_ms = self.now_ms();
         let done = change::execute(steps, author, &mut |tx, done| {

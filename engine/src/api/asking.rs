@@ -8,7 +8,7 @@ use super::replies::{
     VerifiedCitation,
 };
 use super::session::Session;
-use super::workspace::OpenWorkspace;
+use super::workspace::{Arm, OpenWorkspace};
 use crate::access::Verb;
 use crate::answer::{self, AnswerOptions};
 use crate::catalog::FileFilter;
@@ -54,6 +54,7 @@ struct Where<'a> {
     wait_for_seq: Option<&'a str>,
     as_of: Option<&'a str>,
     trust: Option<&'a str>,
+    mode: Mode,
 }
 
 impl Where<'_> {
@@ -75,7 +76,8 @@ impl Session {
     /// [`Error::IndexBehind`].
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
         let begun = Instant::now();
-        let limit = check_limit(request.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let limit = check_limit(request.limit, DEFAULT_LIMIT, MAX_LIMIT);
+        let limit = self.note_failure("search", Verb::Read, "/", limit)?;
         let place = Where {
             workspaces: request.workspaces.as_deref(),
             path_prefix: request.path_prefix.as_deref(),
@@ -83,6 +85,7 @@ impl Session {
             wait_for_seq: request.wait_for_seq.as_deref(),
             as_of: request.as_of.as_deref(),
             trust: request.trust.as_deref(),
+            mode: request.mode,
         };
         let query =
             if request.plain { search::parse_plain(&request.query) } else { search::parse(&request.query) };
@@ -122,6 +125,7 @@ impl Session {
             wait_for_seq: request.wait_for_seq.as_deref(),
             as_of: request.as_of.as_deref(),
             trust: request.trust.as_deref(),
+            mode: request.mode,
         };
         let query = search::parse_plain(&request.question);
         let resolved = self.resolve(&place, &query);
@@ -241,7 +245,9 @@ impl Session {
         let mut asked = Vec::with_capacity(workspaces.len());
         for workspace in workspaces {
             if let Some(seq) = seq {
-                self.wait(&workspace, seq, place.wait_for_seq.unwrap_or_default())?;
+                let has_model = self.engine.embedder.is_some();
+                let arm = if has_model && place.mode != Mode::Lexical { Arm::Both } else { Arm::Lexical };
+                self.wait(&workspace, seq, place.wait_for_seq.unwrap_or_default(), arm)?;
             }
             match as_of {
                 Some(seq) => asked.extend(self.asked_past(workspace, seq, &filter)?),

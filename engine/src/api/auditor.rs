@@ -12,6 +12,8 @@ use crate::journal::Act;
 const PATIENCE: Duration = Duration::from_millis(25);
 /// How long after a refusal of the disk the next try comes.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long one who acts waits for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// Acts that wait at most; without room nothing more is done, for nothing is done unrecorded.
 const MAX_WAITING: usize = 20_000;
 
@@ -44,13 +46,20 @@ impl Auditor {
         Self { shared, thread: Some(std::thread::spawn(move || worker.work())) }
     }
 
-    /// Takes an act; it is in the chain soon, and for certain after [`Self::flush`].
+    /// Takes an act; it is in the chain soon, and for certain after [`Self::flush`]. Where too many wait, it waits for
+    /// room.
     ///
     /// # Errors
     /// [`Error::AuditFull`] where acts can't be written down.
     pub fn record(&self, act: Act, now_ms: i64) -> Result<()> {
-        let mut waiting = self.shared.lock();
-        if waiting.acts.len() >= MAX_WAITING {
+        let waiting = self.shared.lock();
+        let is_full = |waiting: &mut Waiting| waiting.acts.len() >= MAX_WAITING;
+        let (mut waiting, timeout) = self
+            .shared
+            .changed
+            .wait_timeout_while(waiting, ROOM_PATIENCE, is_full)
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if timeout.timed_out() {
             return Err(Error::AuditFull);
         }
         waiting.acts.push((act, now_ms));
@@ -97,9 +106,10 @@ impl Shared {
             }
             let acts = std::mem::take(&mut waiting.acts);
             waiting.is_writing = true;
+            self.changed.notify_all();
             drop(waiting);
             let written = self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
-                acts.iter().try_for_each(|(act, at_ms)| tx.audit(act, *at_ms, &self.key))
+                tx.audit_all(acts.iter().map(|(act, at_ms)| (act, *at_ms)), &self.key)
             });
             let mut waiting = self.lock();
             waiting.is_writing = false;

@@ -6,12 +6,13 @@ use super::files::unified_diff;
 use super::replies::{EditReply, TextEdit, WriteReply};
 use super::session::Session;
 use super::workspace::OpenWorkspace;
-use crate::access::{Target, Verb};
+use crate::access::{self, Target, Verb};
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
+use crate::journal::Outcome;
 
 /// How often a change that stands on no version is tried again when somebody was faster.
-const MAX_TRIES: usize = 16;
+const MAX_TRIES: usize = 1000;
 /// Files in one move, copy or removal of a folder at most.
 const MAX_FILES: usize = 10_000;
 
@@ -83,8 +84,19 @@ impl Session {
             let step = Step::Put { place, path: site.path.clone(), expected, prepared, from: None };
             self.execute(action, Verb::Write, vec![step], &site, options.fence)
         };
-        let done = self.note_failure(action, Verb::Write, path, put())?;
+        let done = put().map_err(|error| self.without_hidden_name(error));
+        let done = self.note_failure(action, Verb::Write, path, done)?;
         self.reply(path, done.first())
+    }
+
+    /// An error that names nothing which may not be read.
+    fn without_hidden_name(&self, error: Error) -> Error {
+        match error {
+            Error::Change(ChangeError::NameConflict { path, .. }) if !self.decide(Verb::Read, &path).allowed => {
+                Error::Change(ChangeError::NameConflict { path, other: "another name".to_owned() })
+            }
+            other => other,
+        }
     }
 
     /// Runs steps, with their record in the same transaction, and tells the indexer.
@@ -96,11 +108,13 @@ impl Session {
         site: &Site,
         fence: Option<u64>,
     ) -> Result<Vec<Done>> {
+        let policy = self.engine.policy();
         let author = Author {
             principal: &self.actor.principal,
             approved_by: site.approved_by.as_deref(),
             fence,
             trace: Some(&self.trace),
+            may_write: &|principal, path| access::may_write(&policy, principal, path),
         };
         let done = change::execute(steps, author, &mut |tx, done| {
             done.iter().try_for_each(|done| {
@@ -120,6 +134,7 @@ impl Session {
         if !self.decide(Verb::Write, path).allowed {
             return Ok(());
         }
+        self.record("file.precondition", Verb::Read, path, "", Outcome::Denied, "default")?;
         let principal = self.actor.principal.clone();
         Err(Error::Forbidden { principal, verb: "read", path: path.to_owned() })
     }
@@ -176,7 +191,7 @@ impl Session {
                 found: format!("`{path}`, which is {}", file.mime_type),
                 expected: "a UTF-8 text file".to_owned(),
             })?;
-            let after = apply(path, &before, edits)?;
+            let after = self.note_failure("file.edit", Verb::Write, path, apply(path, &before, edits))?;
             let diff = unified_diff(&before, &after, path);
             if dry_run || after == before {
                 return Ok(EditReply { diff, written: None });
@@ -235,7 +250,8 @@ impl Session {
     pub fn delete(&self, path: &str, options: &WriteOptions, recursive: bool) -> Result<WriteReply> {
         let (name, below) = self.split(path, "file")?;
         if self.is_folder(&name, &below)? {
-            return self.delete_folder(path, &name, &below, recursive);
+            self.check_no_version(path, options)?;
+            return self.delete_folder(path, &name, &below, recursive, options.fence);
         }
         self.check_precondition(path, options)?;
         let site = self.site("file.delete", Verb::Delete, path, || {
@@ -254,6 +270,19 @@ impl Session {
         self.reply(path, done.first())
     }
 
+    /// A folder has no version that a change could stand on.
+    fn check_no_version(&self, path: &str, options: &WriteOptions) -> Result<()> {
+        if options.expected == Expected::Any {
+            return Ok(());
+        }
+        let refused = Error::Invalid {
+            field: "expected_version",
+            found: format!("given for `{path}`, which is a folder"),
+            expected: "none: only files have versions".to_owned(),
+        };
+        self.note_failure("folder.change", Verb::Write, path, Err(refused))
+    }
+
     fn is_folder(&self, name: &WorkspaceName, below: &RelPath) -> Result<bool> {
         match self.engine.workspace(name) {
             Some(workspace) => Ok(!below.is_root() && workspace.tree.is_folder(below)?),
@@ -267,9 +296,11 @@ impl Session {
         name: &WorkspaceName,
         below: &RelPath,
         recursive: bool,
+        fence: Option<u64>,
     ) -> Result<WriteReply> {
         let rule = self.authorize("file.delete", Verb::Delete, path, "file")?;
         let workspace = self.engine.workspace(name).ok_or_else(|| absent_file(path))?;
+        self.engine.take_in(&workspace)?;
         let files = self.files_to_take(&workspace, below, path)?;
         if !files.is_empty() && !recursive {
             return Err(Error::Invalid {
@@ -290,25 +321,18 @@ impl Session {
             rule,
             approved_by: None,
         };
-        let done = self.execute("file.delete", Verb::Delete, steps, &site, None);
+        let done = self.execute("file.delete", Verb::Delete, steps, &site, fence);
         let done = self.note_failure("file.delete", Verb::Delete, path, done)?;
-        remove_empty(&workspace, below, &files);
+        let folders = self.folders_in(&workspace, below)?;
+        remove_empty(&workspace, below, &[files, folders].concat());
         let seq = match done.last() {
-            Some(last) => self.show_seq(last.seq)?,
+            Some(last) => last.seq,
             None => {
-                self.record("file.delete", Verb::Delete, path, "", crate::journal::Outcome::Allowed, &site.rule)?;
-                self.show_seq(crate::journal::last_seq(&self.engine.catalog, workspace.row.id)?)?
+                self.record("file.delete", Verb::Delete, path, "", Outcome::Allowed, &site.rule)?;
+                crate::journal::last_seq(&self.engine.catalog, workspace.row.id)?
             }
         };
-        Ok(WriteReply {
-            path: join_path(name, below),
-            version: None,
-            size: 0,
-            mime_type: String::new(),
-            seq,
-            created: false,
-            previous: None,
-        })
+        self.folder_reply(&join_path(name, below), seq)
     }
 
     /// The files of a folder that may be read and taken away; all that may be read must be.
@@ -354,6 +378,16 @@ impl Session {
         let (name, below) = self.split(path, "folder")?;
         check_new_name(&below)?;
         let rule = self.authorize("folder.create", Verb::Write, path, "folder")?;
+        if let Some(gate) = self.engine.policy().gate(Verb::Write, path)
+            && !self.decide(Verb::Approve, path).allowed
+        {
+            self.record("folder.create", Verb::Write, path, "", Outcome::Denied, &gate.id)?;
+            return Err(Error::Forbidden {
+                principal: self.actor.principal.clone(),
+                verb: "approve",
+                path: path.to_owned(),
+            });
+        }
         let make = || -> Result<()> {
             let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
             let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
@@ -370,7 +404,7 @@ impl Session {
             Ok(())
         };
         self.note_failure("folder.create", Verb::Write, path, make())?;
-        self.record("folder.create", Verb::Write, path, "", crate::journal::Outcome::Allowed, &rule)
+        self.record("folder.create", Verb::Write, path, "", Outcome::Allowed, &rule)
     }
 
     /// Gives a file, or every file of a folder, another path; atomic: of two movers of one file exactly one wins.
@@ -399,63 +433,85 @@ impl Session {
             self.authorize(action, Verb::Delete, from, "file")?;
         }
         if from_name == to_name && from_below == to_below {
-            return Err(Error::Change(ChangeError::Exists { path: to.to_owned() }));
+            let there = Error::Change(ChangeError::Exists { path: to.to_owned() });
+            return self.note_failure(action, Verb::Write, to, Err(there));
         }
         let source = self.engine.workspace(&from_name).ok_or_else(|| absent_file(from));
         let source = self.note_failure(action, Verb::Read, from, source)?;
         if self.is_folder(&from_name, &from_below)? {
-            return self.carry_folder(action, &source, &from_below, to, is_move);
+            self.check_no_version(from, options)?;
+            return self.carry_folder(action, &source, &from_below, to, options.fence, is_move);
         }
         let version = self.version_at(from)?.ok_or_else(|| absent_file(from));
         let version = self.note_failure(action, Verb::Read, from, version)?;
-        let site = self.site(action, Verb::Write, to, || {
+        let act = || {
             let (from, to) = (from.to_owned(), to.to_owned());
-            Ok(if is_move {
-                GatedAct::Move { from, version, to }
-            } else {
-                GatedAct::Copy { from, version, to }
-            })
-        });
-        let site = match site {
+            if is_move { GatedAct::Move { from, version, to } } else { GatedAct::Copy { from, version, to } }
+        };
+        let site = match self.site(action, Verb::Write, to, || Ok(act())) {
             Err(gated) => return Err(self.wait_or_refuse(action, gated)?),
             Ok(site) => site,
         };
-        let done = self.carry_file(action, &source, &from_below, &site, options, is_move);
-        let done = self.note_failure(action, Verb::Write, to, done)?;
-        if source.row.id != site.workspace.row.id {
-            self.engine.wake(&source.row.name);
+        if is_move {
+            self.pass_exit(action, from, act)?;
         }
-        let last = done.iter().find(|done| done.path == site.full);
-        self.reply(to, last)
+        let carried = || -> Result<Vec<Done>> {
+            let steps = self.carry_steps(&source, &from_below, &site, &options.expected, is_move)?;
+            self.execute(action, Verb::Write, steps, &site, options.fence)
+        };
+        let done = carried().map_err(|error| self.without_hidden_name(error));
+        let done = self.note_failure(action, Verb::Write, to, done)?;
+        self.engine.wake(&source.row.name);
+        self.reply(to, done.iter().find(|done| done.path == site.full))
     }
 
-    /// One file to its site; everything is allowed already.
-    pub(super) fn carry_file(
-        &self,
-        action: &'static str,
-        source: &OpenWorkspace,
+    /// Taking a file out from behind a gate is deleting it there: it waits where that does.
+    fn pass_exit(&self, action: &'static str, from: &str, act: impl FnOnce() -> GatedAct) -> Result<()> {
+        match self.leave(from)? {
+            None => Ok(()),
+            Some((gate, site)) => Err(self.ask_approval(action, &act(), &gate, &site, None)?),
+        }
+    }
+
+    /// The closed gate before taking a file away from its place.
+    fn leave(&self, path: &str) -> Result<Option<(String, Site)>> {
+        let (name, below) = self.split(path, "file")?;
+        let policy = self.engine.policy();
+        let full = join_path(&name, &below);
+        let Some(gate) = policy.gate(Verb::Delete, &full) else { return Ok(None) };
+        if self.decide(Verb::Approve, &full).allowed {
+            return Ok(None);
+        }
+        let workspace = self.engine.workspace(&name).ok_or_else(|| absent_file(path))?;
+        Ok(Some((gate.id.clone(), Site::bare(&workspace, &below, &full))))
+    }
+
+    /// What it takes to bring one file to its site; everything is allowed already. Who may not read there learns nothing of
+    /// what stands there: it is written over.
+    fn carry_steps<'a>(
+        &'a self,
+        source: &'a OpenWorkspace,
         from: &RelPath,
-        site: &Site,
-        options: &WriteOptions,
+        site: &'a Site,
+        expected: &Expected,
         is_move: bool,
-    ) -> Result<Vec<Done>> {
+    ) -> Result<Vec<Step<'a>>> {
         let from_full = join_path(&source.row.name, from);
         let (here, there) = (self.engine.place(source), self.engine.place(&site.workspace));
-        if is_move && source.row.id == site.workspace.row.id {
-            let step = Step::Move {
+        let may_read = self.decide(Verb::Read, &site.full).allowed;
+        if is_move && may_read && source.row.id == site.workspace.row.id {
+            return Ok(vec![Step::Move {
                 place: here,
                 from: from.clone(),
-                expected: options.expected.clone(),
+                expected: expected.clone(),
                 to: site.path.clone(),
                 approved_by: site.approved_by.clone(),
-            };
-            return self.execute(action, Verb::Write, vec![step], site, options.fence);
+            }]);
         }
-        let (bytes, _) = source.tree.read(from, u64::MAX)?.ok_or_else(|| {
-            Error::Change(ChangeError::Missing { path: from_full.clone() })
-        })?;
+        let missing = || Error::Change(ChangeError::Missing { path: from_full.clone() });
+        let (bytes, _) = source.tree.read(from, u64::MAX)?.ok_or_else(missing)?;
         let version = VersionId::of(&bytes);
-        if let Expected::OneOf(versions) = &options.expected
+        if let Expected::OneOf(versions) = expected
             && !versions.contains(&version)
         {
             return Err(Error::Change(ChangeError::VersionConflict {
@@ -464,32 +520,32 @@ impl Session {
                 found: format!("version `{version}`"),
             }));
         }
-        if site.workspace.tree.is_taken(&site.path)? {
+        if may_read && site.workspace.tree.is_taken(&site.path)? {
             return Err(Error::Change(ChangeError::Exists { path: site.full.clone() }));
         }
         let prepared = change::prepare(&there, &site.path, &bytes, site.approved_by.as_deref())?;
-        let mut steps = Vec::new();
-        let moved_from = is_move.then(|| from_full.clone());
-        steps.push(Step::Put {
+        let mut steps = vec![Step::Put {
             place: there,
             path: site.path.clone(),
-            expected: Expected::Absent,
+            expected: if may_read { Expected::Absent } else { Expected::Any },
             prepared,
-            from: moved_from,
-        });
+            from: is_move.then(|| from_full.clone()),
+        }];
         if is_move {
             let expected = Expected::OneOf(vec![version]);
             steps.push(Step::Remove { place: here, path: from.clone(), expected, to: Some(site.full.clone()) });
         }
-        self.execute(action, Verb::Write, steps, site, options.fence)
+        Ok(steps)
     }
 
+    /// A folder is every file in it that may be read, and its folders; all of it goes, or nothing.
     fn carry_folder(
         &self,
         action: &'static str,
-        source: &OpenWorkspace,
+        source: &Arc<OpenWorkspace>,
         from: &RelPath,
         to: &str,
+        fence: Option<u64>,
         is_move: bool,
     ) -> Result<WriteReply> {
         let (to_name, to_below) = self.split(to, "folder")?;
@@ -501,45 +557,99 @@ impl Session {
                 expected: "a folder outside of it".to_owned(),
             });
         }
+        self.engine.take_in(source)?;
         let files = if is_move {
             self.files_to_take(source, from, &from_full)?
         } else {
             let rows = self.rows_in(&self.scope(Verb::Read), source, from)?;
             rows.into_iter().map(|row| row.path).collect()
         };
-        let mut last = None;
-        // Every file must be allowed to go where it goes before the first one does.
+        let target = |below: &RelPath| {
+            let rest = below.as_str().get(from.as_str().len()..).unwrap_or_default();
+            format!("{}{rest}", join_path(&to_name, &to_below))
+        };
+        let folders = self.folders_in(source, from)?;
+        // Everything must be allowed to go where it goes before the first of it does.
+        let rule = self.authorize(action, Verb::Write, to, "folder")?;
         let mut sites = Vec::with_capacity(files.len());
-        for file in files {
-            let rest = file.as_str().get(from.as_str().len()..).unwrap_or_default();
-            let target = format!("{}{rest}", join_path(&to_name, &to_below));
-            let version = self.version_at(&join_path(&source.row.name, &file))?;
-            let site = self.site(action, Verb::Write, &target, || {
-                let version = version.ok_or_else(|| absent_file(&from_full))?;
-                Ok(GatedAct::Copy { from: from_full.clone(), version, to: target.clone() })
-            });
-            match site {
-                Ok(site) => sites.push((file, site)),
-                Err(Gated::Refused(error)) => return Err(error),
-                Err(Gated::Wait { gate, .. }) => {
-                    return Err(Error::Invalid {
-                        field: "to",
-                        found: format!("`{target}`, behind gate {gate}"),
-                        expected: "files to be moved through a gate one by one".to_owned(),
-                    });
+        for file in &files {
+            sites.push((file, self.open_site(action, Verb::Write, &target(file))?));
+        }
+        let absent = || absent_file(to);
+        let there = self.engine.workspace(&to_name).ok_or_else(absent)?;
+        let whole = Site {
+            workspace: Arc::clone(&there),
+            path: to_below.clone(),
+            full: join_path(&to_name, &to_below),
+            rule,
+            approved_by: None,
+        };
+        let carried = || -> Result<Vec<Done>> {
+            for folder in folders.iter().chain([from]) {
+                self.create_folder(&target(folder))?;
+            }
+            let mut steps = Vec::new();
+            for (file, site) in &sites {
+                steps.extend(self.carry_steps(source, file, site, &Expected::Any, is_move)?);
+            }
+            self.execute(action, Verb::Write, steps, &whole, fence)
+        };
+        let done = carried().map_err(|error| self.without_hidden_name(error));
+        let done = self.note_failure(action, Verb::Write, to, done)?;
+        if is_move {
+            remove_empty(source, from, &[files, folders].concat());
+        }
+        self.engine.wake(&source.row.name);
+        let last = match done.last() {
+            Some(done) => done.seq,
+            None => crate::journal::last_seq(&self.engine.catalog, there.row.id)?,
+        };
+        self.folder_reply(&whole.full, last)
+    }
+
+    /// The folders below one that may be seen, outermost first.
+    fn folders_in(&self, workspace: &OpenWorkspace, folder: &RelPath) -> Result<Vec<RelPath>> {
+        let scope = self.scope(Verb::List);
+        let mut found = Vec::new();
+        let mut waiting = vec![folder.clone()];
+        while let Some(folder) = waiting.pop() {
+            for named in workspace.tree.list(&folder)?.unwrap_or_default() {
+                let below = folder.join(&named.name);
+                if named.is_folder && found.len() < MAX_FILES {
+                    waiting.push(below.clone());
+                    if scope.allows(&join_path(&workspace.row.name, &below)) {
+                        found.push(below);
+                    }
                 }
             }
         }
-        let moved: Vec<RelPath> = sites.iter().map(|(file, _)| file.clone()).collect();
-        for (file, site) in &sites {
-            let options = WriteOptions::default();
-            let done = self.carry_file(action, source, file, site, &options, is_move);
-            last = self.note_failure(action, Verb::Write, &site.full, done)?.pop();
-        }
-        if is_move {
-            remove_empty(source, from, &moved);
-        }
-        self.reply(to, last.as_ref())
+        found.sort();
+        Ok(found)
+    }
+
+    fn folder_reply(&self, path: &str, seq: crate::id::Seq) -> Result<WriteReply> {
+        Ok(WriteReply {
+            path: path.to_owned(),
+            version: None,
+            size: 0,
+            mime_type: String::new(),
+            seq: self.show_seq(seq)?,
+            created: false,
+            previous: None,
+        })
+    }
+
+    /// A site whose gate, where there is one, this principal may pass.
+    pub(super) fn open_site(&self, action: &'static str, verb: Verb, path: &str) -> Result<Site> {
+        let refused = || Error::Forbidden {
+            principal: self.actor.principal.clone(),
+            verb: "approve",
+            path: path.to_owned(),
+        };
+        self.site(action, verb, path, || Err(refused())).map_err(|gated| match gated {
+            Gated::Refused(error) => error,
+            Gated::Wait { .. } => refused(),
+        })
     }
 
     /// Authorizes a change of one path and asks the gates; `act` says what waits where one is closed.
@@ -606,11 +716,17 @@ fn check_new_name(path: &RelPath) -> Result<()> {
     for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
         let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
         let is_invisible = |c: char| {
-            matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            matches!(
+                c,
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                    | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                    | '\u{e0000}'..='\u{e0fff}'
+            )
         };
         let expected = if RESERVED.contains(&stem.as_str()) {
             "a name that is no device on any system"
-        } else if name.ends_with([' ', '.']) || name.starts_with(' ') {
+        } else if name.ends_with(|c: char| c == '.' || c.is_whitespace()) || name.starts_with(char::is_whitespace) {
             "a name without a space or dot at its end"
         } else if name.contains(is_invisible) {
             "a name without invisible or direction characters"
@@ -638,9 +754,12 @@ fn apply(path: &str, before: &str, edits: &[TextEdit]) -> Result<String> {
 }
 
 /// Takes the folders away that are empty now; one that holds something else stays.
-fn remove_empty(workspace: &OpenWorkspace, folder: &RelPath, files: &[RelPath]) {
+pub(super) fn remove_empty(workspace: &OpenWorkspace, folder: &RelPath, files: &[RelPath]) {
     let mut folders: Vec<RelPath> = vec![folder.clone()];
     for file in files {
+        if workspace.tree.is_folder(file).unwrap_or(false) {
+            folders.push(file.clone());
+        }
         let mut above = file.parent();
         while let Some(parent) = above.filter(|parent| parent.is_below(folder) && parent != folder) {
             above = parent.parent();

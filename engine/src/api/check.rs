@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::error::Result;
 use super::workspace::OpenWorkspace;
 use crate::catalog::FileRow;
-use crate::id::{FileId, VersionId};
+use crate::id::FileId;
 
 /// What a check found.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -26,7 +26,8 @@ pub struct CheckReport {
 /// One thing that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Stable: `audit`, `catalog`, `blob`, `index_checksum`, `index_extra`, `index_missing`, `index_version`.
+    /// Stable: `audit`, `catalog`, `blob`, `index_checksum`, `index_extra`, `index_missing`, `index_rebuilt`, `index_version`,
+    /// `workspace`.
     pub code: &'static str,
     /// Where.
     pub at: String,
@@ -39,6 +40,9 @@ pub fn check(engine: &Engine, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     for line in engine.catalog.integrity()? {
         report.findings.push(Finding { code: "catalog", at: "catalog.db".to_owned(), what: line });
+    }
+    for (name, reason) in engine.unavailable() {
+        report.findings.push(Finding { code: "workspace", at: format!("/{name}"), what: reason });
     }
     engine.auditor.flush()?;
     let (records, broken) = crate::journal::verify_audit(&engine.catalog, &engine.keys.audit)?;
@@ -73,6 +77,11 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
     }
     let searcher = workspace.index.searcher();
     let position = searcher.position().lexical();
+    let was_rebuilt = engine.rebuilt().iter().any(|line| line.starts_with(&format!("{name}: ")));
+    if was_rebuilt && position < crate::journal::last_seq(&engine.catalog, workspace.row.id)? {
+        let what = "the index was thrown away and has not caught up with the files yet".to_owned();
+        report.findings.push(Finding { code: "index_rebuilt", at: name.to_string(), what });
+    }
     let indexed = searcher.files();
     let find = |file: FileId| rows.iter().find(|row| row.id == file);
     for row in &rows {
@@ -134,7 +143,8 @@ fn has_text(engine: &Engine, row: &FileRow) -> Result<bool> {
 }
 
 fn check_blob(engine: &Engine, row: &FileRow, name: &str, report: &mut CheckReport) {
-    if row.state.version == VersionId::of(b"") {
+    // A file that was too large or could not be read is kept in the tree alone.
+    if row.state.skipped.as_ref().is_some_and(|(code, _)| code == "too_large" || code == "unreadable") {
         return;
     }
     let what = match engine.blobs.get(row.state.version) {

@@ -22,7 +22,7 @@ use crate::id::{RelPath, WorkspaceName};
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT, WorkspaceIndex};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::search::{Reranker, Source};
-use crate::store::{Blobs, Tree};
+use crate::store::{Blobs, StoreError, Tree};
 use crate::text;
 
 /// Larger files are noted and not indexed, unless the settings say otherwise.
@@ -114,6 +114,7 @@ pub struct Engine {
     pub(super) max_file_bytes: u64,
     pub(super) clock: Clock,
     workspaces: RwLock<BTreeMap<WorkspaceName, Arc<OpenWorkspace>>>,
+    unavailable: RwLock<BTreeMap<WorkspaceName, String>>,
     rebuilt: RwLock<Vec<String>>,
     _lock: HomeLock,
 }
@@ -174,6 +175,7 @@ impl Engine {
             max_file_bytes: options.max_file_bytes,
             clock: options.clock,
             workspaces: RwLock::new(BTreeMap::new()),
+            unavailable: RwLock::new(BTreeMap::new()),
             rebuilt: RwLock::new(Vec::new()),
             _lock: lock,
         };
@@ -181,9 +183,51 @@ impl Engine {
         let news = Arc::clone(&engine.news);
         engine.catalog.on_news(move || news.tell());
         for row in engine.catalog.workspaces()? {
-            engine.open_workspace(row)?;
+            engine.open_if_there(row)?;
         }
         Ok(engine)
+    }
+
+    /// A workspace whose folder is missing keeps nobody from the others; it is tried again while serving.
+    fn open_if_there(&self, row: WorkspaceRow) -> Result<()> {
+        let name = row.name.clone();
+        let outcome = self.open_workspace(row);
+        let mut unavailable = self.unavailable.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match outcome {
+            Ok(_) => drop(unavailable.remove(&name)),
+            Err(Error::Store(error @ StoreError::Io { .. })) => {
+                tracing::warn!(workspace = %name, %error, "a workspace is not available");
+                unavailable.insert(name, error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Workspaces whose folder can't be opened now, each with the reason.
+    pub fn unavailable(&self) -> Vec<(WorkspaceName, String)> {
+        let unavailable = self.unavailable.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        unavailable.iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
+    }
+
+    /// Opens what was not available and is there again, and opens anew what stands under another folder by now.
+    pub(super) fn reopen(&self) -> Result<()> {
+        let unavailable = self.unavailable();
+        if !unavailable.is_empty() {
+            for row in self.catalog.workspaces()? {
+                if unavailable.iter().any(|(name, _)| *name == row.name) {
+                    self.open_if_there(row)?;
+                }
+            }
+        }
+        for workspace in self.open_workspaces() {
+            if !workspace.tree.is_current() && workspace.row.root.is_dir() {
+                let row = workspace.row.clone();
+                self.close(workspace)?;
+                self.open_if_there(row)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -234,6 +278,7 @@ impl Engine {
     pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
         let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
         let root = folder.canonicalize().map_err(in_folder)?;
+        self.check_place(name, &root)?;
         self.put_workspace(name, root, true)
     }
 
@@ -251,6 +296,11 @@ impl Engine {
     fn put_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.check_name(name)?;
+        // What can't be opened must not be remembered.
+        Tree::open(&root).map_err(|error| match error {
+            StoreError::Io { source, .. } => Error::Folder { path: root.clone(), source },
+            other => other.into(),
+        })?;
         let row = self.catalog.write(|tx| tx.put_workspace(name, &root, attached, now_ms))?;
         if row.root != root {
             return Err(Error::Invalid {
@@ -262,6 +312,24 @@ impl Engine {
         if self.workspace(name).is_none() {
             self.open_workspace(row)?;
             self.wake(name);
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder whose files would have two names: in the home, around it, or in another workspace's folder. The
+    /// home's own folder may be attached; what is private in it is never shown.
+    fn check_place(&self, name: &WorkspaceName, root: &Path) -> Result<()> {
+        let nested = |other: &Path| root.starts_with(other) || other.starts_with(root);
+        let home = self.layout.root();
+        let taken = self.open_workspaces().into_iter().find(|workspace| {
+            workspace.row.name != *name && root != home && workspace.row.root != home && nested(&workspace.row.root)
+        });
+        if (root != home && nested(home)) || taken.is_some() {
+            return Err(Error::Invalid {
+                field: "folder",
+                found: format!("`{}`, which holds or lies in the home or another workspace", root.display()),
+                expected: "a folder of its own".to_owned(),
+            });
         }
         Ok(())
     }
@@ -306,12 +374,22 @@ impl Engine {
     /// [`Error::NotFound`], or where catalog or folders can't be changed.
     pub(super) fn remove_workspace(&self, name: &WorkspaceName, and_files: bool) -> Result<()> {
         let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
-        let workspace = self.workspace(name).ok_or_else(absent)?;
-        let row = workspace.row.clone();
-        self.close(workspace)?;
+        let row = match self.workspace(name) {
+            Some(workspace) => {
+                let row = workspace.row.clone();
+                self.close(workspace)?;
+                row
+            }
+            // One whose folder is missing can be let go, too.
+            None => {
+                self.unavailable.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(name);
+                let rows = self.catalog.workspaces()?;
+                rows.into_iter().find(|row| row.name == *name).ok_or_else(absent)?
+            }
+        };
         self.catalog.write(|tx| tx.remove_workspace(row.id))?;
         self.remove_index(row.id)?;
-        if and_files && !row.attached {
+        if and_files && !row.attached && row.root.exists() {
             let in_folder = |source| Error::Folder { path: row.root.clone(), source };
             std::fs::remove_dir_all(&row.root).map_err(in_folder)?;
         }
@@ -415,6 +493,14 @@ impl Engine {
         if let Some(waker) = self.waker.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref() {
             waker(name);
         }
+    }
+
+    /// Takes in what other programs did to a workspace's files, without indexing it.
+    pub(super) fn take_in(&self, workspace: &OpenWorkspace) -> Result<()> {
+        let never = AtomicBool::new(false);
+        ingest::scan(&self.context(workspace, &never), &mut |_| {})?;
+        self.wake(&workspace.row.name);
+        Ok(())
     }
 
     /// Brings one workspace's index up to its files, in this thread, to the end.

@@ -93,7 +93,7 @@ pub enum Error {
     #[error("the token is not known here, or was revoked")]
     Unauthorized,
     /// Another process works on this home.
-    #[error("`{home}` is in use by another waypost process; end it, or talk to it with `--url`")]
+    #[error("`{home}` is in use by another waypost process; end it, or talk to its server")]
     HomeInUse {
         /// The home.
         home: PathBuf,
@@ -179,7 +179,14 @@ impl Error {
             cause = error.source();
         }
         // Transparent wrappers hide their inner error from `source`.
-        matches!(self, Self::Catalog(error) | Self::Change(ChangeError::Catalog(error)) if error.is_disk_full())
+        match self {
+            Self::Catalog(error)
+            | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
+            | Self::Access(AccessError::Catalog(error))
+            | Self::Store(StoreError::Catalog(error))
+            | Self::Change(ChangeError::Store(StoreError::Catalog(error))) => error.is_disk_full(),
+            _ => false,
+        }
     }
 
     /// The kind.

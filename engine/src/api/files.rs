@@ -7,6 +7,8 @@ use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path, split_path};
 use crate::journal::{self, Outcome};
 use crate::text;
 
+/// Folders of one tree below each other at most.
+const MAX_TREE_DEPTH: usize = 32;
 /// Entries of one tree at most.
 const MAX_TREE_ENTRIES: usize = 5000;
 
@@ -30,7 +32,8 @@ impl Session {
                 });
             }
             (Some(version), None) => {
-                let version = VersionId::parse(version)?;
+                let parsed = VersionId::parse(version).map_err(Error::from);
+                let version = self.note_failure("file.read", Verb::Read, path, parsed)?;
                 if self.was_here(&workspace, &below, version)? { self.engine.blobs.get(version)? } else { None }
             }
             (None, Some(as_of)) => {
@@ -148,6 +151,7 @@ impl Session {
     /// # Errors
     /// As [`Self::list`].
     pub fn tree(&self, path: &str, depth: usize) -> Result<(Vec<TreeEntry>, bool)> {
+        let depth = depth.min(MAX_TREE_DEPTH);
         let mut left = MAX_TREE_ENTRIES + 1;
         let entries = self.subtree(path, depth, &mut left);
         let entries = self.note_failure("file.list", Verb::List, path, entries)?;
@@ -265,7 +269,11 @@ impl Session {
 
     /// A snapshot's id, or a `seq`.
     pub(super) fn read_as_of(&self, text: &str) -> Result<Seq> {
-        if text.starts_with("sn_") { Ok(self.seen_snapshot(text)?.seq) } else { self.read_seq("as_of", text) }
+        if text.starts_with("sn_") {
+            let seen = self.seen_snapshot(text);
+            return Ok(self.note_failure("snapshot.read", Verb::Read, text, seen)?.seq);
+        }
+        self.read_seq("as_of", text)
     }
 }
 

@@ -190,7 +190,13 @@ impl Session {
         let is_admin = self.is_admin();
         self.record("token.list", Verb::Admin, "/", "", Outcome::Allowed, "scope")?;
         let all = access::tokens(&self.engine.catalog)?.into_iter();
-        let seen = all.filter(|token| is_admin || token.principal == self.actor.principal);
+        // A narrowed token sees itself.
+        let is_narrowed = self.actor.limits != Limits::default();
+        let seen = all.filter(|token| {
+            is_admin
+                || token.id == self.actor.token
+                || (!is_narrowed && token.principal == self.actor.principal)
+        });
         Ok(seen
             .map(|token| TokenInfo {
                 id: token.id,
@@ -230,7 +236,9 @@ impl Session {
         let absent = || Error::NotFound { what: "token", name: id.chars().take(80).collect() };
         let all = access::tokens(&self.engine.catalog)?;
         let token = all.into_iter().find(|token| token.id == id).ok_or_else(absent)?;
-        if token.principal != self.actor.principal && !self.is_admin() {
+        let is_narrowed = self.actor.limits != Limits::default();
+        let is_own = token.id == self.actor.token || (!is_narrowed && token.principal == self.actor.principal);
+        if !is_own && (is_narrowed || !self.is_admin()) {
             self.record("token.revoke", Verb::Admin, id, "", Outcome::Denied, "default")?;
             return Err(absent());
         }
@@ -272,6 +280,11 @@ impl Session {
     }
 
     fn may_manage(&self, action: &'static str, grant: &Grant) -> Result<String> {
+        if self.actor.limits != Limits::default() {
+            self.record(action, Verb::Admin, &grant.id, "", Outcome::Denied, "token")?;
+            let (principal, path) = (self.actor.principal.clone(), grant.id.clone());
+            return Err(Error::Forbidden { principal, verb: "admin", path });
+        }
         let is_local = grant.target == Target::Path && !grant.verbs.contains(&Verb::Admin);
         let below = |pattern: &crate::pattern::Pattern| {
             let base = pattern.base();

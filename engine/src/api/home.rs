@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -76,6 +77,8 @@ pub struct HomeLock {
 pub fn take(layout: &Layout) -> Result<HomeLock> {
     let in_folder = |source| Error::Folder { path: layout.root().to_owned(), source };
     fs::create_dir_all(layout.private()).map_err(in_folder)?;
+    // Secrets, and every version of every file: nobody else's business on this machine.
+    fs::set_permissions(layout.private(), fs::Permissions::from_mode(0o700)).map_err(in_folder)?;
     let path = layout.private().join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(in_folder)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -133,7 +133,12 @@ impl Worker {
             if self.dirty.is_empty() && self.behind.is_empty() && self.unfinished.is_empty() {
                 match signals.recv_timeout(REFRESH) {
                     Ok(signal) => self.take(signal),
-                    Err(RecvTimeoutError::Timeout) => refresh(&self.engine, &self.shared),
+                    Err(RecvTimeoutError::Timeout) => {
+                        if let Err(error) = self.engine.reopen() {
+                            self.shared.warn(error.to_string());
+                        }
+                        refresh(&self.engine, &self.shared);
+                    }
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }

@@ -27,7 +27,13 @@ impl Session {
         let id = fresh_id("lk");
         let now_ms = self.now_ms();
         let taken = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
-            let lock = tx.acquire_lock(&id, &checked, mode, &self.actor.principal, now_ms, ttl_ms)?;
+            // A lock where one may not write anyway neither binds nor is told of.
+            let concerns = |lock: &Lock| {
+                let there = base_of(lock.pattern.as_str(), &lock.pattern);
+                self.decide(Verb::Write, &there).allowed || self.decide(Verb::Write, lock.pattern.as_str()).allowed
+            };
+            let lock =
+                tx.acquire_lock(&id, &checked, mode, &self.actor.principal, now_ms, ttl_ms, &concerns)?;
             self.record_in(tx, "lock.take", Verb::Write, pattern, "", &rule)?;
             Ok(lock)
         });
@@ -42,6 +48,7 @@ impl Session {
     pub fn extend_lock(&self, id: &str, ttl_ms: Option<u64>) -> Result<LockInfo> {
         let ttl_ms = check_ttl(ttl_ms)?;
         let now_ms = self.now_ms();
+        self.check_token(id)?;
         let lock = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
             let lock = tx.extend_lock(id, &self.actor.principal, now_ms, ttl_ms)?;
             self.record_in(tx, "lock.extend", Verb::Write, lock.pattern.as_str(), "", "holder")?;
@@ -55,6 +62,7 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn unlock(&self, id: &str) -> Result<()> {
+        self.check_token(id)?;
         let holder = (!self.is_admin()).then_some(self.actor.principal.as_str());
         let released = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
             let released = tx.release_lock(id, holder)?;
@@ -66,7 +74,19 @@ impl Session {
         if released {
             return Ok(());
         }
-        Err(Error::NotFound { what: "lock", name: id.chars().take(80).collect() })
+        let absent = Error::NotFound { what: "lock", name: id.chars().take(80).collect() };
+        self.note_failure("lock.release", Verb::Write, id, Err(absent))
+    }
+
+    /// A narrowed token reaches only locks where it may write itself.
+    fn check_token(&self, id: &str) -> Result<()> {
+        let all = store::locks(&self.engine.catalog, self.now_ms())?;
+        let Some(lock) = all.iter().find(|lock| lock.id == id) else { return Ok(()) };
+        if self.is_admin() || self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed {
+            return Ok(());
+        }
+        let absent = Error::NotFound { what: "lock", name: id.chars().take(80).collect() };
+        self.note_failure("lock.release", Verb::Write, id, Err(absent))
     }
 
     /// The leases that this principal holds, or whose place it may read.
@@ -77,7 +97,9 @@ impl Session {
         self.record("lock.list", Verb::List, "/", "", Outcome::Allowed, "scope")?;
         let all = store::locks(&self.engine.catalog, self.now_ms())?;
         let seen = all.into_iter().filter(|lock| {
-            lock.principal == self.actor.principal || self.decide(Verb::Read, &lock.pattern.base()).allowed
+            let may_read = |path: &str| self.decide(Verb::Read, path).allowed;
+            let text = lock.pattern.as_str();
+            lock.principal == self.actor.principal || (may_read(&lock.pattern.base()) && may_read(text))
         });
         Ok(seen.map(|lock| show(&lock)).collect())
     }

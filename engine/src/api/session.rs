@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::keys::{fresh_id, read_plain, show_plain};
 use super::visible::Visible;
-use super::workspace::OpenWorkspace;
+use super::workspace::{Arm, OpenWorkspace};
 use crate::access::{Actor, Decision, Scope, Target, Verb};
 use crate::catalog::{FileRow, Tx};
 use crate::change::ChangeError;
@@ -86,12 +86,14 @@ impl Session {
         outcome: Outcome,
         rule: &str,
     ) -> Act {
+        // One path, one spelling: the log is searched by it.
+        let shown = split_path(path).map(|(name, below)| join_path(&name, &below));
         Act {
             principal: self.actor.principal.clone(),
             token: self.actor.token.clone(),
             action,
             verb: verb.as_str(),
-            path: path.chars().take(4096).collect(),
+            path: shown.unwrap_or_else(|_| path.chars().take(4096).collect()),
             version: version.to_owned(),
             outcome,
             rule: rule.to_owned(),
@@ -188,8 +190,15 @@ impl Session {
 
     /// Splits a path and refuses what no workspace shows.
     pub(super) fn split(&self, path: &str, what: &'static str) -> Result<(WorkspaceName, RelPath)> {
-        let (name, below) = split_path(path)?;
+        let (name, below) = match split_path(path) {
+            Ok(halves) => halves,
+            Err(error) => {
+                self.record("path.refused", Verb::Read, path, "", Outcome::Failed, "invalid_path")?;
+                return Err(error.into());
+            }
+        };
         if below.is_hidden() {
+            self.record("path.refused", Verb::Read, path, "", Outcome::Denied, "private")?;
             return Err(Error::NotFound { what, name: path.to_owned() });
         }
         Ok((name, below))
@@ -315,12 +324,12 @@ impl Session {
         })
     }
 
-    /// Waits until a workspace's index has read up to a place in the journal.
-    pub(super) fn wait(&self, workspace: &OpenWorkspace, seq: Seq, shown: &str) -> Result<()> {
+    /// Waits until one arm of a workspace's index has read up to a place in the journal.
+    pub(super) fn wait(&self, workspace: &OpenWorkspace, seq: Seq, shown: &str, arm: Arm) -> Result<()> {
         // A change of another workspace needs no waiting here.
         let last = journal::last_seq(&self.engine.catalog, workspace.row.id)?;
         let begun = Instant::now();
-        if !workspace.row.intelligence || workspace.wait_for(seq.min(last), PATIENCE)? {
+        if !workspace.row.intelligence || workspace.wait_for(seq.min(last), arm, PATIENCE)? {
             return Ok(());
         }
         Err(Error::IndexBehind { seq: shown.to_owned(), waited_ms: begun.elapsed().as_millis() as u64 })

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::approvals::versions_waiting;
-use super::changing::{Gated, Site};
+use super::changing::{Site, remove_empty};
 use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::replies::{PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
@@ -56,6 +56,7 @@ impl Session {
     fn snapshot_one(&self, workspace: &OpenWorkspace, name: &str) -> Result<SnapshotInfo> {
         let root = format!("/{}", workspace.row.name);
         let rule = self.authorize("snapshot.take", Verb::Write, &root, "workspace")?;
+        self.engine.take_in(workspace)?;
         let id = fresh_id("sn");
         // With the turn taken no write is half way between catalog and tree.
         let turn = self.engine.place(workspace).take_turn();
@@ -111,7 +112,8 @@ impl Session {
 
     fn open_snapshot(&self, id: &str) -> Result<(Snapshot, Arc<OpenWorkspace>)> {
         let absent = || Error::NotFound { what: "snapshot", name: id.chars().take(80).collect() };
-        let snapshot = self.seen_snapshot(id)?;
+        let seen = self.seen_snapshot(id);
+        let snapshot = self.note_failure("snapshot.read", Verb::Read, id, seen)?;
         let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         Ok((snapshot, workspace))
@@ -160,6 +162,9 @@ impl Session {
         }
         let root = format!("/{}", workspace.row.name);
         self.record("snapshot.diff", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
+        if other.is_none() {
+            self.engine.take_in(&workspace)?;
+        }
         let before = self.states(&workspace, Some(snapshot.seq))?;
         let after = self.states(&workspace, other.map(|other| other.seq))?;
         let full = |path: &String| format!("/{}/{path}", workspace.row.name);
@@ -183,58 +188,61 @@ impl Session {
         let (snapshot, workspace) = self.open_snapshot(id)?;
         let root = format!("/{}", workspace.row.name);
         let rule = self.authorize("snapshot.restore", Verb::Write, &root, "snapshot")?;
+        self.engine.take_in(&workspace)?;
         let then = self.states(&workspace, Some(snapshot.seq))?;
         let now = self.states(&workspace, None)?;
         let mut report = RestoreReport::default();
         let place = self.engine.place(&workspace);
-        let mut steps = Vec::new();
+        let (mut removals, mut puts) = (Vec::new(), Vec::new());
         for path in now.keys().filter(|path| !then.contains_key(*path)) {
-            let site = self.open_site("snapshot.restore", Verb::Delete, &format!("{root}/{path}"))?;
-            report.removed += 1;
-            steps.push(Step::Remove { place, path: site.path, expected: Expected::Any, to: None });
+            removals.push(self.open_site("snapshot.restore", Verb::Delete, &format!("{root}/{path}"))?);
         }
         for (path, state) in &then {
             if now.get(path).is_some_and(|now| now.version == state.version) {
                 continue;
             }
             let site = self.open_site("snapshot.restore", Verb::Write, &format!("{root}/{path}"))?;
-            let Some(bytes) = self.engine.blobs.get(state.version)? else {
-                report.pruned.push(site.full);
-                continue;
-            };
-            let prepared = change::prepare(&place, &site.path, &bytes, site.approved_by.as_deref())?;
-            report.restored += 1;
-            steps.push(Step::Put { place, path: site.path, expected: Expected::Any, prepared, from: None });
+            match self.engine.blobs.get(state.version)? {
+                Some(bytes) => puts.push((site, bytes)),
+                None => report.pruned.push(site.full),
+            }
         }
-        // Everything is allowed and ready: now the state before gets its name.
+        // Everything is allowed: now the state before gets its name.
         report.before = self.snapshot_one(&workspace, &format!("before restoring {id}"))?.id;
         let site = Site {
             workspace: Arc::clone(&workspace),
-            path: RelPath::new("")?,
+            path: RelPath::root(),
             full: root,
             rule,
             approved_by: None,
         };
-        let done = self.execute("snapshot.restore", Verb::Write, steps, &site, None)?;
+        // What goes, goes first: a folder may stand where a file was, and the other way round.
+        let remove = |site: &Site| Step::Remove {
+            place,
+            path: site.path.clone(),
+            expected: Expected::Any,
+            to: None,
+        };
+        report.removed = removals.len() as u64;
+        let steps = removals.iter().map(remove).collect();
+        let mut done = self.execute("snapshot.restore", Verb::Write, steps, &site, None)?;
+        let gone: Vec<RelPath> = removals.into_iter().map(|site| site.path).collect();
+        for folder in gone.iter().filter_map(RelPath::parent).filter(|folder| !folder.is_root()) {
+            remove_empty(&workspace, &folder, &gone);
+        }
+        report.restored = puts.len() as u64;
+        let steps = puts.iter().map(|(site, bytes)| {
+            let prepared = change::prepare(&place, &site.path, bytes, site.approved_by.as_deref())?;
+            Ok(Step::Put { place, path: site.path.clone(), expected: Expected::Any, prepared, from: None })
+        });
+        let steps = steps.collect::<Result<Vec<_>>>()?;
+        done.extend(self.execute("snapshot.restore", Verb::Write, steps, &site, None)?);
         let last = match done.last() {
             Some(done) => done.seq,
             None => journal::last_seq(&self.engine.catalog, workspace.row.id)?,
         };
         report.seq = self.show_seq(last)?;
         Ok(report)
-    }
-
-    /// A site whose gate, where there is one, this principal may pass.
-    fn open_site(&self, action: &'static str, verb: Verb, path: &str) -> Result<Site> {
-        let refused = || Error::Forbidden {
-            principal: self.actor.principal.clone(),
-            verb: "approve",
-            path: path.to_owned(),
-        };
-        self.site(action, verb, path, || Err(refused())).map_err(|gated| match gated {
-            Gated::Refused(error) => error,
-            Gated::Wait { .. } => refused(),
-        })
     }
 
     /// Makes a new workspace with the files that a snapshot shows to this principal.

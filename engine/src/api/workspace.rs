@@ -7,6 +7,15 @@ use crate::id::Seq;
 use crate::index::WorkspaceIndex;
 use crate::store::Tree;
 
+/// What has to have read a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arm {
+    /// Words.
+    Lexical,
+    /// Words and meaning.
+    Both,
+}
+
 /// A workspace that is open: its folder and its index.
 pub struct OpenWorkspace {
     pub row: WorkspaceRow,
@@ -27,12 +36,17 @@ impl OpenWorkspace {
         self.moved.1.notify_all();
     }
 
-    /// Waits until the lexical arm has read up to `seq`; whether it has.
-    pub fn wait_for(&self, seq: Seq, patience: Duration) -> Result<bool> {
+    /// Waits until an arm has read up to `seq`; whether it has.
+    pub fn wait_for(&self, seq: Seq, arm: Arm, patience: Duration) -> Result<bool> {
         let deadline = Instant::now() + patience;
         let mut guard = self.moved.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         loop {
-            if self.index.position().lexical() >= seq {
+            let position = self.index.position();
+            let reached = match arm {
+                Arm::Lexical => position.lexical(),
+                Arm::Both => position.lexical().min(position.semantic()),
+            };
+            if reached >= seq {
                 return Ok(true);
             }
             let left = deadline.saturating_duration_since(Instant::now());

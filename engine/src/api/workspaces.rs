@@ -126,7 +126,12 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`] for all but the admin.
     pub fn remove_workspace(&self, name: &str, and_files: bool) -> Result<()> {
-        let name = self.seen_workspace(name)?.row.name.clone();
+        // One whose folder is missing can't be seen, and is still to be let go.
+        let lost = self.engine.unavailable().into_iter().find(|(lost, _)| lost.as_str() == name);
+        let name = match lost.filter(|_| self.is_admin()) {
+            Some((lost, _)) => lost,
+            None => self.seen_workspace(name)?.row.name.clone(),
+        };
         let root = format!("/{name}");
         let rule = self.require_admin("workspace.remove", &root)?;
         let removed = self.engine.remove_workspace(&name, and_files);

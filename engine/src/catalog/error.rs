@@ -35,6 +35,10 @@ pub enum CatalogError {
 impl CatalogError {
     /// Whether the disk has no room left.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Sync { source } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
     }
 }

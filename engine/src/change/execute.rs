@@ -1,3 +1,4 @@
+use super::external::keep;
 use super::{ChangeError, Place, Prepared, look, take_in};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, Seq, VersionId, join_path};
@@ -60,7 +61,7 @@ pub enum Step<'a> {
 }
 
 /// Who changes something.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Author<'a> {
     /// The principal.
     pub principal: &'a str,
@@ -70,6 +71,8 @@ pub struct Author<'a> {
     pub fence: Option<u64>,
     /// The request.
     pub trace: Option<&'a str>,
+    /// Whether a principal may write a path: a lock binds others only where its holder may.
+    pub may_write: &'a dyn Fn(&str, &str) -> bool,
 }
 
 /// What came of a step.
@@ -176,6 +179,12 @@ fn settle(place: &Place<'_>, path: &RelPath) -> Result<(), ChangeError> {
     if let Some(seen) = look(place, path, row.as_ref())? {
         take_in(place, &[seen])?;
     }
+    // Bytes that were never kept, for the file is large, are kept before they go.
+    if let Some(row) = place.catalog.file(place.workspace.id, path)?.filter(|row| row.state.skipped.is_some())
+        && let Some(staged) = keep(place, &row)?
+    {
+        place.catalog.write(|tx| tx.put_blob(&staged))?;
+    }
     Ok(())
 }
 
@@ -214,6 +223,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
                 return Err(ChangeError::Exists { path: full(place, to) });
             }
             let (from_full, to_full) = (full(place, from), full(place, to));
+            if !place.tree.can_hold_file(to)? {
+                return Err(ChangeError::NotAFile { path: to_full });
+            }
             remove(tx, place, &source, Some(&to_full), author)?;
             if to.key() != from.key() {
                 check_name(tx, place, to, None)?;
@@ -238,7 +250,7 @@ fn check(
     author: Author<'_>,
 ) -> Result<Option<FileRow>, ChangeError> {
     let shown = full(place, path);
-    tx.check_locks(&shown, author.principal, author.fence, place.clock.now_ms())?;
+    tx.check_locks(&shown, author.principal, author.fence, place.clock.now_ms(), author.may_write)?;
     let row = tx.file(place.workspace.id, path)?;
     let wanted = match (expected, &row) {
         (Expected::Any, _) | (Expected::Absent, None) | (Expected::Present, Some(_)) => return Ok(row),

@@ -72,7 +72,13 @@ pub fn look(place: &Place<'_>, path: &RelPath, before: Option<&FileRow>) -> Resu
         // It went away between the two looks.
         Ok(None) if before.is_some() => seen(After::Gone),
         Ok(None) => Ok(None),
-        Err(error) => seen(After::Changed { state: unread_state(&entry, &error), staged: None }),
+        Err(error) => {
+            let version = hash_of(place, path).unwrap_or(VersionId::UNKNOWN);
+            if before.is_some_and(|row| row.state.version == version && version != VersionId::UNKNOWN) {
+                return seen(After::Touched { entry });
+            }
+            seen(After::Changed { state: unread_state(&entry, &error, version), staged: None })
+        }
     }
 }
 
@@ -84,11 +90,29 @@ fn is_unread(state: &FileState) -> bool {
     state.skipped.as_ref().is_some_and(|(code, _)| code == "too_large" || code == "unreadable")
 }
 
-/// A file that could not be read keeps the hash of no bytes, so that it is looked at again once it changes.
-fn unread_state(entry: &Entry, error: &StoreError) -> FileState {
+/// The version of a file that is too large to be held in memory; `None` where it can't be read at all.
+fn hash_of(place: &Place<'_>, path: &RelPath) -> Option<VersionId> {
+    let (file, _) = place.tree.open_file(path).ok()??;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).ok()?;
+    Some(VersionId::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+/// Keeps the bytes of a file that were left in the tree alone, for it is about to be written over or to go.
+pub(super) fn keep(place: &Place<'_>, row: &FileRow) -> Result<Option<Staged>, ChangeError> {
+    if place.blobs.has(row.state.version)? {
+        return Ok(None);
+    }
+    let Some((mut file, _)) = place.tree.open_file(&row.path)? else { return Ok(None) };
+    let staged = place.blobs.stage_file(&mut file)?;
+    Ok(Some(staged))
+}
+
+/// A file that is too large, or can't be read, is noted with its reason, and looked at again once it changes.
+fn unread_state(entry: &Entry, error: &StoreError, version: VersionId) -> FileState {
     let code = if matches!(error, StoreError::TooLarge { .. }) { "too_large" } else { "unreadable" };
     FileState {
-        version: VersionId::of(b""),
+        version,
         size_bytes: entry.size_bytes,
         mtime_ns: entry.mtime_ns,
         mime_type: "application/octet-stream".to_owned(),

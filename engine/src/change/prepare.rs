@@ -25,7 +25,7 @@ pub fn prepare<'a>(
     approved_by: Option<&str>,
 ) -> Result<Prepared<'a>, ChangeError> {
     let not_a_file = || ChangeError::NotAFile { path: join_path(&place.workspace.name, path) };
-    if place.tree.is_taken(path)? && place.tree.entry(path)?.is_none() {
+    if !place.tree.can_hold_file(path)? {
         return Err(not_a_file());
     }
     let folder = path.parent().unwrap_or_else(RelPath::root);

@@ -111,53 +111,83 @@ impl Tx<'_> {
     /// # Errors
     /// [`CatalogError::Sqlite`].
     pub fn audit(&self, act: &Act, now_ms: i64, key: &[u8; 32]) -> Result<(), CatalogError> {
-        let last: Option<(i64, [u8; 32])> = self
-            .sql()
-            .prepare_cached("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (number, before) = last.map_or((1, [0; 32]), |(number, hash)| (number + 1, hash));
-        let hash = chain(
-            &before,
-            number as u64,
-            now_ms,
-            [
-                &act.principal,
+        self.audit_all(std::iter::once((act, now_ms)), key)
+    }
+
+    /// Appends several acts, each with its time in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn audit_all<'a>(
+        &self,
+        acts: impl Iterator<Item = (&'a Act, i64)>,
+        key: &[u8; 32],
+    ) -> Result<(), CatalogError> {
+        let (mut number, mut before) = self.next_place(key)?;
+        let mut insert = self.sql().prepare_cached(&format!(
+            "INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        ))?;
+        let mut sealed = None;
+        for (act, at_ms) in acts {
+            let outcome = act.outcome.as_str();
+            let parts = [
+                &*act.principal,
                 &act.token,
                 act.action,
                 act.verb,
                 &act.path,
                 &act.version,
-                act.outcome.as_str(),
+                outcome,
                 &act.rule,
                 &act.trace,
-            ],
-        );
-        self.sql()
-            .prepare_cached(&format!(
-                "INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-            ))?
-            .execute(params![
-                number,
-                now_ms,
-                act.principal,
-                act.token,
-                act.action,
-                act.verb,
-                act.path,
-                act.version,
-                act.outcome.as_str(),
-                act.rule,
-                act.trace,
+            ];
+            let hash = chain(&before, number, at_ms, parts);
+            let [principal, token, action, verb, path, version, outcome, rule, trace] = parts;
+            insert.execute(params![
+                number as i64,
+                at_ms,
+                principal,
+                token,
+                action,
+                verb,
+                path,
+                version,
+                outcome,
+                rule,
+                trace,
                 &hash[..]
             ])?;
-        self.sql()
-            .prepare_cached(
-                "INSERT INTO meta (key, value) VALUES ('audit_head', ?1)
-                 ON CONFLICT (key) DO UPDATE SET value = ?1",
-            )?
-            .execute([head(number as u64, &hash, key)])?;
+            sealed = Some(head(number, &hash, key));
+            (number, before) = (number + 1, hash);
+        }
+        if let Some(sealed) = sealed {
+            self.sql()
+                .prepare_cached(
+                    "INSERT INTO meta (key, value) VALUES ('audit_head', ?1)
+                     ON CONFLICT (key) DO UPDATE SET value = ?1",
+                )?
+                .execute([sealed])?;
+        }
         Ok(())
+    }
+
+    /// The chain goes on from its sealed head, never from whatever record is the last one: where records were cut off, a
+    /// gap stays for [`verify_audit`] to find.
+    fn next_place(&self, key: &[u8; 32]) -> Result<(u64, [u8; 32]), CatalogError> {
+        let sealed: Option<String> = self
+            .sql()
+            .prepare_cached("SELECT value FROM meta WHERE key = 'audit_head'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        if let Some((number, hash)) = sealed.as_deref().and_then(|sealed| read_head(sealed, key)) {
+            return Ok((number + 1, hash));
+        }
+        let last: Option<i64> = self
+            .sql()
+            .prepare_cached("SELECT max(number) FROM audit")?
+            .query_row([], |row| row.get(0))?;
+        // Records without a head were tampered with: a number is left out, which shows.
+        Ok(last.map_or((1, [0; 32]), |last| (last as u64 + 2, [0; 32])))
     }
 }
 
@@ -170,10 +200,19 @@ fn chain(before: &[u8; 32], number: u64, at_ms: i64, parts: [&str; 9]) -> [u8; 3
     *hasher.finalize().as_bytes()
 }
 
+/// `<number> <hash> <seal>`.
 fn head(number: u64, hash: &[u8; 32], key: &[u8; 32]) -> String {
     let mut hasher = blake3::Hasher::new_keyed(key);
     hasher.update(b"audit head").update(&number.to_le_bytes()).update(hash);
-    format!("{number} {}", hasher.finalize().to_hex())
+    format!("{number} {} {}", blake3::Hash::from_bytes(*hash).to_hex(), hasher.finalize().to_hex())
+}
+
+/// What a head says; `None` where its seal does not hold.
+fn read_head(sealed: &str, key: &[u8; 32]) -> Option<(u64, [u8; 32])> {
+    let mut parts = sealed.split(' ');
+    let number = parts.next()?.parse().ok()?;
+    let hash = *blake3::Hash::from_hex(parts.next()?).ok()?.as_bytes();
+    (head(number, &hash, key) == sealed).then_some((number, hash))
 }
 
 /// Records after `after`, oldest first, at most `limit`; `only` decides which.

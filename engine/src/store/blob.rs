@@ -1,7 +1,8 @@
+use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -25,13 +26,37 @@ const MAX_INLINE_BYTES: usize = 64 << 10;
 pub struct Blobs {
     root: PathBuf,
     catalog: Arc<Catalog>,
+    in_flight: Arc<InFlight>,
+}
+
+/// How many staged changes stand on each version: none of these may be forgotten meanwhile.
+#[derive(Debug, Default)]
+struct InFlight(Mutex<HashMap<VersionId, usize>>);
+
+impl InFlight {
+    fn lock(&self) -> MutexGuard<'_, HashMap<VersionId, usize>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 /// Bytes that are kept once [`Tx::put_blob`] took them in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Staged {
     version: VersionId,
     inline: Option<Vec<u8>>,
+    in_flight: Arc<InFlight>,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let mut in_flight = self.in_flight.lock();
+        if let Some(count) = in_flight.get_mut(&self.version) {
+            *count -= 1;
+            if *count == 0 {
+                in_flight.remove(&self.version);
+            }
+        }
+    }
 }
 
 impl Staged {
@@ -63,7 +88,12 @@ impl Blobs {
     /// [`StoreError::Io`].
     pub fn open(root: &Path, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
         fs::create_dir_all(root).map_err(|error| StoreError::io("make", root, error))?;
-        Ok(Self { root: root.to_owned(), catalog })
+        Ok(Self { root: root.to_owned(), catalog, in_flight: Arc::default() })
+    }
+
+    fn claim(&self, version: VersionId, inline: Option<Vec<u8>>) -> Staged {
+        *self.in_flight.lock().entry(version).or_default() += 1;
+        Staged { version, inline, in_flight: Arc::clone(&self.in_flight) }
     }
 
     fn path(&self, version: VersionId) -> PathBuf {
@@ -93,21 +123,55 @@ impl Blobs {
         let version = VersionId::of(bytes);
         let stored = pack(bytes);
         if stored.len() <= MAX_INLINE_BYTES {
-            return Ok(Staged { version, inline: Some(stored) });
+            return Ok(self.claim(version, Some(stored)));
         }
+        // Claimed before it is looked for: from then on nobody forgets it.
+        let staged = self.claim(version, None);
         let path = self.path(version);
         if !path.exists() {
             self.write_file(&path, &stored)?;
         }
-        Ok(Staged { version, inline: None })
+        Ok(staged)
+    }
+
+    /// As [`Self::stage`], for a file that is too large to be held in memory; it is kept as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn stage_file(&self, file: &mut fs::File) -> Result<Staged, StoreError> {
+        let failed = |error| StoreError::io("keep", &self.root, error);
+        let mut aside = tempfile::NamedTempFile::new_in(&self.root).map_err(failed)?;
+        let mut hasher = blake3::Hasher::new();
+        aside.write_all(&[RAW]).map_err(failed)?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n_read = file.read(&mut buffer).map_err(failed)?;
+            if n_read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..n_read]);
+            aside.write_all(&buffer[..n_read]).map_err(failed)?;
+        }
+        let version = VersionId::from_bytes(*hasher.finalize().as_bytes());
+        let staged = self.claim(version, None);
+        let path = self.path(version);
+        if !path.exists() {
+            self.name_file(aside, &path)?;
+        }
+        Ok(staged)
     }
 
     fn write_file(&self, path: &Path, stored: &[u8]) -> Result<(), StoreError> {
         let failed = |error| StoreError::io("write", path, error);
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(failed)?;
         let mut aside = tempfile::NamedTempFile::new_in(&self.root).map_err(failed)?;
         aside.write_all(stored).map_err(failed)?;
+        self.name_file(aside, path)
+    }
+
+    fn name_file(&self, aside: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
+        let failed = |error| StoreError::io("write", path, error);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(failed)?;
         aside.as_file().sync_all().map_err(failed)?;
         aside.persist(path).map_err(|error| failed(error.error))?;
         for folder in [folder, &self.root] {
@@ -173,19 +237,23 @@ impl Blobs {
         Ok(all)
     }
 
-    /// Forgets the bytes of some versions.
+    /// Forgets the bytes of some versions, but for those that a change under way stands on.
     ///
     /// # Errors
     /// [`StoreError`]; what is gone by then stays gone.
     pub fn remove(&self, versions: &[VersionId]) -> Result<(), StoreError> {
+        // Held until the files are gone: who stages one of them waits, and then finds that it is not there.
+        let in_flight = self.in_flight.lock();
+        let versions: Vec<VersionId> =
+            versions.iter().copied().filter(|version| !in_flight.contains_key(version)).collect();
         self.catalog.write(|tx| -> Result<(), CatalogError> {
             let mut statement = tx.sql().prepare_cached("DELETE FROM blobs WHERE version = ?1")?;
-            for version in versions {
+            for version in &versions {
                 statement.execute([&version.as_bytes()[..]])?;
             }
             Ok(())
         })?;
-        for version in versions {
+        for version in &versions {
             let path = self.path(*version);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -56,7 +56,8 @@ pub struct Lock {
 const COLUMNS: &str = "id, pattern, mode, principal, fence, created_ms, expires_ms";
 
 impl Tx<'_> {
-    /// Takes a lock.
+    #[expect(clippy::too_many_arguments, reason = "each is one column of the same row, but for the last")]
+    /// Takes a lock. Another one stands in the way only where it `concerns` the taker.
     ///
     /// # Errors
     /// [`StoreError::LockHeld`] where another one, of whomever, can't be held at the same time.
@@ -68,11 +69,12 @@ impl Tx<'_> {
         principal: &str,
         now_ms: i64,
         ttl_ms: i64,
+        concerns: &dyn Fn(&Lock) -> bool,
     ) -> Result<Lock, StoreError> {
         self.sql().execute("DELETE FROM locks WHERE expires_ms <= ?1", [now_ms])?;
         for other in self.live_locks(now_ms)? {
             let both_shared = mode == LockMode::Shared && other.mode == LockMode::Shared;
-            if !both_shared && other.pattern.overlaps(pattern) {
+            if !both_shared && other.pattern.overlaps(pattern) && concerns(&other) {
                 return Err(StoreError::LockHeld { path: pattern.to_string(), until_ms: other.expires_ms });
             }
         }
@@ -155,13 +157,14 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::LockHeld`] where another one's lock covers the path, [`StoreError::LockExpired`] where the fence
-    /// is that of no living lock of this principal over this path.
+    /// is that of no living lock of this principal over this path. A lock binds only where its holder `may_write`.
     pub fn check_locks(
         &self,
         path: &str,
         principal: &str,
         fence: Option<u64>,
         now_ms: i64,
+        may_write: &dyn Fn(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
         let folded = fold(path);
         let mut is_fenced = fence.is_none();
@@ -170,6 +173,9 @@ impl Tx<'_> {
                 continue;
             }
             if lock.principal != principal {
+                if !may_write(&lock.principal, path) {
+                    continue;
+                }
                 return Err(StoreError::LockHeld { path: path.to_owned(), until_ms: lock.expires_ms });
             }
             is_fenced |= fence == Some(lock.fence);
@@ -187,7 +193,11 @@ impl Tx<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn lock_by_id(&self, id: &str) -> Result<Option<Lock>, StoreError> {
+    /// The lock of an id, while it holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Catalog`].
+    pub fn lock_by_id(&self, id: &str) -> Result<Option<Lock>, StoreError> {
         let query = format!("SELECT {COLUMNS} FROM locks WHERE id = ?1");
         Ok(self.sql().prepare_cached(&query)?.query_row([id], read_row).optional()?)
     }

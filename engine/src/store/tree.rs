@@ -126,6 +126,14 @@ impl Tree {
         Ok(Self { root: root.to_owned(), dir, in_flight: Mutex::new(HashSet::new()) })
     }
 
+    /// Whether the folder's path still leads to the folder that was opened.
+    pub fn is_current(&self) -> bool {
+        match (rustix::fs::fstat(&self.dir), rustix::fs::stat(&self.root)) {
+            (Ok(opened), Ok(named)) => (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino),
+            _ => false,
+        }
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -223,6 +231,25 @@ impl Tree {
         Ok(path.is_root() || self.stat(path)?.is_some_and(|stat| kind(&stat) == FileType::Directory))
     }
 
+    /// Whether a file can stand at a path: nothing but a file is there, and no file, link or device where a folder above
+    /// it would be.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn can_hold_file(&self, path: &RelPath) -> Result<bool, StoreError> {
+        if self.stat(path)?.is_some_and(|stat| kind(&stat) != FileType::RegularFile) {
+            return Ok(false);
+        }
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            match self.stat(&folder)? {
+                Some(stat) => return Ok(kind(&stat) == FileType::Directory),
+                None => above = folder.parent(),
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether anything is there, whatever it is.
     ///
     /// # Errors
@@ -316,7 +343,9 @@ impl Tree {
         for entry in Dir::read_from(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(name, "." | "..") || is_private_name(name) {
+            // What can't be asked for by a path is not shown, either.
+            let is_askable = RelPath::new(name).is_ok_and(|path| path.as_str() == name);
+            if matches!(name, "." | "..") || is_private_name(name) || !is_askable {
                 continue;
             }
             let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };

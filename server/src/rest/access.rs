@@ -253,6 +253,9 @@ fn read_token(request: TokenRequest) -> Result<NewToken, Problem> {
             return Err(Problem::invalid("expected at most one of `expires_at` and `expires_in_seconds`"));
         }
     };
+    if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+        return Err(Problem::invalid("the token would have run out before it is used"));
+    }
     let paths = request
         .paths
         .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<_, _>>())

@@ -17,6 +17,8 @@ use crate::serve::App;
 /// Records of one answer where nothing else is asked, and at most.
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
+/// Records of one export; with `after` the next one goes on.
+const MAX_EXPORTED: usize = 1_000_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,8 +38,9 @@ pub struct AuditParams {
 impl AuditParams {
     fn filter(self, default: usize) -> Result<AuditFilter, Problem> {
         let limit = self.limit.unwrap_or(default);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_LIMIT}")));
+        let most = default.max(MAX_LIMIT);
+        if !(1..=most).contains(&limit) {
+            return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {most}")));
         }
         Ok(AuditFilter {
             principal: self.principal,
@@ -71,8 +74,24 @@ pub async fn export(
     Extension(session): Extension<Session>,
     Params(params): Params<AuditParams>,
 ) -> Result<Response, Problem> {
-    let filter = params.filter(MAX_LIMIT)?;
-    let rows = app.bridge.run(move || session.audit(&filter)).await?;
+    let mut filter = params.filter(MAX_EXPORTED)?;
+    let wanted = filter.limit;
+    let read = move || {
+        let mut all = Vec::new();
+        while all.len() < wanted {
+            filter.limit = MAX_LIMIT.min(wanted - all.len());
+            let rows = session.audit(&filter)?;
+            let Some(last) = rows.last() else { break };
+            filter.after = last.number;
+            let is_last = rows.len() < filter.limit;
+            all.extend(rows);
+            if is_last {
+                break;
+            }
+        }
+        Ok::<_, waypost_engine::api::Error>(all)
+    };
+    let rows = app.bridge.run(read).await?;
     let mut lines = String::new();
     for row in rows {
         match serde_json::to_string(&row) {

@@ -216,9 +216,10 @@ pub async fn move_path(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
     Body(request): Body<CarryRequest>,
 ) -> Result<Json<WriteReply>, Problem> {
-    let options = standing_on(request.expected_version, request.fence);
+    let options = carried_on(&headers, request.expected_version, request.fence)?;
     app.bridge.run(move || session.move_path(&request.from, &request.to, &options)).await.map(Json)
 }
 
@@ -227,9 +228,10 @@ pub async fn copy_path(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
+    headers: HeaderMap,
     Body(request): Body<CarryRequest>,
 ) -> Result<Json<WriteReply>, Problem> {
-    let options = standing_on(request.expected_version, request.fence);
+    let options = carried_on(&headers, request.expected_version, request.fence)?;
     app.bridge.run(move || session.copy_path(&request.from, &request.to, &options)).await.map(Json)
 }
 
@@ -318,8 +320,28 @@ fn standing_on(version: Option<VersionId>, fence: Option<u64>) -> WriteOptions {
     WriteOptions { expected: version.map_or(Expected::Any, |version| Expected::OneOf(vec![version])), fence }
 }
 
+/// What the body says, or else the headers.
+fn carried_on(
+    headers: &HeaderMap,
+    version: Option<VersionId>,
+    fence: Option<u64>,
+) -> Result<WriteOptions, Problem> {
+    let given = options(headers)?;
+    let said = standing_on(version, fence);
+    let expected = if said.expected == Expected::Any { given.expected } else { said.expected };
+    Ok(WriteOptions { expected, fence: said.fence.or(given.fence) })
+}
+
 /// `If-Match`, `If-None-Match: *` and the fence, as a change reads them.
 fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
+    // A precondition that can't be read is none that may be passed over.
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH, FENCE] {
+        let mut values = headers.get_all(&name).iter();
+        let is_plain = values.next().is_none_or(|value| value.to_str().is_ok()) && values.next().is_none();
+        if !is_plain {
+            return Err(Problem::invalid(format!("`{name}` is given twice, or is not plain text")));
+        }
+    }
     let expected = match (text(headers, header::IF_MATCH), text(headers, header::IF_NONE_MATCH)) {
         (None, None) => Expected::Any,
         (Some("*"), None) => Expected::Present,
