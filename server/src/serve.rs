@@ -19,7 +19,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use waypost_engine::api::{Engine, Indexer};
@@ -42,6 +42,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_CONNECTIONS: usize = 4096;
 /// Until open requests must end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// Streams of events and long polls at once.
+const MAX_STREAMS: usize = 256;
 /// Engine calls that wait for their turn at most.
 const MAX_WAITING: usize = 256;
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -87,8 +89,14 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// To the engine.
     pub bridge: Bridge,
+    /// To the engine for those who wait for something to happen: they take nobody's place.
+    pub waits: Bridge,
     /// To the engine for tokens alone, so that a full queue of searches keeps nobody out.
     pub tokens: Bridge,
+    /// Open streams of events.
+    pub streams: Arc<Semaphore>,
+    /// Changes when the journal has grown.
+    pub news: watch::Receiver<()>,
     /// Counts.
     pub telemetry: Telemetry,
     /// Names of ours.
@@ -99,9 +107,14 @@ pub struct App {
 
 impl App {
     fn new(engine: Arc<Engine>, address: SocketAddr, options: &ServeOptions) -> Result<Self, ServeError> {
+        let (tell, news) = watch::channel(());
+        engine.on_news(move || tell.send_modify(|()| {}));
         Ok(Self {
             engine,
             bridge: engine_bridge(),
+            waits: Bridge::new(MAX_STREAMS, 0),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            news,
             tokens: Bridge::new(4, MAX_WAITING),
             telemetry: Telemetry::new()?,
             hosts: Hosts::new(address, &options.allowed_hosts, &options.allowed_origins),

@@ -160,6 +160,27 @@ pub struct WriteFile {
     pub fence: Option<u64>,
 }
 
+/// Of `publish_event`.
+#[derive(Debug, Deserialize)]
+pub struct PublishEvent {
+    pub workspace: String,
+    pub topic: String,
+    #[serde(default)]
+    pub data: Value,
+}
+
+/// Of `wait_for_events`.
+#[derive(Debug, Deserialize)]
+pub struct WaitForEvents {
+    pub after: Option<String>,
+    #[serde(default)]
+    pub paths: Vec<String>,
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    pub timeout_seconds: Option<u64>,
+    pub limit: Option<usize>,
+}
+
 /// Of `whoami`.
 #[derive(Debug, Deserialize)]
 pub struct Whoami {}

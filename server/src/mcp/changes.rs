@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use waypost_engine::api::{Session, TreeEntry, WriteOptions, WriteReply};
+use waypost_engine::api::{EventFilter, Session, TreeEntry, WriteOptions, WriteReply};
 use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
 
@@ -14,6 +16,9 @@ use crate::problem::Problem;
 const DEFAULT_DEPTH: usize = 3;
 /// Versions of one reply where nothing else is asked.
 const DEFAULT_VERSIONS: usize = 20;
+/// Seconds of a wait, and events of one reply, where nothing else is asked.
+const DEFAULT_WAIT_SECONDS: u64 = 20;
+const DEFAULT_EVENTS: usize = 20;
 /// Files of one call at most.
 const MAX_FILES: usize = 50;
 /// Bytes of JSON around what is counted.
@@ -47,6 +52,12 @@ pub fn call(session: &Session, tool: Tool, arguments: Value) -> Result<Value, Pr
             Ok(json!(session.info(&arguments.path)?))
         }
         Tool::ListVersions => versions(session, arguments::read(tool, arguments)?),
+        Tool::PublishEvent => {
+            let arguments: arguments::PublishEvent = arguments::read(tool, arguments)?;
+            let event = session.publish(&arguments.workspace, &arguments.topic, &arguments.data)?;
+            Ok(json!({"id": event.id, "seq": event.seq}))
+        }
+        Tool::WaitForEvents => wait(session, &arguments::read(tool, arguments)?),
         Tool::ReadMultipleFiles => read_several(session, arguments::read(tool, arguments)?),
         Tool::RestoreVersion => {
             let arguments: arguments::RestoreVersion = arguments::read(tool, arguments)?;
@@ -153,6 +164,28 @@ fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Val
         shown["next_cursor"] = json!(cursor);
     }
     Ok(shown)
+}
+
+fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value, Problem> {
+    let filter = EventFilter::new(&arguments.paths, &arguments.kinds)?;
+    let patience = Duration::from_secs(arguments.timeout_seconds.unwrap_or(DEFAULT_WAIT_SECONDS));
+    let limit = arguments.limit.unwrap_or(DEFAULT_EVENTS);
+    let page = session.wait_for_events(arguments.after.as_deref(), &filter, limit, patience)?;
+    let terse: Vec<Value> = page
+        .items
+        .iter()
+        .map(|event| {
+            let mut shown = json!({"event": event.event, "path": event.path, "actor": event.actor, "id": event.id});
+            if let Some(from) = &event.from {
+                shown["from"] = json!(from);
+            }
+            if let Some(data) = &event.data {
+                shown["data"] = data.clone();
+            }
+            shown
+        })
+        .collect();
+    Ok(json!({"events": terse, "next": page.next}))
 }
 
 fn read_several(session: &Session, arguments: arguments::ReadMultipleFiles) -> Result<Value, Problem> {

@@ -150,10 +150,10 @@ mod tests {
     #[test]
     fn toolsets_come_from_the_query_and_nothing_else_may() {
         let read = |uri: &'static str| toolsets(&Uri::from_static(uri)).map(Toolsets::names);
-        assert_eq!(read("/mcp").unwrap(), ["files", "history", "knowledge"]);
+        assert_eq!(read("/mcp").unwrap(), ["files", "history", "knowledge", "mesh"]);
         assert_eq!(read("/mcp?toolsets=files").unwrap(), ["files"]);
         assert_eq!(read("/mcp?toolsets=files%2Cknowledge").unwrap(), ["files", "knowledge"]);
-        for uri in ["/mcp?toolsets=", "/mcp?toolsets=mesh", "/mcp?token=x", "/mcp?toolsets"] {
+        for uri in ["/mcp?toolsets=", "/mcp?toolsets=night", "/mcp?token=x", "/mcp?toolsets"] {
             assert_eq!(read(uri).unwrap_err().code, "invalid_request", "{uri}");
         }
     }

@@ -95,8 +95,10 @@ impl Server {
         }
     }
 
-    fn bridge(&self) -> &Bridge {
+    fn bridge(&self, tool: Tool) -> &Bridge {
         match &self.asker {
+            // Who waits for something to happen takes nobody's place.
+            Asker::Request(app) if tool == Tool::WaitForEvents => &app.waits,
             Asker::Request(app) => &app.bridge,
             Asker::Process(.., bridge) => bridge,
         }
@@ -109,7 +111,7 @@ impl Server {
         tool: Tool,
         arguments: Value,
     ) -> CallToolResult {
-        let call = self.bridge().run(move || calls::call(&session, toolsets, tool, arguments));
+        let call = self.bridge(tool).run(move || calls::call(&session, toolsets, tool, arguments));
         let result =
             tokio::time::timeout(REQUEST_TIMEOUT, call).await.unwrap_or_else(|_| Err(Problem::timeout()));
         if let Asker::Request(app) = &self.asker {

@@ -31,6 +31,8 @@ pub enum Tool {
     ListVersions,
     /// Another path.
     MoveFile,
+    /// Something for subscribers.
+    PublishEvent,
     /// A file's text.
     ReadFile,
     /// Several files' texts.
@@ -43,6 +45,8 @@ pub enum Tool {
     SearchFiles,
     /// Whether citations hold.
     VerifyCitations,
+    /// What happens next.
+    WaitForEvents,
     /// Who the token stands for.
     Whoami,
     /// New bytes.
@@ -58,13 +62,15 @@ pub enum Family {
     History,
     /// Search, answers, citations.
     Knowledge,
+    /// What agents tell each other.
+    Mesh,
     /// Offered whatever is chosen.
     Always,
 }
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Ask,
         Self::CopyFile,
         Self::CreateDirectory,
@@ -76,12 +82,14 @@ impl Tool {
         Self::ListDirectory,
         Self::ListVersions,
         Self::MoveFile,
+        Self::PublishEvent,
         Self::ReadFile,
         Self::ReadMultipleFiles,
         Self::RestoreVersion,
         Self::Search,
         Self::SearchFiles,
         Self::VerifyCitations,
+        Self::WaitForEvents,
         Self::Whoami,
         Self::WriteFile,
     ];
@@ -105,12 +113,14 @@ impl Tool {
             Self::ListDirectory => "list_directory",
             Self::ListVersions => "list_versions",
             Self::MoveFile => "move_file",
+            Self::PublishEvent => "publish_event",
             Self::ReadFile => "read_file",
             Self::ReadMultipleFiles => "read_multiple_files",
             Self::RestoreVersion => "restore_version",
             Self::Search => "search",
             Self::SearchFiles => "search_files",
             Self::VerifyCitations => "verify_citations",
+            Self::WaitForEvents => "wait_for_events",
             Self::Whoami => "whoami",
             Self::WriteFile => "write_file",
         }
@@ -122,6 +132,7 @@ impl Tool {
             Self::CopyFile | Self::CreateDirectory | Self::DeleteFile | Self::DirectoryTree | Self::EditFile | Self::GetFileInfo | Self::ListDirectory | Self::MoveFile | Self::ReadFile | Self::ReadMultipleFiles | Self::SearchFiles | Self::WriteFile => Family::Files,
             Self::CreateSnapshot | Self::ListVersions | Self::RestoreVersion => Family::History,
             Self::Ask | Self::Search | Self::VerifyCitations => Family::Knowledge,
+            Self::PublishEvent | Self::WaitForEvents => Family::Mesh,
             Self::Whoami => Family::Always,
         }
     }
@@ -136,6 +147,7 @@ impl Tool {
             | Self::CreateSnapshot
             | Self::EditFile
             | Self::MoveFile
+            | Self::PublishEvent
             | Self::RestoreVersion
             | Self::WriteFile => Some(Verb::Write),
             Self::DeleteFile => Some(Verb::Delete),
@@ -156,12 +168,14 @@ impl Tool {
             Self::ListDirectory => "List a folder",
             Self::ListVersions => "List a file's versions",
             Self::MoveFile => "Move or rename",
+            Self::PublishEvent => "Publish an event",
             Self::ReadFile => "Read a file",
             Self::ReadMultipleFiles => "Read several files",
             Self::RestoreVersion => "Restore a version",
             Self::Search => "Search passages",
             Self::SearchFiles => "Find files by name",
             Self::VerifyCitations => "Verify citations",
+            Self::WaitForEvents => "Wait for events",
             Self::Whoami => "Who am I",
             Self::WriteFile => "Write a file",
         }
@@ -205,6 +219,9 @@ impl Tool {
             Self::MoveFile => {
                 "Move or rename a file or folder, in one step; nothing may stand at the destination. Of two movers one wins."
             }
+            Self::PublishEvent => {
+                "Tell everybody who listens to a topic of a workspace. `data` is small; put more into a file and give its path."
+            }
             Self::ReadFile => {
                 "Read a text file's lines, from the start, from `start_line`, or the first/last N (`head`/`tail`: \
                  give one of the three). Use after search, with a hit's path and lines. If `next_line` comes back, \
@@ -227,6 +244,10 @@ impl Tool {
             Self::VerifyCitations => {
                 "Check that quotes still stand in the files, byte for byte. Use before relying on citations from \
                  earlier. Each gets status valid, stale (`now`: its place today) or invalid."
+            }
+            Self::WaitForEvents => {
+                "Sleep until something happens to files that you may read, at most 25 s. Give `next` as `after` to go on without a gap; \
+                 without `after` only new events count."
             }
             Self::Whoami => {
                 "Tell who this token acts as and which workspaces it can read."
@@ -364,6 +385,19 @@ impl Tool {
                 "properties": {"path": text, "limit": number, "cursor": text},
                 "required": ["path"],
             }),
+            Self::PublishEvent => json!({
+                "properties": {"workspace": text, "topic": text, "data": {"type": "object"}},
+                "required": ["workspace", "topic"],
+            }),
+            Self::WaitForEvents => json!({
+                "properties": {
+                    "after": text,
+                    "paths": {"type": "array", "items": text},
+                    "kinds": {"type": "array", "items": text},
+                    "timeout_seconds": number,
+                    "limit": number,
+                },
+            }),
             Self::ReadMultipleFiles => json!({
                 "properties": {"paths": {"type": "array", "items": text}, "max_tokens": number},
                 "required": ["paths"],
@@ -414,6 +448,10 @@ impl Tool {
             }
             Self::ReadMultipleFiles => json!({"properties": {"files": list}, "required": ["files"]}),
             Self::CreateSnapshot => json!({"properties": {"id": text}, "required": ["id"]}),
+            Self::WaitForEvents => {
+                json!({"properties": {"events": list, "next": text}, "required": ["events", "next"]})
+            }
+            Self::PublishEvent => json!({"properties": {"id": text, "seq": text}, "required": ["id"]}),
             _ => json!({"properties": {"path": text, "version": text, "seq": text}}),
         }
     }
@@ -457,7 +495,7 @@ mod tests {
     use super::*;
 
     /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
-    const MAX_LIST_CHARS: usize = 13_000;
+    const MAX_LIST_CHARS: usize = 14_500;
 
     #[test]
     fn the_list_is_sorted_small_and_well_named() {

@@ -8,11 +8,12 @@ pub struct Toolsets {
     files: bool,
     history: bool,
     knowledge: bool,
+    mesh: bool,
 }
 
 /// A family of tools that is not there.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("there is no toolset `{name}`: expected some of `files`, `history`, `knowledge`")]
+#[error("there is no toolset `{name}`: expected some of `files`, `history`, `knowledge`, `mesh`")]
 pub struct UnknownToolset {
     /// As it was asked for.
     pub name: String,
@@ -20,7 +21,7 @@ pub struct UnknownToolset {
 
 impl Default for Toolsets {
     fn default() -> Self {
-        Self { files: true, history: true, knowledge: true }
+        Self { files: true, history: true, knowledge: true, mesh: true }
     }
 }
 
@@ -30,16 +31,18 @@ impl Toolsets {
     /// # Errors
     /// [`UnknownToolset`], also for no name at all.
     pub fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownToolset> {
-        let mut toolsets = Self { files: false, history: false, knowledge: false };
+        let nothing = Self { files: false, history: false, knowledge: false, mesh: false };
+        let mut toolsets = nothing;
         for name in names {
             match name.trim() {
                 "files" => toolsets.files = true,
                 "history" => toolsets.history = true,
                 "knowledge" => toolsets.knowledge = true,
+                "mesh" => toolsets.mesh = true,
                 name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
             }
         }
-        if toolsets.files || toolsets.history || toolsets.knowledge {
+        if toolsets != nothing {
             Ok(toolsets)
         } else {
             Err(UnknownToolset { name: String::new() })
@@ -52,13 +55,14 @@ impl Toolsets {
             Family::Files => self.files,
             Family::History => self.history,
             Family::Knowledge => self.knowledge,
+            Family::Mesh => self.mesh,
             Family::Always => true,
         }
     }
 
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
-        [("files", self.files), ("history", self.history), ("knowledge", self.knowledge)]
+        [("files", self.files), ("history", self.history), ("knowledge", self.knowledge), ("mesh", self.mesh)]
             .iter()
             .filter(|(_, on)| *on)
             .map(|(name, _)| *name)

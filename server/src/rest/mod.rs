@@ -6,6 +6,7 @@ mod access;
 mod answers;
 mod approvals;
 mod audit;
+mod events;
 mod extract;
 mod files;
 mod health;
@@ -82,6 +83,9 @@ fn state_routes() -> Router<Arc<App>> {
         .route("/v1/snapshots/{id}/export", get(snapshots::export))
         .route("/v1/snapshots/{id}/diff", get(snapshots::diff))
         .route("/v1/prune", post(snapshots::prune))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/events/wait", get(events::wait))
+        .route("/v1/topics/{*topic}", post(events::publish))
 }
 
 fn access_routes() -> Router<Arc<App>> {

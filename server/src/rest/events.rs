@@ -1,0 +1,177 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use waypost_engine::api::{EventFilter, EventInfo, EventsPage, Session};
+
+use super::extract::{Body, NoParams, Params};
+use crate::problem::Problem;
+use crate::serve::App;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// A comment goes out after so long without an event, so that nobody in between thinks the stream is dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Events read at once.
+const PAGE: usize = 200;
+/// Pieces that wait for a slow reader; then reading the journal waits, too.
+const MAX_WAITING: usize = 16;
+/// Events of one long poll where nothing else is asked.
+const DEFAULT_EVENTS: usize = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventParams {
+    after: Option<String>,
+    /// Patterns, separated by commas.
+    path: Option<String>,
+    /// Kinds, separated by commas.
+    kinds: Option<String>,
+    /// Of a long poll: 0 to 25 seconds.
+    timeout_seconds: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl EventParams {
+    fn filter(&self) -> Result<EventFilter, Problem> {
+        let list = |text: &Option<String>| -> Vec<String> {
+            let parts = text.as_deref().unwrap_or_default().split(',').map(str::trim);
+            parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        Ok(EventFilter::new(&list(&self.path), &list(&self.kinds))?)
+    }
+}
+
+/// Of `POST /v1/topics/{topic…}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishRequest {
+    workspace: String,
+    #[serde(default)]
+    data: Value,
+}
+
+/// `GET /v1/events`: server-sent events from `Last-Event-ID` or `after` on; from now on without either.
+pub async fn stream(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<EventParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let filter = params.filter()?;
+    let resumed = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
+    // A place that is none is told before the stream begins.
+    let first = {
+        let (session, filter, after) = (session.clone(), filter.clone(), resumed.or(params.after));
+        app.bridge
+            .run(move || match after {
+                Some(after) => session.events(Some(&after), &filter, PAGE),
+                None => session.now().map(|next| EventsPage { items: Vec::new(), next }),
+            })
+            .await?
+    };
+    let (pieces, received) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(follow(app, session, filter, first, pieces, place));
+    let body = HttpBody::from_stream(Received(received));
+    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    Ok((kind, body).into_response())
+}
+
+/// Sends what happens until the reader hangs up or the server stops.
+async fn follow(
+    app: Arc<App>,
+    session: Session,
+    filter: EventFilter,
+    mut page: EventsPage,
+    pieces: mpsc::Sender<Bytes>,
+    _place: OwnedSemaphorePermit,
+) {
+    let mut news = app.news.clone();
+    loop {
+        for event in &page.items {
+            if pieces.send(piece(event)).await.is_err() {
+                return;
+            }
+        }
+        let was_full = page.items.len() >= PAGE;
+        if !was_full {
+            let quiet = tokio::select! {
+                () = app.stop.cancelled() => return,
+                () = pieces.closed() => return,
+                changed = news.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    false
+                }
+                () = tokio::time::sleep(KEEP_ALIVE) => true,
+            };
+            if quiet && pieces.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+                return;
+            }
+        }
+        let (session, filter, after) = (session.clone(), filter.clone(), page.next.clone());
+        match app.bridge.run(move || session.events(Some(&after), &filter, PAGE)).await {
+            Ok(next) => page = next,
+            // A busy engine is asked again with the next news; the reader misses nothing.
+            Err(problem) if problem.code == "busy" => page.items.clear(),
+            Err(problem) => {
+                tracing::warn!(code = problem.code, "a stream of events ended");
+                return;
+            }
+        }
+    }
+}
+
+fn piece(event: &EventInfo) -> Bytes {
+    let data = serde_json::to_string(event).unwrap_or_default();
+    Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.seq, event.event))
+}
+
+/// The pieces as a stream.
+struct Received(mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Received {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|piece| piece.map(Ok))
+    }
+}
+
+/// `GET /v1/events/wait`: what happened after a place, waiting for the first event.
+pub async fn wait(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<EventParams>,
+) -> Result<Json<EventsPage>, Problem> {
+    let filter = params.filter()?;
+    let patience = Duration::from_secs(params.timeout_seconds.unwrap_or(20));
+    let limit = params.limit.unwrap_or(DEFAULT_EVENTS);
+    let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
+    let wait = move || session.wait_for_events(params.after.as_deref(), &filter, limit, patience);
+    app.waits.run(wait).await.map(Json)
+}
+
+/// `POST /v1/topics/{topic…}`.
+pub async fn publish(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(topic): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<PublishRequest>,
+) -> Result<(StatusCode, Json<EventInfo>), Problem> {
+    let publish = move || session.publish(&request.workspace, &topic, &request.data);
+    Ok((StatusCode::CREATED, Json(app.bridge.run(publish).await?)))
+}
