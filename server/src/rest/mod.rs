@@ -134,3 +134,20 @@ fn shown(uri: &Uri) -> String {
 async fn index() -> Html<&'static str> {
     Html(include_str!("index.html"))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_index_page_names_every_route() {
+        let (index, source) = (include_str!("index.html"), include_str!("mod.rs"));
+        let literals = source.split("\"/").skip(1).filter_map(|rest| rest.split('"').next());
+        let routes: Vec<String> = literals
+            .filter(|route| route.starts_with("v1/") && !route.ends_with('/'))
+            .map(|route| format!("/{}", route.replace("{*", "{")))
+            .collect();
+        assert!(routes.len() > 40, "{routes:?}");
+        for route in routes {
+            assert!(index.contains(&format!(" {route}</code>")), "{route} is not on the index page");
+        }
+    }
+}
