@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::changing::Site;
+use super::changing::{Site, may_take};
 use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::replies::{ApprovalInfo, WriteReply};
@@ -247,13 +247,22 @@ impl Session {
             limits: Limits::default(),
         };
         let policy = self.engine.policy();
-        let still = requester.decide(&policy, act.verb(), Target::Path, &approval.path);
-        if !still.allowed {
-            return Err(Error::Forbidden {
-                principal: approval.requester.clone(),
-                verb: act.verb().as_str(),
-                path: approval.path.clone(),
-            });
+        let decide = |verb, path: &str| requester.decide(&policy, verb, Target::Path, path);
+        let lost = |verb: Verb, path: &str| Error::Forbidden {
+            principal: approval.requester.clone(),
+            verb: verb.as_str(),
+            path: path.to_owned(),
+        };
+        if !decide(act.verb(), &approval.path).allowed {
+            return Err(lost(act.verb(), &approval.path));
+        }
+        if let GatedAct::Move { from, .. } | GatedAct::Copy { from, .. } = act {
+            if !decide(Verb::Read, from).allowed {
+                return Err(lost(Verb::Read, from));
+            }
+            if matches!(act, GatedAct::Move { .. }) && !may_take(|verb| decide(verb, from)) {
+                return Err(lost(Verb::Delete, from));
+            }
         }
         let (name, below) = split_path(&approval.path)?;
         let absent = || super::changing::absent_file(&approval.path);

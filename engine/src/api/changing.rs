@@ -6,7 +6,7 @@ use super::files::unified_diff;
 use super::replies::{EditReply, TextEdit, WriteReply};
 use super::session::Session;
 use super::workspace::OpenWorkspace;
-use crate::access::{Target, Verb};
+use crate::access::{Decision, Target, Verb};
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 
@@ -327,10 +327,20 @@ impl Session {
         Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
-    /// Moving a file away takes `delete`, or `write` where no rule forbids to delete it.
     fn may_take(&self, path: &str) -> bool {
-        let delete = self.decide(Verb::Delete, path);
-        delete.allowed || (delete.rule == "default" && self.decide(Verb::Write, path).allowed)
+        may_take(|verb| self.decide(verb, path))
+    }
+
+    /// Moving a file away takes it from where it stands, so a gate before `delete` holds it there as well.
+    fn check_gate_behind(&self, action: &'static str, path: &str) -> Result<()> {
+        let policy = self.engine.policy();
+        let Some(gate) = policy.gate(Verb::Delete, path) else { return Ok(()) };
+        if self.decide(Verb::Approve, path).allowed {
+            return Ok(());
+        }
+        self.record(action, Verb::Delete, path, "", crate::journal::Outcome::Denied, &gate.id)?;
+        let principal = self.actor.principal.clone();
+        Err(Error::Forbidden { principal, verb: "approve", path: path.to_owned() })
     }
 
     /// Makes a folder and those above it; one that is there already stays as it is.
@@ -392,6 +402,9 @@ impl Session {
         let source = self.note_failure(action, Verb::Read, from, source)?;
         if self.is_folder(&from_name, &from_below)? {
             return self.carry_folder(action, &source, &from_below, to, is_move);
+        }
+        if is_move {
+            self.check_gate_behind(action, &join_path(&from_name, &from_below))?;
         }
         let version = self.version_at(from)?.ok_or_else(|| absent_file(from));
         let version = self.note_failure(action, Verb::Read, from, version)?;
@@ -578,6 +591,12 @@ impl From<Error> for Gated {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
+}
+
+/// Moving a file away takes `delete`, or `write` where no rule forbids to delete it.
+pub(super) fn may_take(decide: impl Fn(Verb) -> Decision) -> bool {
+    let delete = decide(Verb::Delete);
+    delete.allowed || (delete.rule == "default" && decide(Verb::Write).allowed)
 }
 
 pub(super) fn absent_file(path: &str) -> Error {
