@@ -225,10 +225,19 @@ impl Engine {
     /// Attaches an existing folder as a workspace; one that is attached already stays as it is.
     ///
     /// # Errors
-    /// [`Error::Folder`] where it is no folder, [`Error::Invalid`] where the name stands for another one.
+    /// [`Error::Folder`] where it is no folder; [`Error::Invalid`] where the name stands for another one, or the folder
+    /// holds the home's own files.
     pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
         let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
         let root = folder.canonicalize().map_err(in_folder)?;
+        let private = self.layout.private();
+        if root.starts_with(private.canonicalize().unwrap_or(private)) {
+            return Err(Error::Invalid {
+                field: "folder",
+                found: "one of the home's own".to_owned(),
+                expected: "a folder outside of its `.waypost`".to_owned(),
+            });
+        }
         self.put_workspace(name, root, true)
     }
 

@@ -202,6 +202,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
             if check(tx, place, to, &Expected::Any, author)?.is_some() || place.tree.is_taken(to)? {
                 return Err(ChangeError::Exists { path: full(place, to) });
             }
+            if place.tree.is_blocked(to)? {
+                return Err(ChangeError::NotAFile { path: full(place, to) });
+            }
             let (from_full, to_full) = (full(place, from), full(place, to));
             remove(tx, place, &source, Some(&to_full), author)?;
             if to.key() != from.key() {

@@ -215,6 +215,23 @@ impl Tree {
         Ok(self.stat(path)?.is_some())
     }
 
+    /// Whether a file, a link or a device stands where a path needs a folder.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn is_blocked(&self, path: &RelPath) -> Result<bool, StoreError> {
+        let mut folders: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
+        folders.retain(|folder| !folder.is_root());
+        for folder in folders.iter().rev() {
+            match self.stat(folder)? {
+                None => return Ok(false),
+                Some(stat) if kind(&stat) != FileType::Directory => return Ok(true),
+                Some(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
     fn stat(&self, path: &RelPath) -> Result<Option<Stat>, StoreError> {
         let failed = |error: Errno| StoreError::io("look at", path.as_str(), error.into());
         let Some(folder) = self.folder_above(path)? else { return Ok(None) };
