@@ -18,13 +18,17 @@ first receipt
 fn nothing_is_allowed_by_default() {
     let server = Server::start(FILES);
     let nobody = server.user("agent:nobody", &[]);
-    for path in ["/v1/workspaces", "/v1/list", "/v1/snapshots", "/v1/locks", "/v1/approvals", "/v1/find?pattern=*"] {
+    for path in
+        ["/v1/workspaces", "/v1/list", "/v1/snapshots", "/v1/locks", "/v1/approvals", "/v1/find?pattern=*"]
+    {
         assert_eq!(nobody.items(path), Vec::<Value>::new(), "{path}");
     }
     assert_eq!(nobody.found(json!({"query": "heron"})), Vec::<String>::new());
     let who = nobody.get("/v1/whoami").is(200).json();
     assert_eq!((text(&who, "principal"), &who["admin"]), ("agent:nobody", &json!(false)));
-    for path in ["/v1/files/docs/a.md", "/v1/info/docs/a.md", "/v1/list/docs", "/v1/tree/docs", "/v1/workspaces/docs"] {
+    for path in
+        ["/v1/files/docs/a.md", "/v1/info/docs/a.md", "/v1/list/docs", "/v1/tree/docs", "/v1/workspaces/docs"]
+    {
         nobody.get(path).refuses(404, "not_found");
     }
     nobody.put("/docs/new.md", "x").refuses(404, "not_found");
@@ -69,7 +73,8 @@ fn grants_give_by_pattern_and_verb_and_a_deny_wins() {
     check("PUT", "files/docs/secret/s.md", 404);
     check("DELETE", "files/docs/drafts/new.md", 403);
     check("DELETE", "files/docs/secret/s.md", 404);
-    let names: Vec<Value> = writer.items("/v1/list/docs").into_iter().map(|entry| entry["name"].clone()).collect();
+    let names: Vec<Value> =
+        writer.items("/v1/list/docs").into_iter().map(|entry| entry["name"].clone()).collect();
     assert_eq!(names, ["drafts", "inbox", "a.md"]);
     assert_eq!(writer.found(json!({"query": "heron egret"})), ["/docs/a.md"]);
 
@@ -92,7 +97,9 @@ fn a_folder_admin_gives_rights_below_that_folder_alone() {
     let server = Server::start(FILES);
     let lead = server.user("human:lead", &["list,read,admin /docs/drafts/**"]);
     let helper = server.user("agent:helper", &[]);
-    let grant = |path: &str, verbs: Value| lead.post("/v1/grants", &json!({"to": helper.id, "path": path, "verbs": verbs}));
+    let grant = |path: &str, verbs: Value| {
+        lead.post("/v1/grants", &json!({"to": helper.id, "path": path, "verbs": verbs}))
+    };
     let given = grant("/docs/drafts/**", json!(["read"])).is(201).json();
     helper.read("/docs/drafts/d.md").is(200);
     grant("/docs/**", json!(["read"])).refuses(403, "forbidden");
@@ -191,7 +198,10 @@ fn an_explanation_names_the_rule_that_decides() {
     assert_eq!(text(&told("delete", "/docs/a.md"), "rule"), "default");
     let gated = told("write", "/docs/drafts/d.md");
     assert!(gated["allowed"] == true && text(&gated, "gate").starts_with("gt_"), "{gated}");
-    assert_eq!(text(&explain(&admin, "agent:none", "read", "/docs").is(200).json(), "sentence"), "there is no principal `agent:none`");
+    assert_eq!(
+        text(&explain(&admin, "agent:none", "read", "/docs").is(200).json(), "sentence"),
+        "there is no principal `agent:none`"
+    );
     explain(&agent, "human:admin", "read", "/docs/a.md").refuses(403, "forbidden");
     admin.get("/v1/grants/explain?principal=agent:a&verb=fly&path=/docs").refuses(400, "invalid_request");
 }
@@ -205,7 +215,8 @@ fn a_policy_file_is_compared_and_made_to_hold() {
     let apply = |query: &str| admin.ask("PUT", &format!("/v1/policy{query}"), &[], policy);
     let diff = || admin.ask("POST", "/v1/policy/diff", &[], policy).is(200).json();
     let n_added = diff()["added"].as_array().unwrap().len();
-    let n_declared = ["[[principal]]\n", "[[group]]\n", "[[grant]]\n"].map(|entry| policy.matches(entry).count());
+    let n_declared =
+        ["[[principal]]\n", "[[group]]\n", "[[grant]]\n"].map(|entry| policy.matches(entry).count());
     assert_eq!(n_added, n_declared.iter().sum::<usize>());
     assert_eq!(diff()["removed"].as_array().unwrap().len(), 2, "a principal and its grant");
 

@@ -29,12 +29,17 @@ impl Log<'_> {
         let reply = user.ask(method, path, &[("traceparent", &traceparent), ("content-type", kind)], body);
         let records = self.admin.items(&format!("/v1/audit?trace={trace}"));
         for record in &records {
-            assert_eq!((text(record, "principal"), text(record, "trace")), (user.id.as_str(), trace.as_str()));
+            assert_eq!(
+                (text(record, "principal"), text(record, "trace")),
+                (user.id.as_str(), trace.as_str())
+            );
             assert_eq!(text(record, "token"), user.token.split('_').nth(1).unwrap(), "{record}");
             assert!(!text(record, "at").is_empty() && text(record, "hash").len() == 64, "{record}");
         }
         let shown = |record: &Value| {
-            ["action", "verb", "path", "outcome", "rule"].map(|field| text(record, field).to_owned()).join(" ")
+            ["action", "verb", "path", "outcome", "rule"]
+                .map(|field| text(record, field).to_owned())
+                .join(" ")
         };
         (reply, records.iter().map(shown).collect())
     }
@@ -57,20 +62,44 @@ fn every_act_is_recorded_with_what_decided_it() {
     };
     let one = |record: &str, rule: &str| vec![format!("{record} {rule}")];
     check("GET", "/v1/files/docs/a.md", "", 200, &one("file.read read /docs/a.md allowed", grant));
-    check("GET", "/v1/files/docs/secret/s.md", "", 404, &one("file.read read /docs/secret/s.md denied", deny));
+    check(
+        "GET",
+        "/v1/files/docs/secret/s.md",
+        "",
+        404,
+        &one("file.read read /docs/secret/s.md denied", deny),
+    );
     check("GET", "/v1/files/docs/none.md", "", 404, &one("file.read read /docs/none.md failed", "not_found"));
     check("GET", "/v1/files/other/x.md", "", 404, &one("file.read read /other/x.md denied", "default"));
     check("PUT", "/v1/files/docs/n.md", "new", 201, &one("file.write write /docs/n.md allowed", grant));
-    check("PUT", "/v1/files/docs/secret/n.md", "x", 404, &one("file.write write /docs/secret/n.md denied", deny));
-    check("PUT", "/v1/files/docs/gated/n.md", "x", 403, &one("file.write write /docs/gated/n.md pending", gate));
+    check(
+        "PUT",
+        "/v1/files/docs/secret/n.md",
+        "x",
+        404,
+        &one("file.write write /docs/secret/n.md denied", deny),
+    );
+    check(
+        "PUT",
+        "/v1/files/docs/gated/n.md",
+        "x",
+        403,
+        &one("file.write write /docs/gated/n.md pending", gate),
+    );
     check("DELETE", "/v1/files/docs/n.md", "", 200, &one("file.delete delete /docs/n.md allowed", grant));
     check("GET", "/v1/list/docs", "", 200, &one("file.list list /docs allowed", "scope"));
     check("GET", "/v1/versions/docs/n.md", "", 200, &one("file.versions read /docs/n.md allowed", grant));
     check("POST", "/v1/search", "{\"query\": \"heron\"}", 200, &one("search read / allowed", "scope"));
     check("POST", "/v1/ask", "{\"question\": \"heron?\"}", 200, &one("ask read / allowed", "scope"));
     check("GET", "/v1/grants", "", 403, &one("grant.list admin / denied", "default"));
-    check("POST", "/v1/locks", "{\"path\": \"/docs/a.md\"}", 201, &one("lock.take write /docs/a.md allowed", grant));
-    let moved = format!("{{\"from\": \"/docs/a.md\", \"to\": \"/docs/b.md\"}}");
+    check(
+        "POST",
+        "/v1/locks",
+        "{\"path\": \"/docs/a.md\"}",
+        201,
+        &one("lock.take write /docs/a.md allowed", grant),
+    );
+    let moved = json!({"from": "/docs/a.md", "to": "/docs/b.md"}).to_string();
     check("POST", "/v1/move", &moved, 200, &one("file.move write /docs/b.md allowed", grant));
     check("POST", "/v1/move", &moved, 404, &one("file.move read /docs/a.md failed", "not_found"));
     let (_, records) = log.of(&admin, "POST", "/v1/tokens", "{\"principal\": \"agent:a\"}");
@@ -80,7 +109,10 @@ fn every_act_is_recorded_with_what_decided_it() {
     let (reply, records) = log.of(&admin, "GET", "/v1/audit/verify", "");
     assert_eq!(records, ["audit.verify admin / allowed owner"]);
     let told = reply.json();
-    assert!(told["valid"] == true && told["break"].is_null() && told["records"].as_u64() > Some(30), "{told}");
+    assert!(
+        told["valid"] == true && told["break"].is_null() && told["records"].as_u64() > Some(30),
+        "{told}"
+    );
 }
 
 #[test]

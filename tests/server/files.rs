@@ -35,7 +35,10 @@ fn what_is_put_is_read_back_under_its_version() {
         (&*version("first\n"), "text/markdown"),
         "{told}"
     );
-    assert!(!text(&told, "seq").is_empty() && told["created"] == true && told["previous"].is_null(), "{told}");
+    assert!(
+        !text(&told, "seq").is_empty() && told["created"] == true && told["previous"].is_null(),
+        "{told}"
+    );
 
     let changed = admin.put(path, "second\n").is(200).json();
     assert_eq!((&changed["created"], text(&changed, "previous")), (&json!(false), &*version("first\n")));
@@ -151,9 +154,7 @@ fn an_edit_gives_the_difference_back_or_changes_nothing() {
     check(json!([{"old_text": "one", "new_text": "1"}, {"old_text": "", "new_text": "x"}]), "edit 2");
     let stale = json!({"edits": [{"old_text": "one", "new_text": "1"}], "expected_version": version("x")});
     edit(stale).refuses(412, "version_conflict");
-    server
-        .post("/v1/edit", &json!({"path": "/docs/none.md", "edits": []}))
-        .refuses(404, "not_found");
+    server.post("/v1/edit", &json!({"path": "/docs/none.md", "edits": []})).refuses(404, "not_found");
 }
 
 #[test]
@@ -171,7 +172,10 @@ fn of_two_movers_of_one_file_exactly_one_wins() {
                 return Some(to);
             }
             let (status, code) = reply.problem();
-            assert!(matches!((status, &*code), (404, "not_found") | (412, "version_conflict")), "{status} {code}");
+            assert!(
+                matches!((status, &*code), (404, "not_found") | (412, "version_conflict")),
+                "{status} {code}"
+            );
             None
         };
         let winners: Vec<String> = std::thread::scope(|threads| {
@@ -192,7 +196,10 @@ fn files_and_folders_are_moved_and_copied() {
     let admin = server.admin();
     admin.post("/v1/workspaces", &json!({"name": "other"})).is(201);
     let moved = admin.carry("move", "/docs/a.md", "/docs/b.md").is(200).json();
-    assert_eq!((text(&moved, "path"), text(&moved, "version")), ("/docs/b.md", &*version("one\ntwo\nthree\n")));
+    assert_eq!(
+        (text(&moved, "path"), text(&moved, "version")),
+        ("/docs/b.md", &*version("one\ntwo\nthree\n"))
+    );
     admin.read("/docs/a.md").refuses(404, "not_found");
     admin.carry("copy", "/docs/b.md", "/other/x/b.md").is(200);
     assert_eq!(admin.read("/other/x/b.md").text(), admin.read("/docs/b.md").text());
@@ -282,7 +289,8 @@ fn a_deleted_file_has_its_versions_and_comes_back() {
     let difference = admin.get(&format!("/v1/diff{path}?from={first}&to={second}")).is(200).json();
     assert!(text(&difference, "diff").contains("-first\n+second\n same\n"), "{difference}");
 
-    let restore = |path: &str, version: &str| admin.post("/v1/restore", &json!({"path": path, "version": version}));
+    let restore =
+        |path: &str, version: &str| admin.post("/v1/restore", &json!({"path": path, "version": version}));
     restore("/docs/a.md", &first).refuses(404, "not_found");
     restore(path, "nonsense").refuses(400, "invalid_path");
     assert_eq!(text(&restore(path, &first).is(200).json(), "version"), first);

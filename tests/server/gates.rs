@@ -19,7 +19,9 @@ struct House<'a> {
 fn house(server: &Server) -> House<'_> {
     let admin = server.admin();
     admin.post("/v1/workspaces", &json!({"name": "contracts"})).is(201);
-    admin.post("/v1/gates", &json!({"path": "/contracts/approved/**", "note": "a person reads it first"})).is(201);
+    admin
+        .post("/v1/gates", &json!({"path": "/contracts/approved/**", "note": "a person reads it first"}))
+        .is(201);
     House {
         drafter: server.user("agent:drafter", &["list,read,write,delete /contracts/**"]),
         lena: server.user("human:lena", &["list,read,write,approve /contracts/**"]),
@@ -77,7 +79,10 @@ fn a_draft_is_approved_by_a_person_and_then_seen_by_the_signer() {
     drafter.read(DRAFT).refuses(404, "not_found");
     let history = signer.items(&format!("/v1/versions{APPROVED}"));
     assert_eq!(history.len(), 1, "exactly once: {history:?}");
-    assert_eq!((text(&history[0], "actor"), text(&history[0], "approved_by")), ("agent:drafter", "human:lena"));
+    assert_eq!(
+        (text(&history[0], "actor"), text(&history[0], "approved_by")),
+        ("agent:drafter", "human:lena")
+    );
     assert!(history[0]["other_path"].is_null(), "where it came from is hidden from the signer");
     let asked = json!({"query": "silent", "wait_for_seq": done["result"]["seq"]});
     assert_eq!(lena.found(asked), [APPROVED]);
@@ -102,7 +107,11 @@ fn of_two_who_grant_at_once_one_makes_it_happen() {
             let (a, b) = (threads.spawn(|| grant(&lena)), threads.spawn(|| grant(&otto)));
             [a.join().unwrap(), b.join().unwrap()]
         });
-        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "round {round}: {statuses:?}");
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 200).count(),
+            1,
+            "round {round}: {statuses:?}"
+        );
         assert_eq!(state(&lena, &id), "granted", "round {round}: {statuses:?}");
         assert_eq!(lena.items(&format!("/v1/versions{to}")).len(), 1);
     }
@@ -170,7 +179,9 @@ fn what_has_changed_since_or_is_refused_does_not_happen() {
     decide(&lena, &withdrawn, "grant").refuses(409, "approval_closed");
 
     // With the rights that the requester still has: at the new place, and at the old one.
-    for lost in ["!write /contracts/approved/**", "!delete /contracts/drafts/**", "!read /contracts/drafts/**"] {
+    for lost in
+        ["!write /contracts/approved/**", "!delete /contracts/drafts/**", "!read /contracts/drafts/**"]
+    {
         let id = ask();
         let deny = admin.grant("agent:drafter", lost);
         decide(&lena, &id, "grant").refuses(403, "forbidden");
@@ -194,7 +205,10 @@ fn every_way_into_a_gated_folder_is_gated() {
     waiting(&drafter.put(&format!("{gated}/new.md"), "x"));
     waiting(&drafter.put(APPROVED, "x"));
     waiting(&drafter.ask("POST", &format!("/v1/append{APPROVED}"), &[], "x"));
-    waiting(&drafter.post("/v1/edit", &json!({"path": APPROVED, "edits": [{"old_text": "twice", "new_text": "x"}]})));
+    waiting(
+        &drafter
+            .post("/v1/edit", &json!({"path": APPROVED, "edits": [{"old_text": "twice", "new_text": "x"}]})),
+    );
     waiting(&drafter.post("/v1/restore", &json!({"path": APPROVED, "version": first["version"]})));
     waiting(&drafter.carry("move", DRAFT, &format!("{gated}/moved.md")));
     waiting(&drafter.carry("copy", DRAFT, &format!("{gated}/copied.md")));
@@ -230,7 +244,9 @@ fn a_search_for_what_is_approved_keeps_to_what_passed_a_gate() {
     let House { admin, drafter, lena, signer } = house(&server);
     drafter.put(DRAFT, "The indemnity is a draft.\n").is(201);
     lena.put("/contracts/approved/one.md", "The indemnity is settled.\n").is(201);
-    let seq = lena.put("/contracts/approved/two.md", "The indemnity is settled twice.\n").is(201).json()["seq"].clone();
+    let seq =
+        lena.put("/contracts/approved/two.md", "The indemnity is settled twice.\n").is(201).json()["seq"]
+            .clone();
     let found = |user: &User<'_>, trust: Value| {
         let mut paths = user.found(json!({"query": "indemnity", "trust": trust}));
         paths.sort();
@@ -248,6 +264,9 @@ fn a_search_for_what_is_approved_keeps_to_what_passed_a_gate() {
     std::fs::write(file, "The indemnity was changed behind everybody's back.\n").unwrap();
     eventually("the edit is seen", || (found(&lena, json!("approved")) == both[1..]).then_some(()));
     let seq = drafter.carry("copy", both[1], "/contracts/drafts/two.md").is(200).json()["seq"].clone();
-    assert_eq!(drafter.found(json!({"query": "indemnity", "wait_for_seq": seq, "trust": "approved"})), both[1..]);
+    assert_eq!(
+        drafter.found(json!({"query": "indemnity", "wait_for_seq": seq, "trust": "approved"})),
+        both[1..]
+    );
     assert!(admin.get("/v1/info/contracts/drafts/two.md").is(200).json()["approved_by"].is_null());
 }

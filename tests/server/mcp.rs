@@ -145,16 +145,19 @@ fn the_tools_are_those_of_the_stored_file() {
         assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
     }
     let changing: Vec<&str> = tools_that(&listed, "readOnlyHint", false);
-    assert_eq!(changing, [
-        "copy_file",
-        "create_directory",
-        "create_snapshot",
-        "delete_file",
-        "edit_file",
-        "move_file",
-        "restore_version",
-        "write_file",
-    ]);
+    assert_eq!(
+        changing,
+        [
+            "copy_file",
+            "create_directory",
+            "create_snapshot",
+            "delete_file",
+            "edit_file",
+            "move_file",
+            "restore_version",
+            "write_file",
+        ]
+    );
     let adding = ["copy_file", "create_directory", "create_snapshot"];
     assert_eq!(tools_that(&listed, "destructiveHint", false), adding, "these take nothing away");
 }
@@ -173,21 +176,24 @@ fn the_modern_era_discovers_and_the_list_is_private() {
 fn toolsets_narrow_the_list_and_what_can_be_called() {
     let server = Server::start(FILES);
     let client = Client::modern(&server, "?toolsets=files");
-    assert_eq!(offered(&client), [
-        "copy_file",
-        "create_directory",
-        "delete_file",
-        "directory_tree",
-        "edit_file",
-        "get_file_info",
-        "list_directory",
-        "move_file",
-        "read_file",
-        "read_multiple_files",
-        "search_files",
-        "whoami",
-        "write_file",
-    ]);
+    assert_eq!(
+        offered(&client),
+        [
+            "copy_file",
+            "create_directory",
+            "delete_file",
+            "directory_tree",
+            "edit_file",
+            "get_file_info",
+            "list_directory",
+            "move_file",
+            "read_file",
+            "read_multiple_files",
+            "search_files",
+            "whoami",
+            "write_file",
+        ]
+    );
     let history = Client::modern(&server, "?toolsets=history");
     assert_eq!(offered(&history), ["create_snapshot", "list_versions", "restore_version", "whoami"]);
     // Attack 12: a tool that is not offered answers as one that does not exist.
@@ -284,7 +290,11 @@ fn a_wrong_argument_is_a_result_that_says_what_is_legal() {
             let (said, failed) = client.call(tool, arguments);
             assert!(failed && said.to_string().contains(expected), "{said}");
         };
-        check("search", json!({"query": "a", "top_k": 3}), "takes only `as_of`, `limit`, `max_tokens`, `mode`");
+        check(
+            "search",
+            json!({"query": "a", "top_k": 3}),
+            "takes only `as_of`, `limit`, `max_tokens`, `mode`",
+        );
         check("search", json!({}), "missing field `query`");
         check("search", json!({"query": "a", "mode": "magic"}), "`hybrid`, `lexical`, `semantic`");
         check("search", json!({"query": "a", "max_tokens": 5}), "200 to 100000");

@@ -130,7 +130,11 @@ fn the_past_is_read_and_searched() {
     let check = |word: &str, of_then: &[&str], of_today: &[&str]| {
         assert_eq!(admin.found(json!({"query": word, "as_of": then})), of_then, "{word}, then");
         assert_eq!(admin.found(json!({"query": word, "wait_for_seq": seq})), of_today, "{word}, today");
-        assert_eq!(admin.found(json!({"query": word, "as_of": seq, "wait_for_seq": seq})), of_today, "{word} at {seq}");
+        assert_eq!(
+            admin.found(json!({"query": word, "as_of": seq, "wait_for_seq": seq})),
+            of_today,
+            "{word} at {seq}"
+        );
     };
     check("heron", &["/docs/a.md"], &[]);
     check("crane", &[], &["/docs/a.md"]);
@@ -177,7 +181,8 @@ fn a_snapshot_is_carried_away_and_cloned_as_far_as_it_may_be_read() {
     let stranger = server.user("agent:stranger", &[]);
     stranger.get(&format!("/v1/snapshots/{id}/export")).refuses(404, "not_found");
 
-    let clone = |user: &User<'_>, name: &str| user.post(&format!("/v1/snapshots/{id}/clone"), &json!({"name": name}));
+    let clone =
+        |user: &User<'_>, name: &str| user.post(&format!("/v1/snapshots/{id}/clone"), &json!({"name": name}));
     clone(&reader, "mine").refuses(403, "forbidden");
     clone(&admin, "docs").refuses(409, "already_exists");
     let report = clone(&admin, "copy").is(201).json();
@@ -213,7 +218,9 @@ fn a_lock_holds_the_others_off() {
 
     let id = text(&held, "id");
     b.delete(&format!("/v1/locks/{id}")).refuses(404, "not_found");
-    let beat = |user: &User<'_>, id: &str| user.post(&format!("/v1/locks/{id}/heartbeat"), &json!({"ttl_seconds": 600}));
+    let beat = |user: &User<'_>, id: &str| {
+        user.post(&format!("/v1/locks/{id}/heartbeat"), &json!({"ttl_seconds": 600}))
+    };
     beat(&b, id).refuses(409, "lock_expired");
     assert!(text(&beat(&a, id).is(200).json(), "expires_at") > text(&held, "expires_at"));
     a.delete(&format!("/v1/locks/{id}")).is(204);
@@ -268,13 +275,20 @@ fn pruning_keeps_what_somebody_needs() {
     }
     let prune = |request: Value| admin.post("/v1/prune", &request);
     prune(json!({})).refuses(400, "invalid_request");
-    server.user("agent:a", &["admin /docs/**"]).post("/v1/prune", &json!({"versions": 1})).refuses(403, "forbidden");
+    server
+        .user("agent:a", &["admin /docs/**"])
+        .post("/v1/prune", &json!({"versions": 1}))
+        .refuses(403, "forbidden");
     let read = |version: &String| admin.get(&format!("/v1/files/docs/a.md?version={version}")).status;
     let counted = prune(json!({"versions": 1, "dry_run": true})).is(200).json();
     assert_eq!((&counted["versions"], &counted["dry_run"]), (&json!(1), &json!(true)), "{counted}");
     assert_eq!(versions.iter().map(read).collect::<Vec<_>>(), [200, 200, 200], "only counted");
     assert_eq!(prune(json!({"versions": 1})).is(200).json()["versions"], 1);
-    assert_eq!(versions.iter().map(read).collect::<Vec<_>>(), [200, 404, 200], "the snapshot holds the first");
+    assert_eq!(
+        versions.iter().map(read).collect::<Vec<_>>(),
+        [200, 404, 200],
+        "the snapshot holds the first"
+    );
     let listed = admin.items("/v1/versions/docs/a.md");
     let kept: Vec<bool> = listed.iter().map(|past| past["available"] == true).collect();
     assert_eq!(kept, [true, false, true]);

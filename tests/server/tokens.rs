@@ -26,7 +26,10 @@ fn a_token_is_shown_once() {
     agent.with_token(token).read("/docs/a.md").is(200);
     let secret = token.rsplit('_').next().unwrap();
     let listed = admin.get("/v1/tokens").is(200).text();
-    assert!(listed.contains(id) && listed.contains("for the nightly run") && !listed.contains(secret), "{listed}");
+    assert!(
+        listed.contains(id) && listed.contains("for the nightly run") && !listed.contains(secret),
+        "{listed}"
+    );
     admin.post("/v1/tokens", &json!({"principal": "agent:none"})).refuses(404, "not_found");
 
     let own = agent.items("/v1/tokens");
@@ -52,7 +55,8 @@ fn a_token_only_narrows_what_its_principal_may() {
     };
     let check = |user: &User<'_>, read: (u16, u16), write: (u16, u16)| {
         let statuses = |method: &str| {
-            ["a.md", "own/b.md"].map(|path| user.ask(method, &format!("/v1/files/docs/{path}"), &[], "same").status)
+            ["a.md", "own/b.md"]
+                .map(|path| user.ask(method, &format!("/v1/files/docs/{path}"), &[], "same").status)
         };
         assert_eq!((statuses("GET"), statuses("PUT")), ([read.0, read.1], [write.0, write.1]));
     };

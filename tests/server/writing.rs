@@ -36,8 +36,12 @@ fn an_agent_writes_edits_moves_and_brings_back() {
 
     let edits = json!([{"oldText": "first", "newText": "second"}]);
     let dry = does(&client, "edit_file", json!({"path": "/docs/n.md", "edits": edits, "dryRun": true}));
-    assert!(text(&dry, "diff").contains("-first heron\n+second heron\n") && dry["version"].is_null(), "{dry}");
-    let edited = does(&client, "edit_file", json!({"path": "/docs/n.md", "edits": edits, "expected_version": first}));
+    assert!(
+        text(&dry, "diff").contains("-first heron\n+second heron\n") && dry["version"].is_null(),
+        "{dry}"
+    );
+    let edited =
+        does(&client, "edit_file", json!({"path": "/docs/n.md", "edits": edits, "expected_version": first}));
     assert_eq!(edited["diff"], dry["diff"]);
     let (said, failed) = client.call("edit_file", json!({"path": "/docs/n.md", "edits": edits}));
     assert!(failed && said["code"] == "edit_mismatch" && text(&said, "next").contains("read_file"), "{said}");
@@ -52,7 +56,8 @@ fn an_agent_writes_edits_moves_and_brings_back() {
     agent.read("/docs/x/m.md").refuses(404, "not_found");
 
     let past = does(&client, "list_versions", json!({"path": "/docs/x/m.md"}));
-    let events: Vec<&str> = past["versions"].as_array().unwrap().iter().map(|past| text(past, "event")).collect();
+    let events: Vec<&str> =
+        past["versions"].as_array().unwrap().iter().map(|past| text(past, "event")).collect();
     assert_eq!(events, ["file.deleted", "file.moved"], "{past}");
     let back = json!({"path": "/docs/x/m.md", "version": past["versions"][1]["version"]});
     does(&client, "restore_version", back);
@@ -72,7 +77,8 @@ fn an_agent_looks_at_many_files_at_once() {
     let client = client(&agent);
     let paths = json!(["/docs/a.md", "/docs/none.md", "/docs/guide/start.md"]);
     let read = does(&client, "read_multiple_files", json!({"paths": paths}));
-    let texts: Vec<Value> = read["files"].as_array().unwrap().iter().map(|file| file["text"].clone()).collect();
+    let texts: Vec<Value> =
+        read["files"].as_array().unwrap().iter().map(|file| file["text"].clone()).collect();
     assert_eq!(texts, [json!("one\ntwo\n"), Value::Null, json!("Install the package.\n")]);
     assert_eq!(read["files"][1], json!({"path": "/docs/none.md", "error": "not_found"}));
     let (said, failed) = client.call("read_multiple_files", json!({"paths": []}));
@@ -84,7 +90,10 @@ fn an_agent_looks_at_many_files_at_once() {
     ]});
     assert_eq!(tree, expected);
     let info = does(&client, "get_file_info", json!({"path": "/docs/a.md"}));
-    assert_eq!((text(&info, "kind"), &info["size"], text(&info, "mime_type")), ("file", &json!(8), "text/markdown"));
+    assert_eq!(
+        (text(&info, "kind"), &info["size"], text(&info, "mime_type")),
+        ("file", &json!(8), "text/markdown")
+    );
 }
 
 #[test]
@@ -94,12 +103,23 @@ fn the_list_shows_what_the_token_may_use() {
     let reader = server.user("agent:reader", &["read /docs/**"]);
     let check = |client: &Client<'_>, hidden: &str| {
         // Attack 12: a tool that may not be used answers as one that does not exist.
-        let ask = |tool: &str| client.request("tools/call", json!({"name": tool, "arguments": {"path": "/docs/a.md"}}));
+        let ask = |tool: &str| {
+            client.request("tools/call", json!({"name": tool, "arguments": {"path": "/docs/a.md"}}))
+        };
         assert_eq!(ask(hidden).to_string().replace(hidden, "absent"), ask("absent").to_string());
         assert!(!offered(client).contains(&hidden.to_owned()), "{hidden}");
     };
     let client_of_reader = client(&reader);
-    let reading = ["ask", "get_file_info", "list_versions", "read_file", "read_multiple_files", "search", "verify_citations", "whoami"];
+    let reading = [
+        "ask",
+        "get_file_info",
+        "list_versions",
+        "read_file",
+        "read_multiple_files",
+        "search",
+        "verify_citations",
+        "whoami",
+    ];
     assert_eq!(offered(&client_of_reader), reading);
     check(&client_of_reader, "write_file");
     check(&client_of_reader, "delete_file");
@@ -138,7 +158,9 @@ fn a_call_that_needs_a_person_names_what_waits() {
     admin.post(&format!("/v1/approvals/{id}/grant"), &json!({})).is(200);
     let past = does(&client, "list_versions", json!({"path": "/docs/approved/a.md"}));
     assert_eq!(past["versions"][0]["approved_by"], "human:admin", "{past}");
-    let reader = server.user("agent:reader", &["list,read,write /docs/guide/**", "!write /docs/guide/start.md"]);
-    let (said, failed) = self::client(&reader).call("write_file", json!({"path": "/docs/guide/start.md", "content": "x"}));
+    let reader =
+        server.user("agent:reader", &["list,read,write /docs/guide/**", "!write /docs/guide/start.md"]);
+    let (said, failed) =
+        self::client(&reader).call("write_file", json!({"path": "/docs/guide/start.md", "content": "x"}));
     assert!(failed && said["code"] == "forbidden" && said["approval_id"].is_null(), "{said}");
 }
