@@ -113,6 +113,16 @@ impl RelPath {
         Ok(Self(inner.to_owned()))
     }
 
+    /// The workspace's root.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// The path of a name in this folder; the name is one segment of a checked path.
+    pub fn join(&self, name: &str) -> Self {
+        if self.is_root() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+    }
+
     /// The path as text, `""` for the root.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod freshness;
 mod house;
+mod load;
 mod odd_files;
 mod ranking;
 mod scope;

@@ -6,10 +6,11 @@ use super::keys::fresh_id;
 use super::replies::{ApprovalInfo, WriteReply};
 use super::session::Session;
 use crate::access::{self, Actor, Approval, ApprovalState, Limits, NewApproval, Target, Verb};
+use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::clock::rfc3339;
 use crate::id::{VersionId, split_path};
-use crate::journal::Outcome;
+use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::store::Staged;
 
 /// What waits, with the versions that were shown.
@@ -68,11 +69,35 @@ impl Session {
             if let Some(staged) = staged {
                 tx.put_blob(staged)?;
             }
-            Ok(tx.request_approval(&new, self.now_ms())?)
+            let waiting = tx.request_approval(&new, self.now_ms())?;
+            if waiting == id {
+                self.append_approval_event(tx, EventKind::ApprovalRequested, &waiting, site)?;
+            }
+            Ok(waiting)
         })?;
         let version = act.version().to_string();
         self.record(action, act.verb(), &site.full, &version, Outcome::Pending, gate)?;
         Ok(Error::ApprovalRequired { path: site.full.clone(), approval })
+    }
+
+    fn append_approval_event(
+        &self,
+        tx: &Tx<'_>,
+        kind: EventKind,
+        approval: &str,
+        site: &Site,
+    ) -> std::result::Result<(), ChangeError> {
+        let data = serde_json::json!({"approval": approval}).to_string();
+        tx.append_event(&NewEvent {
+            kind,
+            workspace: site.workspace.row.id,
+            path: site.path.as_str(),
+            data: Some(&data),
+            actor: &self.actor.principal,
+            trace: Some(&self.trace),
+            occurred_ms: self.now_ms(),
+        })?;
+        Ok(())
     }
 
     /// The approvals that this principal asked for or may decide, newest first.
@@ -223,8 +248,15 @@ impl Session {
 
     fn close_approval(&self, approval: &Approval, state: ApprovalState, reason: Option<&str>) -> Result<()> {
         let now_ms = self.now_ms();
-        let closed = self.engine.catalog.write(|tx| {
-            tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)
+        let (name, below) = split_path(&approval.path)?;
+        let workspace = self.engine.workspace(&name);
+        let closed = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
+            let closed = tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)?;
+            if let Some(workspace) = workspace.as_ref().filter(|_| closed && state == ApprovalState::Denied) {
+                let site = Site::bare(workspace, &below, &approval.path);
+                self.append_approval_event(tx, EventKind::ApprovalDenied, &approval.id, &site)?;
+            }
+            Ok(closed)
         })?;
         if closed {
             return Ok(());
@@ -325,6 +357,8 @@ impl Session {
                 return Err(ChangeError::Missing { path: approval.id.clone() });
             }
             self.record_in(tx, "approval.grant", Verb::Approve, &approval.path, "", rule)?;
+            let site = Site::bare(&workspace, &below, &approval.path);
+            self.append_approval_event(tx, EventKind::ApprovalGranted, &approval.id, &site)?;
             done.iter().try_for_each(|done| {
                 let version = done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
                 self.record_in(tx, act.action(), act.verb(), &done.path, &version, &approval.gate)

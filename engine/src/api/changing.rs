@@ -34,6 +34,19 @@ pub(super) struct Site {
     pub approved_by: Option<String>,
 }
 
+impl Site {
+    /// A place, without a right to anything.
+    pub(super) fn bare(workspace: &Arc<OpenWorkspace>, path: &RelPath, full: &str) -> Self {
+        Self {
+            workspace: Arc::clone(workspace),
+            path: path.clone(),
+            full: full.to_owned(),
+            rule: String::new(),
+            approved_by: None,
+        }
+    }
+}
+
 impl Session {
     /// Puts bytes under a path.
     ///
@@ -354,7 +367,7 @@ impl Session {
         let make = || -> Result<()> {
             let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
             let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
-            if let Some(other) = workspace.tree.name_clash(&below)? {
+            if let Some(other) = workspace.tree.folder_clash(&below)? {
                 return Err(Error::Change(ChangeError::NameConflict { path: path.to_owned(), other }));
             }
             if workspace.tree.entry(&below)?.is_some() {

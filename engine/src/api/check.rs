@@ -15,6 +15,8 @@ pub struct CheckReport {
     pub files: u64,
     /// Chunks compared.
     pub chunks: u64,
+    /// Records of the audit chain.
+    pub acts: u64,
     /// What does not fit.
     pub findings: Vec<Finding>,
     /// Workspaces whose index was thrown away to be built anew.
@@ -24,7 +26,7 @@ pub struct CheckReport {
 /// One thing that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Stable: `catalog`, `blob`, `index_checksum`, `index_extra`, `index_missing`, `index_version`.
+    /// Stable: `audit`, `catalog`, `blob`, `index_checksum`, `index_extra`, `index_missing`, `index_version`.
     pub code: &'static str,
     /// Where.
     pub at: String,
@@ -32,11 +34,18 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Compares catalog, blobs and index with each other.
+/// Compares catalog, blobs, index and audit chain with each other and with themselves.
 pub fn check(engine: &Engine, repair: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     for line in engine.catalog.integrity()? {
         report.findings.push(Finding { code: "catalog", at: "catalog.db".to_owned(), what: line });
+    }
+    engine.auditor.flush()?;
+    let (records, broken) = crate::journal::verify_audit(&engine.catalog, &engine.keys.audit)?;
+    report.acts = records;
+    if let Some(broken) = broken {
+        let at = format!("record {}", broken.number);
+        report.findings.push(Finding { code: "audit", at, what: broken.what });
     }
     for workspace in engine.open_workspaces() {
         let before = report.findings.len();
@@ -57,6 +66,11 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
         report.findings.push(Finding { code: "index_checksum", at: format!("{name}: {file}"), what });
     }
     let rows = engine.catalog.files(workspace.row.id)?;
+    if !workspace.row.intelligence {
+        report.files += rows.len() as u64;
+        rows.iter().for_each(|row| check_blob(engine, row, name.as_str(), report));
+        return Ok(());
+    }
     let searcher = workspace.index.searcher();
     let position = searcher.position().lexical();
     let indexed = searcher.files();

@@ -8,6 +8,7 @@ use super::check::{self, CheckReport};
 use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
+use super::news::News;
 use super::past::PastCache;
 use super::session::Session;
 use super::visible::VisibleCache;
@@ -104,6 +105,7 @@ pub struct Engine {
     pub(super) keys: Keys,
     pub(super) visible: VisibleCache,
     pub(super) past: PastCache,
+    pub(super) news: Arc<News>,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -163,6 +165,7 @@ impl Engine {
             keys,
             visible: VisibleCache::default(),
             past: PastCache::default(),
+            news: Arc::new(News::default()),
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,
@@ -175,6 +178,8 @@ impl Engine {
             _lock: lock,
         };
         engine.sweep_past();
+        let news = Arc::clone(&engine.news);
+        engine.catalog.on_news(move || news.tell());
         for row in engine.catalog.workspaces()? {
             engine.open_workspace(row)?;
         }
@@ -565,6 +570,18 @@ impl Engine {
             }
             _ => true,
         }
+    }
+
+    /// Calls `tell` after each change of the journal; it must be quick.
+    pub fn on_news(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.catalog.on_news(tell);
+    }
+
+    /// The name of an open workspace and when it was made, by its number.
+    pub(super) fn workspace_named(&self, id: crate::id::WorkspaceId) -> Option<(WorkspaceName, i64)> {
+        let workspaces = self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let found = workspaces.values().find(|workspace| workspace.row.id == id)?;
+        Some((found.row.name.clone(), found.row.created_ms))
     }
 
     /// The name of a workspace by its number.

@@ -46,6 +46,13 @@ impl Keys {
         Some(u64::from_le_bytes(rank.try_into().ok()?))
     }
 
+    /// An event's id: the same each time, and no number that tells of others.
+    pub fn event_id(&self, seq: Seq) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.names);
+        hasher.update(b"event").update(&seq.0.to_le_bytes());
+        format!("evt_{}", &hasher.finalize().to_hex()[..20])
+    }
+
     /// A workspace's id as it is shown: not its number, which would tell how many there are.
     pub fn workspace_id(&self, name: &WorkspaceName, created_ms: i64) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.names);

@@ -115,15 +115,18 @@ impl Visible {
     /// The last shown change of a workspace up to a place in the journal.
     pub fn last_before(&self, workspace: WorkspaceId, seq: Seq) -> Seq {
         let up_to = self.rank(seq) as usize;
-        let last = self.changes[..up_to].iter().rev().find(|(_, other, _)| *other == workspace);
+        let last = self.changes[..up_to].iter().rev().find(|(_, other, file)| *other == workspace && file.0 > 0);
         last.map_or(Seq(0), |(seq, _, _)| *seq)
     }
 
     /// How many different shown files of a workspace changed after a place in the journal.
     pub fn files_after(&self, workspace: WorkspaceId, seq: Seq) -> u64 {
         let after = &self.changes[self.rank(seq) as usize..];
-        let mut files: Vec<FileId> =
-            after.iter().filter(|(_, other, _)| *other == workspace).map(|(_, _, file)| *file).collect();
+        let mut files: Vec<FileId> = after
+            .iter()
+            .filter(|(_, other, file)| *other == workspace && file.0 > 0)
+            .map(|(_, _, file)| *file)
+            .collect();
         files.sort_unstable();
         files.dedup();
         files.len() as u64

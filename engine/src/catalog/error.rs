@@ -8,6 +8,12 @@ pub enum CatalogError {
     /// SQLite refused; the disk may be full or the file damaged. `waypost check` tells more.
     #[error("the catalog can't be read or written: {0}; run `waypost check`")]
     Sqlite(#[from] rusqlite::Error),
+    /// The disk did not confirm that a change is durable; it may be there or not after a loss of power.
+    #[error("the catalog's log can't be synced: {source}; check the disk")]
+    Sync {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The home was made by a newer Waypost: upgrade this one.
     #[error("the home's catalog has format {found}, this program knows up to {known}; use a newer waypost")]
     TooNew {

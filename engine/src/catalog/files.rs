@@ -262,7 +262,7 @@ impl Tx<'_> {
         find(self.sql(), workspace, path)
     }
 
-    /// Another file of the workspace whose path differs from this one only in case or form.
+    /// A file of the workspace whose path, or that of a folder above it, differs from this one only in case or form.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
@@ -272,7 +272,8 @@ impl Tx<'_> {
         path: &RelPath,
     ) -> Result<Option<FileRow>, CatalogError> {
         let query =
-            format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND key = ?2 AND path <> ?3 LIMIT 1");
+            format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path <> ?3
+                     AND (key = ?2 OR (key > ?2 || '/' AND key < ?2 || '0')) LIMIT 1");
         let params = params![workspace.0, path.key(), path.as_str()];
         Ok(self.sql().prepare_cached(&query)?.query_row(params, read_row).optional()?)
     }

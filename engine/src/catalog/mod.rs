@@ -8,6 +8,7 @@ mod embeddings;
 mod error;
 mod files;
 mod schema;
+mod sync;
 mod workspaces;
 
 use std::path::Path;
@@ -18,27 +19,37 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 pub use embeddings::EmbeddingCache;
 pub use error::CatalogError;
 pub use files::{FileFilter, FileRow, FileState, FileStats};
+pub use sync::Unsynced;
 pub use workspaces::WorkspaceRow;
+
+use sync::GroupSync;
 
 /// The open catalog of one home: one writing connection, and readers that never wait for it (WAL).
 pub struct Catalog {
     path: std::path::PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    log: GroupSync,
+    listeners: Mutex<Vec<OnNews>>,
 }
 
-/// One atomic change of the catalog; dropped without [`Tx::commit`] it changes nothing.
+/// One atomic change of the catalog.
 pub struct Tx<'a> {
     inner: rusqlite::Transaction<'a>,
+    is_news: std::cell::Cell<bool>,
 }
 
+/// Told that the journal has grown.
+type OnNews = Box<dyn Fn() + Send + Sync>;
+
 impl Tx<'_> {
-    /// Makes the change durable (`synchronous=FULL`).
-    ///
-    /// # Errors
-    /// [`CatalogError::Sqlite`] where the disk refuses; nothing is changed then.
-    pub fn commit(self) -> Result<(), CatalogError> {
+    fn commit(self) -> Result<(), CatalogError> {
         Ok(self.inner.commit()?)
+    }
+
+    /// Notes that this change is something that others wait for.
+    pub(crate) fn mark_news(&self) {
+        self.is_news.set(true);
     }
 
     /// The SQL of other rooms runs inside the same transaction.
@@ -57,24 +68,58 @@ impl Catalog {
         configure(&writer)?;
         schema::migrate(&mut writer)?;
         files::fill_keys(&writer)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+        let log = GroupSync::new(path);
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()), log, listeners: Mutex::default() })
     }
 
-    /// Runs `change` in one transaction and commits it when it gives `Ok`.
+    /// Runs `change` in one transaction and commits it when it gives `Ok`; durable once this returns.
     ///
     /// # Errors
-    /// What `change` gives, or [`CatalogError::Sqlite`].
+    /// What `change` gives, [`CatalogError::Sqlite`], or [`CatalogError::Sync`].
     pub fn write<T, E: From<CatalogError>>(
         &self,
         change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let (value, unsynced) = self.write_unsynced(change)?;
+        self.sync(unsynced)?;
+        Ok(value)
+    }
+
+    /// As [`Self::write`], but durable only after [`Self::sync`]: until then a loss of power may undo it, as a whole.
+    /// Others see it at once.
+    ///
+    /// # Errors
+    /// What `change` gives, or [`CatalogError::Sqlite`].
+    pub fn write_unsynced<T, E: From<CatalogError>>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<(T, Unsynced), E> {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let inner =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
-        let tx = Tx { inner };
+        let tx = Tx { inner, is_news: std::cell::Cell::new(false) };
         let value = change(&tx)?;
+        let is_news = tx.is_news.get();
         tx.commit()?;
-        Ok(value)
+        Ok((value, self.log.written(is_news)))
+    }
+
+    /// Makes a change durable, with every other one that waits for the same: they share one sync of the disk.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sync`] where the disk refuses.
+    pub fn sync(&self, unsynced: Unsynced) -> Result<(), CatalogError> {
+        self.log.sync(unsynced)?;
+        if unsynced.is_news() {
+            let listeners = self.listeners.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            listeners.iter().for_each(|tell| tell());
+        }
+        Ok(())
+    }
+
+    /// Calls `tell` after each durable change of the journal; it must be quick.
+    pub fn on_news(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.listeners.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(tell));
     }
 
     /// Runs `look` on a connection of its own, on one consistent snapshot of the catalog.
@@ -151,7 +196,9 @@ fn open_reader(path: &Path) -> Result<Connection, CatalogError> {
 fn configure(connection: &Connection) -> Result<(), CatalogError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // `FULL` would sync the log inside of each commit, one after the other. `NORMAL` leaves that to `GroupSync`, which
+    // does it before a write returns, for all that wait at once; checkpoints are synced by SQLite either way.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

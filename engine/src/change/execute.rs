@@ -2,6 +2,7 @@ use super::{ChangeError, Place, Prepared, look, take_in};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, Seq, VersionId, join_path};
 use crate::journal::{ChangeKind, NewChange};
+use crate::store::Folder;
 
 /// What must stand under a path for a change to happen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -129,7 +130,9 @@ pub fn execute(
     let mut places: Vec<Place<'_>> = steps.iter().map(|step| *step.place()).collect();
     places.sort_by_key(|place| place.workspace.id);
     places.dedup_by_key(|place| place.workspace.id);
-    let _turns: Vec<_> = places.iter().map(Place::take_turn).collect();
+    // Bytes are durable before they have a name.
+    steps.iter().try_for_each(Step::sync)?;
+    let turns: Vec<_> = places.iter().map(Place::take_turn).collect();
     for step in &steps {
         for path in step.paths() {
             settle(step.place(), path)?;
@@ -139,23 +142,32 @@ pub fn execute(
         .iter()
         .flat_map(|step| step.paths().into_iter().map(|path| (*step.place(), path.clone())))
         .collect();
-    let (done, synced) = std::thread::scope(|threads| {
-        // The disk syncs the files while it syncs the transaction.
-        let syncing = threads.spawn(|| steps.iter().try_for_each(Step::sync));
-        let done = catalog.write(|tx| {
-            let done = steps.iter().map(|step| write_down(tx, step, author)).collect::<Result<Vec<_>, _>>()?;
-            also(tx, &done)?;
-            Ok::<_, ChangeError>(done)
-        });
-        (done, syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    let done = done?;
-    if let Err(error) = synced.and_then(|()| steps.into_iter().try_for_each(publish)) {
-        paths.iter().try_for_each(|(place, path)| settle(place, path))?;
-        return Err(error);
-    }
+    let (done, unsynced) = catalog.write_unsynced(|tx| {
+        let done = steps.iter().map(|step| write_down(tx, step, author)).collect::<Result<Vec<_>, _>>()?;
+        also(tx, &done)?;
+        Ok::<_, ChangeError>(done)
+    })?;
+    let named: Result<Vec<Folders>, ChangeError> = steps.into_iter().map(publish).collect();
+    let folders = match named {
+        Ok(folders) => folders,
+        Err(error) => {
+            paths.iter().try_for_each(|(place, path)| settle(place, path))?;
+            catalog.sync(unsynced)?;
+            return Err(error);
+        }
+    };
+    // Others go on while the disk makes it durable, log and folders at the same time.
+    drop(turns);
+    std::thread::scope(|threads| {
+        let named = threads.spawn(|| folders.iter().flat_map(|folders| &folders.0).try_for_each(Folder::sync));
+        catalog.sync(unsynced)?;
+        Ok::<_, ChangeError>(named.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+    })?;
     Ok(done)
 }
+
+/// The folders whose names a step changed.
+struct Folders(Vec<Folder>);
 
 /// Takes in what another program did to a path before this change. The caller holds the turn.
 fn settle(place: &Place<'_>, path: &RelPath) -> Result<(), ChangeError> {
@@ -167,13 +179,12 @@ fn settle(place: &Place<'_>, path: &RelPath) -> Result<(), ChangeError> {
     Ok(())
 }
 
-fn publish(step: Step<'_>) -> Result<(), ChangeError> {
-    match step {
-        Step::Put { place, prepared, .. } => place.tree.publish(prepared.aside)?,
-        Step::Move { place, from, to, .. } => place.tree.rename(&from, &to)?,
-        Step::Remove { place, path, .. } => place.tree.remove(&path)?,
-    }
-    Ok(())
+fn publish(step: Step<'_>) -> Result<Folders, ChangeError> {
+    Ok(Folders(match step {
+        Step::Put { place, prepared, .. } => vec![place.tree.publish(prepared.aside)?],
+        Step::Move { place, from, to, .. } => place.tree.rename(&from, &to)?.into(),
+        Step::Remove { place, path, .. } => place.tree.remove(&path)?.into_iter().collect(),
+    }))
 }
 
 fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, ChangeError> {
@@ -209,6 +220,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
             remove(tx, place, &source, Some(&to_full), author)?;
             if to.key() != from.key() {
                 check_name(tx, place, to, None)?;
+            }
+            if let Some(other) = place.tree.folder_clash(&to.parent().unwrap_or_else(RelPath::root))? {
+                return Err(ChangeError::NameConflict { path: to_full, other });
             }
             let mut state = source.state.clone();
             state.explicit = true;
@@ -254,12 +268,12 @@ fn check_name(
     if before.is_some() {
         return Ok(());
     }
-    let other = match tx.name_clash(place.workspace.id, path)? {
-        Some(row) => Some(row.path.file_name().to_owned()),
-        None => place.tree.name_clash(path)?,
-    };
-    match other {
-        Some(other) => Err(ChangeError::NameConflict { path: full(place, path), other }),
+    match tx.name_clash(place.workspace.id, path)? {
+        Some(row) => {
+            let other = row.path.as_str().split('/').nth(path.as_str().matches('/').count());
+            let other = other.unwrap_or(row.path.file_name()).to_owned();
+            Err(ChangeError::NameConflict { path: full(place, path), other })
+        }
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use super::{ChangeError, Place, describe};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, VersionId};
 use crate::journal::{ChangeKind, NewChange};
-use crate::store::{Entry, Staged, StoreError};
+use crate::store::{Entry, Folder, Staged, StoreError};
 
 /// The actor of what was not done through Waypost.
 const EXTERNAL: &str = "external";
@@ -208,9 +208,9 @@ pub fn recover(place: &Place<'_>, left: &[RelPath]) -> Result<(), ChangeError> {
         };
         if let Some(row) = unpublished {
             place.tree.remove(&row.path)?;
-            place.tree.rename(aside, &row.path)?;
-        } else {
-            place.tree.remove(aside)?;
+            place.tree.rename(aside, &row.path)?.iter().try_for_each(Folder::sync)?;
+        } else if let Some(folder) = place.tree.remove(aside)? {
+            folder.sync()?;
         }
     }
     Ok(())

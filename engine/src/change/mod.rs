@@ -7,8 +7,8 @@
 //! 1. Bytes are staged and written beside their place, outside of any turn ([`prepare`]).
 //! 2. In the workspace's turn, edits of other programs under the same paths are taken in first, so that nothing is lost.
 //! 3. One transaction checks versions, names and locks, and writes everything down ([`execute`]).
-//! 4. The files written aside get their names. A kill before that is made good by the next scan, from what lies aside
-//!    ([`recover`]).
+//! 4. The files written aside get their names; the turn ends, and log and folders are synced. A kill before that is made
+//!    good by the next scan, from what lies aside ([`recover`]).
 //!
 //! It decides no access and indexes nothing.
 
@@ -35,8 +35,8 @@ pub struct Place<'a> {
     pub workspace: &'a WorkspaceRow,
     /// Its folder.
     pub tree: &'a Tree,
-    /// Whoever changes row and tree together holds this: it is what makes the two one step for others. It is held
-    /// over the sync of one change, which is why each workspace has its own.
+    /// Whoever changes row and tree together holds this: it is what makes the two one step for others. No sync of the
+    /// disk is waited for under it.
     pub turn: &'a Mutex<()>,
     /// The home's catalog.
     pub catalog: &'a Catalog,

@@ -28,7 +28,8 @@ pub fn prepare<'a>(
     if place.tree.is_taken(path)? && place.tree.entry(path)?.is_none() {
         return Err(not_a_file());
     }
-    if let Some(other) = place.tree.name_clash(path)? {
+    let folder = path.parent().unwrap_or_else(RelPath::root);
+    if let Some(other) = place.tree.folder_clash(&folder)? {
         return Err(ChangeError::NameConflict { path: join_path(&place.workspace.name, path), other });
     }
     let staged = place.blobs.stage(bytes)?;

@@ -34,7 +34,7 @@ pub fn history(catalog: &Catalog, workspace: WorkspaceId, path: &RelPath) -> Res
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(
             "SELECT seq, kind, version, size_bytes, actor, approved_by, other_path, occurred_ms FROM journal
-             WHERE workspace = ?1 AND path = ?2 ORDER BY seq DESC",
+             WHERE workspace = ?1 AND path = ?2 AND file > 0 ORDER BY seq DESC",
         )?;
         let rows = statement.query_map(params![workspace.0, path.as_str()], |row| {
             Ok(Past {
@@ -80,7 +80,7 @@ pub fn state_at(
         // SQLite takes the bare columns of a `max` from the row that holds the maximum.
         let mut statement = sql.prepare_cached(
             "SELECT path, version, size_bytes, mime_type, approved_by, occurred_ms, max(seq) FROM journal
-             WHERE workspace = ?1 AND seq <= ?2 GROUP BY path",
+             WHERE workspace = ?1 AND seq <= ?2 AND file > 0 GROUP BY path",
         )?;
         let rows = statement.query_map(params![workspace.0, seq.0 as i64], |row| {
             let version: Option<[u8; 32]> = row.get(1)?;
@@ -122,7 +122,7 @@ pub fn retained(
                  SELECT version,
                         row_number() OVER (PARTITION BY path ORDER BY seq DESC) AS age,
                         lag(occurred_ms) OVER (PARTITION BY path ORDER BY seq DESC) AS replaced_ms
-                 FROM journal WHERE workspace = ?1)
+                 FROM journal WHERE workspace = ?1 AND file > 0)
              WHERE version IS NOT NULL
                AND (age <= coalesce(?2, 0) OR (?3 IS NOT NULL AND coalesce(replaced_ms, ?3 + 1) > ?3))",
         )?;

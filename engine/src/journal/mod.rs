@@ -5,9 +5,11 @@
 //! chain). An entry is written in the transaction of the change itself. It delivers nothing.
 
 mod audit;
+mod events;
 mod history;
 
 pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
+pub use events::{Event, EventKind, NewEvent, events_after, last_event};
 pub use history::{Past, PathState, history, retained, state_at};
 
 use rusqlite::{Row, params};
@@ -104,6 +106,7 @@ impl Tx<'_> {
                 change.approved_by,
                 change.trace,
             ])?;
+        self.mark_news();
         Ok(Seq(self.sql().last_insert_rowid() as u64))
     }
 
@@ -126,7 +129,7 @@ impl Tx<'_> {
 pub fn last_seq(catalog: &Catalog, workspace: WorkspaceId) -> Result<Seq, CatalogError> {
     catalog.read(|sql| {
         let seq: i64 = sql
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM journal WHERE workspace = ?1")?
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM journal WHERE workspace = ?1 AND file > 0")?
             .query_row([workspace.0], |row| row.get(0))?;
         Ok(Seq(seq as u64))
     })
@@ -144,7 +147,7 @@ pub fn changes_after(
 ) -> Result<Vec<Change>, CatalogError> {
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(
-            "SELECT seq, file FROM journal WHERE workspace = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            "SELECT seq, file FROM journal WHERE workspace = ?1 AND seq > ?2 AND file > 0 ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![workspace.0, cursor.0 as i64, limit as i64], read_change)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -158,7 +161,7 @@ pub fn changes_after(
 pub fn files_after(catalog: &Catalog, workspace: WorkspaceId, cursor: Seq) -> Result<u64, CatalogError> {
     catalog.read(|sql| {
         let count: i64 = sql
-            .prepare_cached("SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2")?
+            .prepare_cached("SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2 AND file > 0")?
             .query_row(params![workspace.0, cursor.0 as i64], |row| row.get(0))?;
         Ok(count as u64)
     })

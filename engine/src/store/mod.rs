@@ -15,4 +15,4 @@ pub use blob::{Blobs, Staged};
 pub use error::StoreError;
 pub use locks::{Lock, LockMode, locks};
 pub use snapshots::{Snapshot, snapshot, snapshots};
-pub use tree::{Aside, Entry, Found, Named, Skipped, Tree};
+pub use tree::{Aside, Entry, Folder, Found, Named, Skipped, Tree};

@@ -78,6 +78,22 @@ pub struct Aside<'a> {
     is_published: bool,
 }
 
+/// A folder in which names have changed.
+pub struct Folder {
+    folder: OwnedFd,
+    path: RelPath,
+}
+
+impl Folder {
+    /// Makes its names durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn sync(&self) -> Result<(), StoreError> {
+        rustix::fs::fsync(&self.folder).map_err(|error| StoreError::io("sync", self.path.as_str(), error.into()))
+    }
+}
+
 impl Aside<'_> {
     /// Makes its bytes durable.
     ///
@@ -361,29 +377,29 @@ impl Tree {
         Ok(aside)
     }
 
-    /// Gives a written file its name, in one step, and makes that durable.
+    /// Gives a written file its name, in one step; durable once the folder is synced.
     ///
     /// # Errors
     /// [`StoreError::Io`], also where a folder stands there.
-    pub fn publish(&self, mut aside: Aside<'_>) -> Result<(), StoreError> {
+    pub fn publish(&self, mut aside: Aside<'_>) -> Result<Folder, StoreError> {
         let path = aside.entry.path.clone();
-        let failed = |error: Errno| StoreError::io("write", path.as_str(), error.into());
-        rustix::fs::renameat(&aside.folder, &aside.name, &aside.folder, path.file_name()).map_err(failed)?;
+        let failed = |error: io::Error| StoreError::io("write", path.as_str(), error);
+        rustix::fs::renameat(&aside.folder, &aside.name, &aside.folder, path.file_name())
+            .map_err(|error| failed(error.into()))?;
         aside.is_published = true;
-        rustix::fs::fsync(&aside.folder).map_err(failed)
+        Ok(Folder { folder: aside.folder.try_clone().map_err(failed)?, path: path.clone() })
     }
 
-    /// Takes a file away, durably.
+    /// Takes a file away; durable once the folder is synced. `None` where it is gone already.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; none where it is gone already.
-    pub fn remove(&self, path: &RelPath) -> Result<(), StoreError> {
-        let failed = |error: Errno| StoreError::io("remove", path.as_str(), error.into());
-        let Some(folder) = self.folder_above(path)? else { return Ok(()) };
+    /// [`StoreError::Io`].
+    pub fn remove(&self, path: &RelPath) -> Result<Option<Folder>, StoreError> {
+        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
         match rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::empty()) {
-            Ok(()) => rustix::fs::fsync(&folder).map_err(failed),
-            Err(error) if is_absent(error) => Ok(()),
-            Err(error) => Err(failed(error)),
+            Ok(()) => Ok(Some(Folder { folder, path: path.clone() })),
+            Err(error) if is_absent(error) => Ok(None),
+            Err(error) => Err(StoreError::io("remove", path.as_str(), error.into())),
         }
     }
 
@@ -398,11 +414,12 @@ impl Tree {
         rustix::fs::fsync(&folder).map_err(failed)
     }
 
-    /// Gives a file or folder another name below the same root, durably; makes the folders above the new one.
+    /// Gives a file another name below the same root; durable once both folders are synced. Makes the folders above the new
+    /// one.
     ///
     /// # Errors
     /// [`StoreError::Io`], also where something stands at `to` already.
-    pub fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), StoreError> {
+    pub fn rename(&self, from: &RelPath, to: &RelPath) -> Result<[Folder; 2], StoreError> {
         let failed = |error: Errno| StoreError::io("move", from.as_str(), error.into());
         let source = self.folder_above(from)?.ok_or_else(|| failed(Errno::NOENT))?;
         let target = self.make_folder(&to.parent().unwrap_or_else(|| to.clone()))?;
@@ -410,8 +427,7 @@ impl Tree {
             return Err(failed(Errno::EXIST));
         }
         rustix::fs::renameat(&source, from.file_name(), &target, to.file_name()).map_err(failed)?;
-        rustix::fs::fsync(&target).map_err(failed)?;
-        rustix::fs::fsync(&source).map_err(failed)
+        Ok([Folder { folder: target, path: to.clone() }, Folder { folder: source, path: from.clone() }])
     }
 
     /// Makes a folder and those above it, durably, and opens it.
@@ -438,19 +454,23 @@ impl Tree {
         Ok(at)
     }
 
-    /// The folder or file above or at `path` whose name differs from it only in case or form, where there is one and the
-    /// name itself is not there.
+    /// What stands where a folder, or one above it, would be made, under a name that differs only in case or form.
+    /// Costs nothing where the folder is there.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn name_clash(&self, path: &RelPath) -> Result<Option<String>, StoreError> {
-        let mut at = RelPath::new("").unwrap_or_else(|_| path.clone());
-        for name in path.as_str().split('/') {
-            let next = RelPath::new(&format!("{}/{name}", at.as_str())).unwrap_or_else(|_| path.clone());
+    pub fn folder_clash(&self, folder: &RelPath) -> Result<Option<String>, StoreError> {
+        if self.is_folder(folder)? {
+            return Ok(None);
+        }
+        let mut at = RelPath::root();
+        for name in folder.as_str().split('/') {
+            let next = at.join(name);
             if !self.is_taken(&next)? {
                 let folded = crate::id::fold(name);
-                let names = self.list(&at)?.unwrap_or_default();
-                return Ok(names.into_iter().map(|named| named.name).find(|other| crate::id::fold(other) == folded));
+                // The name itself may have come meanwhile.
+                let names = self.list(&at)?.unwrap_or_default().into_iter().map(|named| named.name);
+                return Ok(names.filter(|other| other != name).find(|other| crate::id::fold(other) == folded));
             }
             at = next;
         }

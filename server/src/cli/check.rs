@@ -34,7 +34,12 @@ pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
                 output::safe(&finding.what)
             );
         }
-        anstream::println!("{FAINT}compared {} files, {} chunks{FAINT:#}", report.files, report.chunks);
+        anstream::println!(
+            "{FAINT}compared {} files, {} chunks, {} acts{FAINT:#}",
+            report.files,
+            report.chunks,
+            report.acts
+        );
         if report.findings.is_empty() {
             anstream::println!("{GOOD}everything fits{GOOD:#}");
         }

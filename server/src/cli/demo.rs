@@ -1,5 +1,6 @@
 //! `waypost demo`: a small company's files, three questions, then the server.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
+use waypost_engine::access::{ADMIN, NewToken};
 use waypost_engine::api::{AskRequest, Engine};
 use waypost_engine::id::WorkspaceName;
 
@@ -36,7 +38,20 @@ struct Tour {
 #[derive(Deserialize)]
 struct TourQuestion {
     question: String,
+    expect: Vec<Asking>,
 }
+
+#[derive(Deserialize)]
+struct Asking {
+    #[serde(rename = "as")]
+    principal: String,
+}
+
+/// The name of the tokens that the tour makes, so that the next one can end them.
+const TOKEN_NAME: &str = "demo";
+
+/// Who asks in the tour, each with a token.
+type Tokens = BTreeMap<String, String>;
 
 /// One file of the company.
 pub struct DemoFile {
@@ -65,15 +80,20 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
         home.display()
     );
     super::check::index_all(&engine)?;
-    tour(&engine)?;
+    let tour = read_tour()?;
+    let tokens = admit(&engine, &tour)?;
+    show(&engine, tour, &tokens)?;
     if args.exit {
         return Ok(0);
+    }
+    for (principal, token) in &tokens {
+        anstream::println!("{principal:24} {FAINT}{token}{FAINT:#}");
     }
     serve(engine, &config, globals, args)
 }
 
 fn serve(engine: Arc<Engine>, config: &Config, globals: &Globals, args: &DemoArgs) -> Outcome {
-    let token = engine.issue_admin_token()?;
+    let token = new_token(&engine, ADMIN)?;
     let url = args.listen.as_deref().unwrap_or(&config.listen.value);
     anstream::println!(
         "{FAINT}try: curl -s http://{url}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}"
@@ -88,17 +108,51 @@ fn demo_home(globals: &Globals) -> Result<PathBuf> {
     Ok(models.parent().unwrap_or(models).join("demo"))
 }
 
-fn tour(engine: &Arc<Engine>) -> Result<()> {
-    let text =
-        DEMO.get_file("tour.json").and_then(|file| file.contents_utf8()).context("the demo has no tour")?;
-    let tour: Tour = serde_json::from_str(text).context("in the demo's tour.json")?;
+fn text_of(name: &str) -> Result<&'static str> {
+    let file = DEMO.get_file(name).and_then(|file| file.contents_utf8());
+    file.with_context(|| format!("the demo has no {name}"))
+}
+
+fn read_tour() -> Result<Tour> {
+    serde_json::from_str(text_of("tour.json")?).context("in the demo's tour.json")
+}
+
+/// Lets the company's people and agents in, by its own grants, and gives a token to each who asks in the tour.
+fn admit(engine: &Arc<Engine>, tour: &Tour) -> Result<Tokens> {
+    let owner = engine.owner_session();
+    owner.apply_policy(text_of("grants.toml")?, true)?;
+    for token in owner.tokens()?.iter().filter(|token| token.name == TOKEN_NAME && token.revoked_at.is_none()) {
+        owner.revoke_token(&token.id)?;
+    }
+    let mut tokens = Tokens::new();
+    for asking in tour.questions.iter().flat_map(|question| &question.expect) {
+        if !tokens.contains_key(&asking.principal) {
+            tokens.insert(asking.principal.clone(), new_token(engine, &asking.principal)?);
+        }
+    }
+    Ok(tokens)
+}
+
+fn new_token(engine: &Arc<Engine>, principal: &str) -> Result<String> {
+    let new =
+        NewToken { principal: principal.to_owned(), name: TOKEN_NAME.to_owned(), ..NewToken::default() };
+    Ok(engine.owner_session().issue_token(&new)?.token)
+}
+
+fn show(engine: &Arc<Engine>, tour: Tour, tokens: &Tokens) -> Result<()> {
     for question in tour.questions {
-        anstream::println!("\n{STRONG}?{STRONG:#} {}", question.question);
-        let reply = engine
-            .owner_session()
-            .ask(&AskRequest { question: question.question, ..AskRequest::default() })?;
-        super::ask::print(&reply);
-        anstream::println!("  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}", reply.took_ms, reply.confidence);
+        for asking in question.expect {
+            let token = tokens.get(&asking.principal).context("everybody in the tour has a token")?;
+            anstream::println!(
+                "\n{STRONG}?{STRONG:#} {}  {FAINT}as {}{FAINT:#}",
+                question.question,
+                asking.principal
+            );
+            let request = AskRequest { question: question.question.clone(), ..AskRequest::default() };
+            let reply = engine.session(token)?.ask(&request)?;
+            super::ask::print(&reply);
+            anstream::println!("  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}", reply.took_ms, reply.confidence);
+        }
     }
     anstream::println!();
     Ok(())

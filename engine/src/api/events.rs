@@ -1,0 +1,278 @@
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::{Error, Result};
+use super::keys::Keys;
+use super::session::Session;
+use crate::access::{AccessError, Scope, Verb};
+use crate::clock::rfc3339;
+use crate::id::{RelPath, Seq, VersionId, WorkspaceName, fold, join_path};
+use crate::journal::{self, Event, EventKind, NewEvent, Outcome};
+use crate::pattern::Pattern;
+
+/// Entries of the journal read at once.
+const READ_AT_ONCE: usize = 512;
+/// Events of one answer at most.
+const MAX_EVENTS: usize = 1000;
+/// The longest wait for an event.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+/// Longer data of a published event is refused, in bytes: an event tells where to look, it is no file.
+const MAX_DATA_BYTES: usize = 16 << 10;
+
+/// Something that happened, as subscribers get it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventInfo {
+    /// Such as `file.created`.
+    pub event: String,
+    /// `/<workspace>/<path>`.
+    pub path: String,
+    /// By content; empty for what is no file.
+    pub mime_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// `ws_…`.
+    pub workspace_id: String,
+    /// `evt_…`: the same in every delivery of the same event.
+    pub id: String,
+    /// Its place, for going on from here.
+    pub seq: String,
+    /// Hash of the bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
+    /// Who did it; `external` for other programs.
+    pub actor: String,
+    /// Where a moved file came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Who let it through a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// The request that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// RFC 3339.
+    pub occurred_at: String,
+    /// More, for what is no file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// One of these paths; none: all.
+    pub paths: Vec<Pattern>,
+    /// One of these kinds, exact or a family such as `file.*`; none: all.
+    pub kinds: Vec<String>,
+}
+
+impl EventFilter {
+    /// Checks patterns and names of kinds.
+    ///
+    /// # Errors
+    /// [`AccessError::Pattern`], [`Error::Invalid`] for a kind that is not there.
+    pub fn new(paths: &[String], kinds: &[String]) -> Result<Self> {
+        let paths = paths
+            .iter()
+            .map(|text| Pattern::path(text).map_err(|error| Error::Access(AccessError::Pattern(error))))
+            .collect::<Result<_>>()?;
+        for kind in kinds {
+            let names = EventKind::ALL.map(EventKind::as_str);
+            let is_known = match kind.strip_suffix('*') {
+                Some(family) => family.ends_with('.') && names.iter().any(|name| name.starts_with(family)),
+                None => names.contains(&kind.as_str()),
+            };
+            if !is_known && kind != "*" {
+                return Err(Error::Invalid {
+                    field: "kinds",
+                    found: format!("`{}`", kind.chars().take(40).collect::<String>()),
+                    expected: format!("some of {}", names.join(", ")),
+                });
+            }
+        }
+        Ok(Self { paths, kinds: kinds.to_vec() })
+    }
+
+    pub(super) fn passes(&self, event: &EventInfo) -> bool {
+        let is_kind = |kind: &String| match kind.strip_suffix('*') {
+            Some(family) => event.event.starts_with(family),
+            None => event.event == *kind,
+        };
+        let folded = fold(&event.path);
+        (self.kinds.is_empty() || self.kinds.iter().any(is_kind))
+            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(&folded)))
+    }
+}
+
+/// Some events, and where to go on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventsPage {
+    /// Oldest first.
+    pub items: Vec<EventInfo>,
+    /// Give it as `after` for what follows.
+    pub next: String,
+}
+
+/// An event as one scope shows it; `None` where it does not.
+pub(super) fn show_event(
+    event: &Event,
+    name: &WorkspaceName,
+    scope: &Scope,
+    keys: &Keys,
+    created_ms: i64,
+) -> Option<EventInfo> {
+    let path = join_path(name, &RelPath::new(&event.path).ok()?);
+    if !scope.allows(&path) {
+        return None;
+    }
+    let other = event.other_path.clone().filter(|other| scope.allows(other));
+    let kind = match (event.kind.as_str(), &other) {
+        // Whoever sees both ends is told of the move once, at its new place.
+        ("file.deleted", Some(_)) => return None,
+        ("file.moved", None) => "file.created",
+        (kind, _) => kind,
+    };
+    Some(EventInfo {
+        event: kind.to_owned(),
+        path,
+        mime_type: event.mime_type.clone(),
+        size: event.size_bytes,
+        workspace_id: keys.workspace_id(name, created_ms),
+        id: keys.event_id(event.seq),
+        seq: String::new(),
+        version: event.version,
+        actor: event.actor.clone(),
+        from: other.filter(|_| kind == "file.moved"),
+        approved_by: event.approved_by.clone(),
+        trace_id: event.trace.clone(),
+        occurred_at: rfc3339(event.occurred_ms),
+        data: event.data.as_deref().and_then(|data| serde_json::from_str(data).ok()),
+    })
+}
+
+impl Session {
+    /// Where the journal stands now, for who wants only what comes after.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn now(&self) -> Result<String> {
+        self.show_seq(journal::last_event(&self.engine.catalog)?)
+    }
+
+    /// What happened after a place, as far as this principal may read it; from the beginning without one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a place that is none.
+    pub fn events(&self, after: Option<&str>, filter: &EventFilter, limit: usize) -> Result<EventsPage> {
+        let mut cursor = match after {
+            Some(after) => self.read_seq("after", after)?,
+            None => Seq(0),
+        };
+        let limit = limit.clamp(1, MAX_EVENTS);
+        let scope = self.scope(Verb::Read);
+        let mut items = Vec::new();
+        let mut last_shown = cursor;
+        loop {
+            let read = journal::events_after(&self.engine.catalog, cursor, READ_AT_ONCE)?;
+            let n_read = read.len();
+            for event in read {
+                cursor = event.seq;
+                let Some((name, created_ms)) = self.engine.workspace_named(event.workspace) else { continue };
+                let shown = show_event(&event, &name, &scope, &self.engine.keys, created_ms);
+                let Some(mut shown) = shown.filter(|shown| filter.passes(shown)) else { continue };
+                shown.seq = self.show_seq(event.seq)?;
+                last_shown = event.seq;
+                items.push(shown);
+                if items.len() >= limit {
+                    return Ok(EventsPage { items, next: self.show_seq(last_shown)? });
+                }
+            }
+            if n_read < READ_AT_ONCE {
+                return Ok(EventsPage { items, next: self.show_seq(cursor.max(last_shown))? });
+            }
+        }
+    }
+
+    /// As [`Self::events`], and waits for the first one, at most so long; 25 seconds at the longest.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn wait_for_events(
+        &self,
+        after: Option<&str>,
+        filter: &EventFilter,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<EventsPage> {
+        let deadline = Instant::now() + patience.min(MAX_WAIT);
+        // Without a place only what comes from now on is waited for.
+        let mut after = match after {
+            Some(after) => after.to_owned(),
+            None => self.now()?,
+        };
+        self.record("event.wait", Verb::Read, "/", "", Outcome::Allowed, "scope")?;
+        loop {
+            let news = self.engine.news.count();
+            let page = self.events(Some(&after), filter, limit)?;
+            if !page.items.is_empty() || Instant::now() >= deadline {
+                return Ok(page);
+            }
+            after = page.next;
+            self.engine.news.wait_beyond(news, deadline);
+        }
+    }
+
+    /// Publishes on a topic of a workspace: every subscriber who may read `/<workspace>/events/<topic>` is told.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`]: it takes `write` on that path; [`Error::Invalid`] for data that is too
+    /// long.
+    pub fn publish(&self, workspace: &str, topic: &str, data: &Value) -> Result<EventInfo> {
+        let path = format!("/{workspace}/events/{topic}");
+        let (name, below) = self.split(&path, "topic")?;
+        let rule = self.authorize("event.publish", Verb::Write, &path, "topic")?;
+        let absent = || Error::NotFound { what: "topic", name: path.clone() };
+        let open = self.engine.workspace(&name).ok_or_else(absent)?;
+        let text = data.to_string();
+        if text.len() > MAX_DATA_BYTES {
+            return Err(Error::Invalid {
+                field: "data",
+                found: format!("{} bytes", text.len()),
+                expected: format!("at most {MAX_DATA_BYTES}; put more into a file and publish its path"),
+            });
+        }
+        let event = NewEvent {
+            kind: EventKind::TopicPublished,
+            workspace: open.row.id,
+            path: below.as_str(),
+            data: Some(&text),
+            actor: &self.actor.principal,
+            trace: Some(&self.trace),
+            occurred_ms: self.now_ms(),
+        };
+        let seq = self.engine.catalog.write(|tx| {
+            let seq = tx.append_event(&event)?;
+            self.record_in(tx, "event.publish", Verb::Write, &path, "", &rule)?;
+            Ok::<_, crate::change::ChangeError>(seq)
+        })?;
+        Ok(EventInfo {
+            event: event.kind.as_str().to_owned(),
+            path,
+            mime_type: String::new(),
+            size: 0,
+            workspace_id: self.engine.keys.workspace_id(&name, open.row.created_ms),
+            id: self.engine.keys.event_id(seq),
+            seq: self.show_seq(seq)?,
+            version: None,
+            actor: self.actor.principal.clone(),
+            from: None,
+            approved_by: None,
+            trace_id: Some(self.trace.clone()),
+            occurred_at: rfc3339(event.occurred_ms),
+            data: Some(data.clone()),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! The journal as others follow it: what happened, in order, files and everything else.
+
+use rusqlite::{Row, params};
+
+use crate::catalog::{Catalog, CatalogError, Tx};
+use crate::id::{Seq, VersionId, WorkspaceId};
+
+/// What can happen. Names are a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A path that was not there.
+    FileCreated,
+    /// Other bytes under the same path.
+    FileUpdated,
+    /// The path is gone.
+    FileDeleted,
+    /// A file under another path.
+    FileMoved,
+    /// An act waits at a gate.
+    ApprovalRequested,
+    /// It was let through.
+    ApprovalGranted,
+    /// It was not.
+    ApprovalDenied,
+    /// Somebody published on a topic.
+    TopicPublished,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::FileCreated,
+        Self::FileUpdated,
+        Self::FileDeleted,
+        Self::FileMoved,
+        Self::ApprovalRequested,
+        Self::ApprovalGranted,
+        Self::ApprovalDenied,
+        Self::TopicPublished,
+    ];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FileCreated => "file.created",
+            Self::FileUpdated => "file.updated",
+            Self::FileDeleted => "file.deleted",
+            Self::FileMoved => "file.moved",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalGranted => "approval.granted",
+            Self::ApprovalDenied => "approval.denied",
+            Self::TopicPublished => "topic.published",
+        }
+    }
+}
+
+/// Something that happened and is no change of a file.
+#[derive(Debug, Clone)]
+pub struct NewEvent<'a> {
+    /// What.
+    pub kind: EventKind,
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// The path that it is about, below the workspace's root: who may read it is told.
+    pub path: &'a str,
+    /// More, as JSON.
+    pub data: Option<&'a str>,
+    /// Who did it.
+    pub actor: &'a str,
+    /// The request that it belongs to.
+    pub trace: Option<&'a str>,
+    /// Milliseconds since 1970.
+    pub occurred_ms: i64,
+}
+
+/// An entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the order.
+    pub seq: Seq,
+    /// See [`EventKind::as_str`].
+    pub kind: String,
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// Below the workspace's root.
+    pub path: String,
+    /// The bytes after it.
+    pub version: Option<VersionId>,
+    /// Their length.
+    pub size_bytes: u64,
+    /// By content.
+    pub mime_type: String,
+    /// The other end of a move, `/workspace/…`.
+    pub other_path: Option<String>,
+    /// Who did it.
+    pub actor: String,
+    /// Who let it through a gate.
+    pub approved_by: Option<String>,
+    /// The request that it belongs to.
+    pub trace: Option<String>,
+    /// More, as JSON.
+    pub data: Option<String>,
+    /// Milliseconds since 1970.
+    pub occurred_ms: i64,
+}
+
+impl Tx<'_> {
+    /// Writes down something that is no change of a file.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn append_event(&self, event: &NewEvent<'_>) -> Result<Seq, CatalogError> {
+        self.sql()
+            .prepare_cached(
+                "INSERT INTO journal (kind, workspace, file, path, size_bytes, actor, occurred_ms, trace, data)
+                 VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                event.kind.as_str(),
+                event.workspace.0,
+                event.path,
+                event.actor,
+                event.occurred_ms,
+                event.trace,
+                event.data,
+            ])?;
+        self.mark_news();
+        Ok(Seq(self.sql().last_insert_rowid() as u64))
+    }
+}
+
+/// The entries of all workspaces after `cursor`, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn events_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec<Event>, CatalogError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(
+            "SELECT seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, approved_by,
+                    trace, data, occurred_ms
+             FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![cursor.0 as i64, limit as i64], read_event)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// The newest place in the journal of all workspaces.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn last_event(catalog: &Catalog) -> Result<Seq, CatalogError> {
+    catalog.read(|sql| {
+        let seq: i64 = sql
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM journal")?
+            .query_row([], |row| row.get(0))?;
+        Ok(Seq(seq as u64))
+    })
+}
+
+fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
+    Ok(Event {
+        seq: Seq(row.get::<_, i64>(0)? as u64),
+        kind: row.get(1)?,
+        workspace: WorkspaceId(row.get(2)?),
+        path: row.get(3)?,
+        version: row.get::<_, Option<[u8; 32]>>(4)?.map(VersionId::from_bytes),
+        size_bytes: row.get::<_, i64>(5)? as u64,
+        mime_type: row.get(6)?,
+        other_path: row.get(7)?,
+        actor: row.get(8)?,
+        approved_by: row.get(9)?,
+        trace: row.get(10)?,
+        data: row.get(11)?,
+        occurred_ms: row.get(12)?,
+    })
+}
