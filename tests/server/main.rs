@@ -38,8 +38,11 @@ mod writing;
 /// Attacks from outside, by the numbers of the attack table.
 mod security;
 
-/// Attacks of those who hold a token, by the numbers of the attack table.
+/// Paths, names and loads of those who hold a token, by the numbers of the attack table.
 mod attacks;
+
+/// What others could learn, by the numbers of the attack table.
+mod spying;
 
 /// The command line, as a person or a script meets it.
 mod command;
