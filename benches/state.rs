@@ -105,8 +105,9 @@ fn main() {
     for round in 0..ROUNDS {
         let name = |number: usize| format!("r{round}-{number}.txt");
         plains.extend(times(n_files, |number| plain(peer.path(), &name(number), &content(number))));
-        carefuls
-            .extend(times(n_files, |number| careful(peer.path(), &format!("c{}", name(number)), &content(number))));
+        carefuls.extend(times(n_files, |number| {
+            careful(peer.path(), &format!("c{}", name(number)), &content(number))
+        }));
         news.extend(times(n_files, |number| through(&session, &name(number), &content(number))));
         again.extend(times(n_files, |number| through(&session, &name(number), &content(number + 7))));
         reads.extend(times(n_files, |number| {

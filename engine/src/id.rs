@@ -169,9 +169,9 @@ impl RelPath {
 pub fn is_private_name(name: &str) -> bool {
     let name = name.trim_end_matches(['.', ' ']);
     name.eq_ignore_ascii_case(".git")
-        || name
-            .get(..8)
-            .is_some_and(|start| start.eq_ignore_ascii_case(".waypost") && !name[8..].eq_ignore_ascii_case("ignore"))
+        || name.get(..8).is_some_and(|start| {
+            start.eq_ignore_ascii_case(".waypost") && !name[8..].eq_ignore_ascii_case("ignore")
+        })
 }
 
 /// Text without case and in composed form (NFC), for comparing names. Each character is folded alone (simple case folding,

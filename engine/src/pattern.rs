@@ -77,9 +77,7 @@ impl Pattern {
     }
 
     fn read(text: &str, inner: &str) -> Result<Self, PatternError> {
-        let refuse = |expected| {
-            Err(PatternError { pattern: text.chars().take(200).collect(), expected })
-        };
+        let refuse = |expected| Err(PatternError { pattern: text.chars().take(200).collect(), expected });
         if inner.len() > MAX_BYTES {
             return refuse("at most 1024 bytes");
         }
@@ -155,10 +153,8 @@ impl Pattern {
         let mut base = String::new();
         for segment in &self.segments {
             let Segment::One(pieces) = segment else { break };
-            let literal: Option<String> = pieces
-                .iter()
-                .map(|piece| if let Piece::Char(c) = piece { Some(*c) } else { None })
-                .collect();
+            let literal: Option<String> =
+                pieces.iter().map(|piece| if let Piece::Char(c) = piece { Some(*c) } else { None }).collect();
             let Some(literal) = literal else { break };
             base.push('/');
             base.push_str(&literal);
@@ -264,7 +260,15 @@ mod tests {
         check("/a/b?c", &["/a/bxc"], &["/a/bc", "/a/b/c"]);
         check("/caf\u{e9}/**", &["/cafe\u{301}/x", "/CAF\u{c9}/x"], &["/cafe/x"]);
         check("/", &["/"], &["/a"]);
-        check("/w/\u{39f}\u{394}\u{39f}\u{3a3}*", &["/w/\u{39f}\u{394}\u{39f}\u{3a3}.txt", "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c2}.txt", "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c3}a"], &["/w/\u{3bf}"]);
+        check(
+            "/w/\u{39f}\u{394}\u{39f}\u{3a3}*",
+            &[
+                "/w/\u{39f}\u{394}\u{39f}\u{3a3}.txt",
+                "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c2}.txt",
+                "/w/\u{3bf}\u{3b4}\u{3bf}\u{3c3}a",
+            ],
+            &["/w/\u{3bf}"],
+        );
         check("/w/stra?e.md", &["/w/stra\u{df}e.md", "/w/STRA\u{1e9e}E.md"], &["/w/strasse.md"]);
     }
 
@@ -300,7 +304,8 @@ mod tests {
 
     #[test]
     fn the_base_ends_before_the_first_wildcard() {
-        for (pattern, base) in [("/w/a/**", "/w/a"), ("/w/a*/b", "/w"), ("/**", "/"), ("/w/x.md", "/w/x.md")] {
+        for (pattern, base) in [("/w/a/**", "/w/a"), ("/w/a*/b", "/w"), ("/**", "/"), ("/w/x.md", "/w/x.md")]
+        {
             assert_eq!(Pattern::path(pattern).unwrap().base(), base);
         }
     }

@@ -73,14 +73,21 @@ fn is_fair(error: &Error) -> bool {
         error,
         Error::NotFound { .. }
             | Error::Change(
-                ChangeError::VersionConflict { .. } | ChangeError::Missing { .. } | ChangeError::Exists { .. }
+                ChangeError::VersionConflict { .. }
+                    | ChangeError::Missing { .. }
+                    | ChangeError::Exists { .. }
             )
             | Error::Change(ChangeError::Store(StoreError::LockHeld { .. } | StoreError::LockExpired { .. }))
     )
 }
 
 /// One thing that a client does; what it was told.
-fn act(session: &Session, numbers: &mut Numbers, client: u64, round: u64) -> Result<Vec<Acknowledged>, Error> {
+fn act(
+    session: &Session,
+    numbers: &mut Numbers,
+    client: u64,
+    round: u64,
+) -> Result<Vec<Acknowledged>, Error> {
     let path = |numbers: &mut Numbers| format!("/w/d{}/f{}.md", numbers.below(8), numbers.below(N_FILES / 8));
     let (from, to) = (path(numbers), path(numbers));
     let any = WriteOptions::default();
@@ -183,7 +190,8 @@ fn sixteen_clients_lose_nothing_and_win_nothing_twice() {
     let n_tasks = AtomicU64::new(0);
     std::thread::scope(|threads| {
         for client in 0..N_CLIENTS {
-            let (engine, ended, all, counted, won, n_tasks) = (&engine, &ended, &all, &counted, &won, &n_tasks);
+            let (engine, ended, all, counted, won, n_tasks) =
+                (&engine, &ended, &all, &counted, &won, &n_tasks);
             threads.spawn(move || {
                 let session = engine.owner_session();
                 let mut own = Vec::new();
@@ -199,7 +207,8 @@ fn sixteen_clients_lose_nothing_and_win_nothing_twice() {
                         n_tasks.fetch_add(1, Ordering::Relaxed);
                     }
                     if let Some(newest) = n_tasks.load(Ordering::Relaxed).checked_sub(1) {
-                        let (from, to) = (format!("/w/pending/{newest}.md"), format!("/w/won/{newest}-{client}.md"));
+                        let (from, to) =
+                            (format!("/w/pending/{newest}.md"), format!("/w/won/{newest}-{client}.md"));
                         match session.move_path(&from, &to, &WriteOptions::default()) {
                             Ok(_) => drop(won.fetch_add(1, Ordering::Relaxed)),
                             Err(error) => assert!(is_fair(&error), "{error}"),

@@ -32,8 +32,22 @@ const WORKSPACES: [&str; 3] = ["alpha", "beta", "gamma"];
 const FOLDERS: [&str; 5] = ["open", "closed", "closed/deep", "inbox", "open/mixed"];
 const NAMES: [&str; 6] = ["plan.md", "notes.md", "Prices.csv", "log.txt", "brief.md", "main.rs"];
 const WORDS: [&str; 16] = [
-    "harbour", "kettle", "lantern", "meadow", "engine", "violin", "orchard", "anvil", "compass", "ferry", "quagga",
-    "zanzibar", "money", "cash", "doctor", "physician",
+    "harbour",
+    "kettle",
+    "lantern",
+    "meadow",
+    "engine",
+    "violin",
+    "orchard",
+    "anvil",
+    "compass",
+    "ferry",
+    "quagga",
+    "zanzibar",
+    "money",
+    "cash",
+    "doctor",
+    "physician",
 ];
 /// Patterns that a world's grants are drawn from.
 const PATTERNS: [&str; 12] = [
@@ -113,7 +127,10 @@ impl World {
             happenings.push(match numbers.below(12) {
                 0 => Happening::Delete(path),
                 1 => Happening::Move(path, numbers.path()),
-                2 => Happening::Snapshot(numbers.pick(&WORKSPACES).to_owned(), format!("s{}", numbers.below(9))),
+                2 => Happening::Snapshot(
+                    numbers.pick(&WORKSPACES).to_owned(),
+                    format!("s{}", numbers.below(9)),
+                ),
                 3 => Happening::Lock(path),
                 4 => Happening::Index,
                 _ => Happening::Write(path, numbers.text()),
@@ -184,7 +201,8 @@ fn build(world: &World, with_hidden: bool) -> Home {
     let is_shown = |name: &&&str| {
         let inside = Pattern::path(&format!("/{name}/**")).unwrap();
         let may_write = world.grants.iter().any(|grant| {
-            grant.verbs.contains(&Verb::Write) && grant.patterns.iter().any(|pattern| pattern.overlaps(&inside))
+            grant.verbs.contains(&Verb::Write)
+                && grant.patterns.iter().any(|pattern| pattern.overlaps(&inside))
         });
         with_hidden
             || may_write
@@ -373,7 +391,10 @@ fn ask_all(log: &mut Log, session: &Session, query: &str, snapshots: &[(String, 
     log.note(&format!("search workspace {query}"), found);
     let filters = SearchFilters { extension: Some("md".to_owned()), ..SearchFilters::default() };
     log.note(&format!("search md {query}"), narrowed(&|request| request.filters = Some(filters.clone())));
-    log.note(&format!("search trusted {query}"), narrowed(&|request| request.trust = Some("approved".to_owned())));
+    log.note(
+        &format!("search trusted {query}"),
+        narrowed(&|request| request.trust = Some("approved".to_owned())),
+    );
     for (id, name) in snapshots {
         let found = narrowed(&|request| request.as_of = Some(id.clone()));
         log.note(&format!("search as of {name} {query}"), found);
@@ -386,13 +407,18 @@ fn ask_all(log: &mut Log, session: &Session, query: &str, snapshots: &[(String, 
 
 /// Attempts to change things, seen and not; in both worlds they have the same effect on what is seen.
 fn try_all(log: &mut Log, session: &Session) {
-    for path in ["/alpha/open/new.md", "/alpha/closed/plan.md", "/beta/inbox/drop.md", "/gamma/closed/notes.md"] {
+    for path in
+        ["/alpha/open/new.md", "/alpha/closed/plan.md", "/beta/inbox/drop.md", "/gamma/closed/notes.md"]
+    {
         let any = WriteOptions::default();
         let absent = WriteOptions { expected: Expected::Absent, ..WriteOptions::default() };
         log.note(&format!("write if absent {path}"), session.write_file(path, b"dropped violin", &absent));
         log.note(&format!("write {path}"), session.write_file(path, b"dropped violin", &any));
         log.note(&format!("append {path}"), session.append_file(path, b"more", &any));
-        log.note(&format!("lock {path}"), session.lock(path, LockMode::Exclusive, Some(1000)).map(|lock| lock.path));
+        log.note(
+            &format!("lock {path}"),
+            session.lock(path, LockMode::Exclusive, Some(1000)).map(|lock| lock.path),
+        );
         log.note(&format!("move {path}"), session.move_path(path, "/alpha/open/moved.md", &any));
         log.note(&format!("copy {path}"), session.copy_path(path, "/beta/inbox/copied.md", &any));
         log.note(&format!("delete {path}"), session.delete(path, &any, false));
@@ -485,7 +511,8 @@ fn leaky_answers(world: &World, home: &Home) -> Vec<String> {
             let source: Source = source;
             let embedder = Arc::clone(&home.table) as Arc<dyn Embedder>;
             let parsed = parse(query);
-            let request = waypost_engine::search::SearchRequest { query: &parsed, mode: Mode::Lexical, limit: 50 };
+            let request =
+                waypost_engine::search::SearchRequest { query: &parsed, mode: Mode::Lexical, limit: 50 };
             let hits = search(&[source], Some(&embedder), None, &request).unwrap();
             let shown = hits.hits.iter().filter(|hit| world.shows(&format!("/{name}/{}", hit.record.path)));
             let shown: Vec<Value> =

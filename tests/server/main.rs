@@ -5,14 +5,44 @@
 /// Starting a server and asking it.
 mod support;
 
+/// Principals, and asking as one of them.
+mod users;
+
 /// Routes, replies and problems.
 mod rest;
+
+/// Files put, read, edited, moved and brought back.
+mod files;
+
+/// Workspaces, snapshots, locks and pruning.
+mod state;
+
+/// Who may do what, and what the others are told.
+mod access;
+
+/// Tokens: narrowed, run out, revoked.
+mod tokens;
+
+/// Gates, and what waits before them.
+mod gates;
+
+/// The audit log as its readers meet it.
+mod audit;
 
 /// Both eras of MCP.
 mod mcp;
 
-/// Attacks, by the numbers of the attack table.
+/// The tools that change files, and those that look back.
+mod writing;
+
+/// Attacks from outside, by the numbers of the attack table.
 mod security;
+
+/// Paths, names and loads of those who hold a token, by the numbers of the attack table.
+mod attacks;
+
+/// What others could learn, by the numbers of the attack table.
+mod spying;
 
 /// The command line, as a person or a script meets it.
 mod command;

@@ -114,6 +114,19 @@ fn in_both_eras(server: &Server, check: impl Fn(&Client<'_>)) {
     check(&Client::legacy(server, "", &server.token));
 }
 
+/// The names of listed tools whose hint is so.
+fn tools_that<'a>(listed: &'a Value, hint: &str, value: bool) -> Vec<&'a str> {
+    let having = listed.as_array().unwrap().iter().filter(|tool| tool["annotations"][hint] == value);
+    having.map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+/// The names of the tools that a client is offered.
+pub fn offered(client: &Client<'_>) -> Vec<String> {
+    let listed = client.request("tools/list", json!({}));
+    let tools = listed["result"]["tools"].as_array().unwrap_or_else(|| panic!("{listed}"));
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn the_tools_are_those_of_the_stored_file() {
     let server = Server::start(FILES);
@@ -130,8 +143,23 @@ fn the_tools_are_those_of_the_stored_file() {
     });
     for tool in listed.as_array().unwrap() {
         assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
-        assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
     }
+    let changing: Vec<&str> = tools_that(&listed, "readOnlyHint", false);
+    assert_eq!(
+        changing,
+        [
+            "copy_file",
+            "create_directory",
+            "create_snapshot",
+            "delete_file",
+            "edit_file",
+            "move_file",
+            "restore_version",
+            "write_file",
+        ]
+    );
+    let adding = ["copy_file", "create_directory", "create_snapshot"];
+    assert_eq!(tools_that(&listed, "destructiveHint", false), adding, "these take nothing away");
 }
 
 #[test]
@@ -148,20 +176,32 @@ fn the_modern_era_discovers_and_the_list_is_private() {
 fn toolsets_narrow_the_list_and_what_can_be_called() {
     let server = Server::start(FILES);
     let client = Client::modern(&server, "?toolsets=files");
-    let listed = client.request("tools/list", json!({}));
-    let names: Vec<&str> = listed["result"]["tools"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|tool| tool["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["list_directory", "read_file", "search_files", "whoami"]);
+    assert_eq!(
+        offered(&client),
+        [
+            "copy_file",
+            "create_directory",
+            "delete_file",
+            "directory_tree",
+            "edit_file",
+            "get_file_info",
+            "list_directory",
+            "move_file",
+            "read_file",
+            "read_multiple_files",
+            "search_files",
+            "whoami",
+            "write_file",
+        ]
+    );
+    let history = Client::modern(&server, "?toolsets=history");
+    assert_eq!(offered(&history), ["create_snapshot", "list_versions", "restore_version", "whoami"]);
     // Attack 12: a tool that is not offered answers as one that does not exist.
     let hidden = client.request("tools/call", json!({"name": "search", "arguments": {"query": "a"}}));
     let absent = client.request("tools/call", json!({"name": "absent", "arguments": {"query": "a"}}));
     assert_eq!(hidden.to_string().replace("search", "absent"), absent.to_string());
     let legacy = Client::legacy(&server, "?toolsets=knowledge", &server.token);
-    assert_eq!(legacy.request("tools/list", json!({}))["result"]["tools"].as_array().unwrap().len(), 4);
+    assert_eq!(offered(&legacy), ["ask", "search", "verify_citations", "whoami"]);
     let reply = server.ask("POST", "/mcp?toolsets=mesh", &[("content-type", "application/json")], "{}");
     assert_eq!(reply.problem(), (400, "invalid_request".to_owned()));
 }
@@ -250,7 +290,11 @@ fn a_wrong_argument_is_a_result_that_says_what_is_legal() {
             let (said, failed) = client.call(tool, arguments);
             assert!(failed && said.to_string().contains(expected), "{said}");
         };
-        check("search", json!({"query": "a", "top_k": 3}), "takes only `limit`, `max_tokens`, `mode`");
+        check(
+            "search",
+            json!({"query": "a", "top_k": 3}),
+            "takes only `as_of`, `limit`, `max_tokens`, `mode`",
+        );
         check("search", json!({}), "missing field `query`");
         check("search", json!({"query": "a", "mode": "magic"}), "`hybrid`, `lexical`, `semantic`");
         check("search", json!({"query": "a", "max_tokens": 5}), "200 to 100000");

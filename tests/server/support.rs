@@ -12,7 +12,7 @@ use waypost_engine::api::{Engine, EngineOptions, Indexer};
 use waypost_engine::id::WorkspaceName;
 
 /// Until something that must happen has happened.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with one workspace `docs`, stopped when it goes.
 pub struct Server {

@@ -279,9 +279,15 @@ mod tests {
     #[test]
     fn a_policy_with_a_fault_says_which() {
         for (text, expected) in [
-            ("[[grant]]\nto = \"agent:x\"\npath = \"/a\"\nverbs = [\"read\"]", "no principal or group `agent:x`"),
+            (
+                "[[grant]]\nto = \"agent:x\"\npath = \"/a\"\nverbs = [\"read\"]",
+                "no principal or group `agent:x`",
+            ),
             ("[[principal]]\nid = \"x\"", "`principal` is `x`"),
-            ("[[principal]]\nid = \"agent:x\"\n[[grant]]\nto = \"agent:x\"\nverbs = [\"read\"]", "exactly one of"),
+            (
+                "[[principal]]\nid = \"agent:x\"\n[[grant]]\nto = \"agent:x\"\nverbs = [\"read\"]",
+                "exactly one of",
+            ),
             ("[[principal]]\nid = \"agent:x\"\nrole = \"y\"", "unknown field `role`"),
         ] {
             let error = read_policy(text).unwrap_err().to_string();

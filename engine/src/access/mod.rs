@@ -15,7 +15,9 @@ mod tokens;
 pub use approvals::{APPROVAL_TTL_MS, Approval, ApprovalState, NewApproval, approvals};
 pub use document::{PolicyDiff, describe, diff, read_policy};
 pub use error::AccessError;
-pub use policy::{Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of};
+pub use policy::{
+    Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of,
+};
 pub use registry::load;
 pub use tokens::{IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, tokens};
 
@@ -24,7 +26,8 @@ pub const ADMIN: &str = "human:admin";
 
 /// Whether a principal, with all that it has, may write a path.
 pub fn may_write(policy: &Policy, principal: &str, path: &str) -> bool {
-    principal == ADMIN || policy.decide(principal, &Limits::default(), Verb::Write, Target::Path, path).allowed
+    principal == ADMIN
+        || policy.decide(principal, &Limits::default(), Verb::Write, Target::Path, path).allowed
 }
 
 /// Who acts.
@@ -61,6 +64,10 @@ impl Actor {
 
     /// What it may do by one verb, over paths.
     pub fn scope(&self, policy: &Policy, verb: Verb) -> Scope {
-        if self.is_owner { Scope::of_owner(&self.limits, verb) } else { policy.scope(&self.principal, &self.limits, verb) }
+        if self.is_owner {
+            Scope::of_owner(&self.limits, verb)
+        } else {
+            policy.scope(&self.principal, &self.limits, verb)
+        }
     }
 }

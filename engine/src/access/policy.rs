@@ -70,9 +70,10 @@ impl FromStr for Verb {
     type Err = AccessError;
 
     fn from_str(text: &str) -> Result<Self, AccessError> {
-        Self::ALL.into_iter().find(|verb| verb.as_str() == text).ok_or_else(|| {
-            AccessError::invalid("verb", text, Self::ALL.map(Self::as_str).join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|verb| verb.as_str() == text)
+            .ok_or_else(|| AccessError::invalid("verb", text, Self::ALL.map(Self::as_str).join(", ")))
     }
 }
 
@@ -346,7 +347,12 @@ impl Scope {
 }
 
 impl Policy {
-    fn rules_for<'a>(&'a self, principal: &'a str, verb: Verb, target: Target) -> impl Iterator<Item = &'a Grant> {
+    fn rules_for<'a>(
+        &'a self,
+        principal: &'a str,
+        verb: Verb,
+        target: Target,
+    ) -> impl Iterator<Item = &'a Grant> {
         self.grants.iter().filter(move |grant| {
             grant.target == target
                 && grant.verbs.contains(&verb)
@@ -369,7 +375,14 @@ impl Policy {
     }
 
     /// Decides about one path, tool or agent: a deny that matches wins, then an allow; else nothing is allowed.
-    pub fn decide(&self, principal: &str, limits: &Limits, verb: Verb, target: Target, name: &str) -> Decision {
+    pub fn decide(
+        &self,
+        principal: &str,
+        limits: &Limits,
+        verb: Verb,
+        target: Target,
+        name: &str,
+    ) -> Decision {
         let denied = |rule: &str| Decision { allowed: false, rule: rule.to_owned() };
         if !self.principals.contains_key(principal) {
             return denied("default");
@@ -425,14 +438,15 @@ mod tests {
     fn nothing_by_default_and_a_deny_wins() {
         let policy = policy();
         let limits = Limits::default();
-        let allowed = |who: &str, verb, path: &str| {
-            policy.decide(who, &limits, verb, Target::Path, path).allowed
-        };
+        let allowed =
+            |who: &str, verb, path: &str| policy.decide(who, &limits, verb, Target::Path, path).allowed;
         assert!(allowed("agent:a", Verb::Read, "/w/x.md"));
         assert!(!allowed("agent:a", Verb::Read, "/w/secret/x.md"));
         assert!(allowed("agent:a", Verb::List, "/w/secret/x.md"));
         assert!(!allowed("agent:a", Verb::Write, "/w/x.md"));
-        assert!(allowed("agent:a", Verb::Write, "/inbox/x.md") && !allowed("agent:a", Verb::Read, "/inbox/x.md"));
+        assert!(
+            allowed("agent:a", Verb::Write, "/inbox/x.md") && !allowed("agent:a", Verb::Read, "/inbox/x.md")
+        );
         assert!(!allowed("agent:b", Verb::Read, "/w/x.md"));
         let scope = policy.scope("agent:a", &limits, Verb::Read);
         assert!(scope.allows("/w/x.md") && !scope.allows("/w/SECRET/x.md") && !scope.allows("/inbox/x.md"));

@@ -32,7 +32,11 @@ impl Tx<'_> {
     pub fn put_principal(&self, id: &str, name: &str, now_ms: i64) -> Result<(), AccessError> {
         kind_of(id)?;
         if id == ADMIN {
-            return Err(AccessError::invalid("principal", id, "another one; the home's owner is always there"));
+            return Err(AccessError::invalid(
+                "principal",
+                id,
+                "another one; the home's owner is always there",
+            ));
         }
         self.sql().execute(
             "INSERT INTO principals (id, name, created_ms) VALUES (?1, ?2, ?3)
@@ -69,11 +73,10 @@ impl Tx<'_> {
         let sql = self.sql();
         sql.execute("DELETE FROM members WHERE team = ?1", [id])?;
         for member in members {
-            let known: bool = sql.query_row(
-                "SELECT EXISTS (SELECT 1 FROM principals WHERE id = ?1)",
-                [member],
-                |row| row.get(0),
-            )?;
+            let known: bool =
+                sql.query_row("SELECT EXISTS (SELECT 1 FROM principals WHERE id = ?1)", [member], |row| {
+                    row.get(0)
+                })?;
             if !known {
                 return Err(AccessError::NotFound { what: "principal", id: member.clone() });
             }

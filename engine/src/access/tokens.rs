@@ -153,7 +153,12 @@ pub fn authenticate(catalog: &Catalog, token: &str, now_ms: i64) -> Result<Optio
             tracing::warn!(%error, "the last use of a token can't be noted");
         }
     }
-    Ok(Some(Actor { is_owner: row.principal == ADMIN, principal: row.principal, token: row.id, limits: row.limits }))
+    Ok(Some(Actor {
+        is_owner: row.principal == ADMIN,
+        principal: row.principal,
+        token: row.id,
+        limits: row.limits,
+    }))
 }
 
 /// Whether a token may still be used.

@@ -152,7 +152,8 @@ impl Session {
     fn find_approval(&self, id: &str) -> Result<Approval> {
         let absent = || Error::NotFound { what: "approval", name: id.chars().take(80).collect() };
         let all = access::approvals(&self.engine.catalog)?;
-        let found = all.into_iter().find(|approval| approval.id == id).filter(|approval| self.may_see(approval));
+        let found =
+            all.into_iter().find(|approval| approval.id == id).filter(|approval| self.may_see(approval));
         self.note_failure("approval.read", Verb::Approve, id, found.ok_or_else(absent))
     }
 
@@ -196,7 +197,9 @@ impl Session {
         };
         let (path, before, after) = match act {
             GatedAct::Write { path, version, expected } => (path, *expected, Some(*version)),
-            GatedAct::Move { to, version, .. } | GatedAct::Copy { to, version, .. } => (to, None, Some(*version)),
+            GatedAct::Move { to, version, .. } | GatedAct::Copy { to, version, .. } => {
+                (to, None, Some(*version))
+            }
             GatedAct::Delete { path, version } => (path, Some(*version), None),
         };
         Ok(match (text(before)?, text(after)?) {
@@ -323,7 +326,8 @@ impl Session {
                     && matches!(act, GatedAct::Move { .. })
                     && delete.rule == "default"
                     && may(Verb::Write).allowed);
-            let may_read = !matches!(act, GatedAct::Move { .. }) || verb != Verb::Delete || may(Verb::Read).allowed;
+            let may_read =
+                !matches!(act, GatedAct::Move { .. }) || verb != Verb::Delete || may(Verb::Read).allowed;
             if !is_allowed || !may_read {
                 let (principal, path) = (approval.requester.clone(), path.to_owned());
                 return Err(Error::Forbidden { principal, verb: verb.as_str(), path });
@@ -356,10 +360,10 @@ impl Session {
         };
         let source;
         let kept = |version: VersionId| -> Result<Vec<u8>> {
-            self.engine.blobs.get(version)?.ok_or_else(|| Error::NotFound {
-                what: "version",
-                name: version.to_string(),
-            })
+            self.engine
+                .blobs
+                .get(version)?
+                .ok_or_else(|| Error::NotFound { what: "version", name: version.to_string() })
         };
         let steps = match act {
             GatedAct::Write { version, expected, .. } => {
@@ -405,7 +409,8 @@ impl Session {
             let site = Site::bare(&workspace, &below, &approval.path);
             self.append_approval_event(tx, EventKind::ApprovalGranted, &approval.id, &site)?;
             done.iter().try_for_each(|done| {
-                let version = done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
+                let version =
+                    done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
                 self.record_in(tx, act.action(), act.verb(), &done.path, &version, &approval.gate)
             })
         })?;
@@ -434,4 +439,3 @@ pub(super) fn versions_waiting(all: &[Approval]) -> Vec<VersionId> {
         .flatten()
         .collect()
 }
-

@@ -4,8 +4,8 @@ use std::time::Instant;
 use super::error::{Error, Result};
 use super::past::PastIndex;
 use super::replies::{
-    AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply, SearchRequest,
-    VerifiedCitation,
+    AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply,
+    SearchRequest, VerifiedCitation,
 };
 use super::session::Session;
 use super::workspace::{Arm, OpenWorkspace};
@@ -208,7 +208,12 @@ impl Session {
     }
 
     /// Whether a path ever had these bytes: a version alone is no key to other paths' contents.
-    pub(super) fn was_here(&self, workspace: &OpenWorkspace, path: &RelPath, version: VersionId) -> Result<bool> {
+    pub(super) fn was_here(
+        &self,
+        workspace: &OpenWorkspace,
+        path: &RelPath,
+        version: VersionId,
+    ) -> Result<bool> {
         Ok(journal::had_version(&self.engine.catalog, workspace.row.id, path.as_str(), version)?)
     }
 
@@ -282,7 +287,10 @@ impl Session {
         let still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
         let gone: Vec<FileId> = past.index.rows.iter().filter(shown).map(|row| row.id).collect();
         let searcher = past.index.searcher();
-        let live = Asked { past: Some(seq), ..Asked::live(Arc::clone(&workspace), Some(Arc::new(FileSet::new(still)))) };
+        let live = Asked {
+            past: Some(seq),
+            ..Asked::live(Arc::clone(&workspace), Some(Arc::new(FileSet::new(still))))
+        };
         let source = Source { searcher, files: Some(Arc::new(FileSet::new(gone))) };
         Ok(vec![live, Asked { workspace, source, past: Some(seq), _past_index: Some(past.index) }])
     }
@@ -348,7 +356,10 @@ impl Session {
             if !row.intelligence {
                 status.degraded.push(Degraded {
                     stage: "index",
-                    reason: format!("workspace `{}` has its intelligence switched off; nothing of it is found", row.name),
+                    reason: format!(
+                        "workspace `{}` has its intelligence switched off; nothing of it is found",
+                        row.name
+                    ),
                 });
                 continue;
             }

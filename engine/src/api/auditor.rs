@@ -40,8 +40,7 @@ struct Waiting {
 impl Auditor {
     /// Starts the thread.
     pub fn start(catalog: Arc<Catalog>, key: [u8; 32]) -> Self {
-        let shared =
-            Arc::new(Shared { catalog, key, waiting: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { catalog, key, waiting: Mutex::default(), changed: Condvar::new() });
         let worker = Arc::clone(&shared);
         Self { shared, thread: Some(std::thread::spawn(move || worker.work())) }
     }

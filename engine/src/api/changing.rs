@@ -92,7 +92,9 @@ impl Session {
     /// An error that names nothing which may not be read.
     fn without_hidden_name(&self, error: Error) -> Error {
         match error {
-            Error::Change(ChangeError::NameConflict { path, .. }) if !self.decide(Verb::Read, &path).allowed => {
+            Error::Change(ChangeError::NameConflict { path, .. })
+                if !self.decide(Verb::Read, &path).allowed =>
+            {
                 Error::Change(ChangeError::NameConflict { path, other: "another name".to_owned() })
             }
             other => other,
@@ -118,7 +120,8 @@ impl Session {
         };
         let done = change::execute(steps, author, &mut |tx, done| {
             done.iter().try_for_each(|done| {
-                let version = done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
+                let version =
+                    done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
                 self.record_in(tx, action, verb, &done.path, &version, &site.rule)
             })
         })?;
@@ -196,7 +199,8 @@ impl Session {
             if dry_run || after == before {
                 return Ok(EditReply { diff, written: None });
             }
-            let standing_on = WriteOptions { expected: Expected::OneOf(vec![file.version]), ..options.clone() };
+            let standing_on =
+                WriteOptions { expected: Expected::OneOf(vec![file.version]), ..options.clone() };
             match self.put("file.edit", path, after.as_bytes(), &standing_on) {
                 Err(Error::Change(ChangeError::VersionConflict { .. }))
                     if options.expected == Expected::Any && tries < MAX_TRIES => {}
@@ -533,7 +537,12 @@ impl Session {
         }];
         if is_move {
             let expected = Expected::OneOf(vec![version]);
-            steps.push(Step::Remove { place: here, path: from.clone(), expected, to: Some(site.full.clone()) });
+            steps.push(Step::Remove {
+                place: here,
+                path: from.clone(),
+                expected,
+                to: Some(site.full.clone()),
+            });
         }
         Ok(steps)
     }
@@ -710,8 +719,8 @@ pub(super) fn absent_file(path: &str) -> Error {
 /// Names that some systems read as a device, or can't keep, are not made here; what is there already is read all the same.
 fn check_new_name(path: &RelPath) -> Result<()> {
     const RESERVED: [&str; 22] = [
-        "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1",
-        "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+        "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+        "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
     ];
     for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
         let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
@@ -726,7 +735,9 @@ fn check_new_name(path: &RelPath) -> Result<()> {
         };
         let expected = if RESERVED.contains(&stem.as_str()) {
             "a name that is no device on any system"
-        } else if name.ends_with(|c: char| c == '.' || c.is_whitespace()) || name.starts_with(char::is_whitespace) {
+        } else if name.ends_with(|c: char| c == '.' || c.is_whitespace())
+            || name.starts_with(char::is_whitespace)
+        {
             "a name without a space or dot at its end"
         } else if name.contains(is_invisible) {
             "a name without invisible or direction characters"

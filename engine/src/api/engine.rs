@@ -322,7 +322,10 @@ impl Engine {
         let nested = |other: &Path| root.starts_with(other) || other.starts_with(root);
         let home = self.layout.root();
         let taken = self.open_workspaces().into_iter().find(|workspace| {
-            workspace.row.name != *name && root != home && workspace.row.root != home && nested(&workspace.row.root)
+            workspace.row.name != *name
+                && root != home
+                && workspace.row.root != home
+                && nested(&workspace.row.root)
         });
         if (root != home && nested(home)) || taken.is_some() {
             return Err(Error::Invalid {
@@ -598,9 +601,9 @@ impl Engine {
     pub fn issue_admin_token(&self) -> Result<String> {
         let new = NewToken { principal: ADMIN.to_owned(), ..NewToken::default() };
         let now_ms = self.clock.now_ms();
-        let issued = self.catalog.write(|tx| -> std::result::Result<IssuedToken, AccessError> {
-            tx.issue_token(&new, now_ms)
-        })?;
+        let issued = self
+            .catalog
+            .write(|tx| -> std::result::Result<IssuedToken, AccessError> { tx.issue_token(&new, now_ms) })?;
         Ok(issued.token)
     }
 
@@ -664,6 +667,9 @@ impl Engine {
     /// The name of a workspace by its number.
     pub(super) fn name_of(&self, id: crate::id::WorkspaceId) -> Option<WorkspaceName> {
         let workspaces = self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        workspaces.values().find(|workspace| workspace.row.id == id).map(|workspace| workspace.row.name.clone())
+        workspaces
+            .values()
+            .find(|workspace| workspace.row.id == id)
+            .map(|workspace| workspace.row.name.clone())
     }
 }

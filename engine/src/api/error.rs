@@ -198,11 +198,13 @@ impl Error {
             Self::Id(_) | Self::Invalid { .. } | Self::Folder { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
-            Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => ErrorKind::Denied,
+            Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
+                ErrorKind::Denied
+            }
             Self::ApprovalClosed { .. } | Self::EditMismatch { .. } => ErrorKind::Conflict,
             Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull | Self::Output { .. } => {
                 ErrorKind::Unavailable
-            },
+            }
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
@@ -259,7 +261,9 @@ impl Error {
 
 fn access_kind(error: &AccessError) -> ErrorKind {
     match error {
-        AccessError::Pattern(_) | AccessError::Invalid { .. } | AccessError::Document(_) => ErrorKind::Invalid,
+        AccessError::Pattern(_) | AccessError::Invalid { .. } | AccessError::Document(_) => {
+            ErrorKind::Invalid
+        }
         AccessError::NotFound { .. } => ErrorKind::NotFound,
         AccessError::Catalog(_) => ErrorKind::Internal,
     }

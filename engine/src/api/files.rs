@@ -34,7 +34,11 @@ impl Session {
             (Some(version), None) => {
                 let parsed = VersionId::parse(version).map_err(Error::from);
                 let version = self.note_failure("file.read", Verb::Read, path, parsed)?;
-                if self.was_here(&workspace, &below, version)? { self.engine.blobs.get(version)? } else { None }
+                if self.was_here(&workspace, &below, version)? {
+                    self.engine.blobs.get(version)?
+                } else {
+                    None
+                }
             }
             (None, Some(as_of)) => {
                 let seq = self.read_as_of(as_of)?;
@@ -116,13 +120,15 @@ impl Session {
         let base = join_path(&name, &below);
         let base = base.trim_end_matches('/');
         let scope = self.scope(Verb::List);
-        let below_rows = if scope.is_everything() { Vec::new() } else { self.rows_in(&scope, &workspace, &below)? };
+        let below_rows =
+            if scope.is_everything() { Vec::new() } else { self.rows_in(&scope, &workspace, &below)? };
         let is_shown = |named: &crate::store::Named, full: &str| {
             scope.allows(full)
-                || named.is_folder && below_rows.iter().any(|row| {
-                    let shown = join_path(&name, &row.path);
-                    shown.strip_prefix(full).is_some_and(|rest| rest.starts_with('/'))
-                })
+                || named.is_folder
+                    && below_rows.iter().any(|row| {
+                        let shown = join_path(&name, &row.path);
+                        shown.strip_prefix(full).is_some_and(|rest| rest.starts_with('/'))
+                    })
         };
         Ok(names
             .into_iter()
@@ -303,4 +309,3 @@ fn globset(pattern: &str) -> Result<Option<ignore::overrides::Override>> {
     builder.add(pattern).map_err(invalid)?;
     builder.build().map(Some).map_err(invalid)
 }
-

@@ -150,7 +150,8 @@ impl Session {
             Ok(())
         })?;
         let mut all = self.principals()?.into_iter();
-        all.find(|info| info.id == id).ok_or_else(|| Error::NotFound { what: "principal", name: id.to_owned() })
+        all.find(|info| info.id == id)
+            .ok_or_else(|| Error::NotFound { what: "principal", name: id.to_owned() })
     }
 
     /// Forgets a principal with its tokens and grants.
@@ -217,7 +218,8 @@ impl Session {
     /// [`Error::Forbidden`] for all but the admin, and for an admin whose own token is narrowed; [`AccessError::NotFound`].
     pub fn issue_token(&self, new: &NewToken) -> Result<IssuedToken> {
         let rule = self.require_admin("token.issue", &new.principal)?;
-        if self.actor.limits != Limits::default() || (new.principal == access::ADMIN && !self.actor.is_owner) {
+        if self.actor.limits != Limits::default() || (new.principal == access::ADMIN && !self.actor.is_owner)
+        {
             return Err(Error::Forbidden {
                 principal: self.actor.principal.clone(),
                 verb: "admin",
@@ -237,7 +239,8 @@ impl Session {
         let all = access::tokens(&self.engine.catalog)?;
         let token = all.into_iter().find(|token| token.id == id).ok_or_else(absent)?;
         let is_narrowed = self.actor.limits != Limits::default();
-        let is_own = token.id == self.actor.token || (!is_narrowed && token.principal == self.actor.principal);
+        let is_own =
+            token.id == self.actor.token || (!is_narrowed && token.principal == self.actor.principal);
         if !is_own && (is_narrowed || !self.is_admin()) {
             self.record("token.revoke", Verb::Admin, id, "", Outcome::Denied, "default")?;
             return Err(absent());
@@ -300,7 +303,13 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for asking about others without being the admin.
-    pub fn explain_grant(&self, principal: &str, verb: Verb, target: Target, name: &str) -> Result<Explanation> {
+    pub fn explain_grant(
+        &self,
+        principal: &str,
+        verb: Verb,
+        target: Target,
+        name: &str,
+    ) -> Result<Explanation> {
         if principal != self.actor.principal {
             self.require_admin("grant.explain", principal)?;
         }
@@ -316,8 +325,12 @@ impl Session {
         let sentence = match policy.grants.iter().find(|grant| grant.id == decision.rule) {
             Some(grant) => describe(grant),
             None if decision.rule == "owner" => "the home's owner may do everything".to_owned(),
-            None if !policy.principals.contains_key(principal) => format!("there is no principal `{principal}`"),
-            None => format!("no grant gives {principal} `{verb}` on `{name}`, and nothing is allowed by default"),
+            None if !policy.principals.contains_key(principal) => {
+                format!("there is no principal `{principal}`")
+            }
+            None => {
+                format!("no grant gives {principal} `{verb}` on `{name}`, and nothing is allowed by default")
+            }
         };
         let gate = policy.gate(verb, name).filter(|_| target == Target::Path && decision.allowed);
         let gate = gate.filter(|_| !actor.decide(&policy, Verb::Approve, target, name).allowed);
@@ -398,13 +411,15 @@ impl Session {
                 expected: "a time such as `2026-01-31T00:00:00Z`".to_owned(),
             })?),
         };
-        let same = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let same =
+            |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
         let passes = |row: &AuditRow| {
             same(&filter.principal, &row.principal)
                 && same(&filter.outcome, &row.outcome)
                 && same(&filter.trace, &row.trace)
                 && filter.action.as_ref().is_none_or(|action| {
-                    row.action == *action || (action.ends_with('.') && row.action.starts_with(action.as_str()))
+                    row.action == *action
+                        || (action.ends_with('.') && row.action.starts_with(action.as_str()))
                 })
                 && filter.path.as_ref().is_none_or(|path| {
                     let path = path.trim_end_matches('/');

@@ -30,7 +30,8 @@ impl Session {
             // A lock where one may not write anyway neither binds nor is told of.
             let concerns = |lock: &Lock| {
                 let there = base_of(lock.pattern.as_str(), &lock.pattern);
-                self.decide(Verb::Write, &there).allowed || self.decide(Verb::Write, lock.pattern.as_str()).allowed
+                self.decide(Verb::Write, &there).allowed
+                    || self.decide(Verb::Write, lock.pattern.as_str()).allowed
             };
             let lock =
                 tx.acquire_lock(&id, &checked, mode, &self.actor.principal, now_ms, ttl_ms, &concerns)?;
@@ -82,7 +83,8 @@ impl Session {
     fn check_token(&self, id: &str) -> Result<()> {
         let all = store::locks(&self.engine.catalog, self.now_ms())?;
         let Some(lock) = all.iter().find(|lock| lock.id == id) else { return Ok(()) };
-        if self.is_admin() || self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed {
+        if self.is_admin() || self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
+        {
             return Ok(());
         }
         let absent = Error::NotFound { what: "lock", name: id.chars().take(80).collect() };

@@ -36,7 +36,8 @@ pub use indexer::Indexer;
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
     NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,
-    SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo, WriteReply,
+    SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
+    WriteReply,
 };
 pub use session::{Principal, Session};
 pub use snapshots::Retention;

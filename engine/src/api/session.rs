@@ -216,11 +216,7 @@ impl Session {
     }
 
     /// The files of a workspace that a scope shows; `None`: every file. Some of them may be gone.
-    pub(super) fn files_in(
-        &self,
-        scope: &Scope,
-        workspace: &OpenWorkspace,
-    ) -> Result<Option<Arc<FileSet>>> {
+    pub(super) fn files_in(&self, scope: &Scope, workspace: &OpenWorkspace) -> Result<Option<Arc<FileSet>>> {
         if scope.is_everything() {
             return Ok(None);
         }

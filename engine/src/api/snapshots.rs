@@ -217,12 +217,8 @@ impl Session {
             approved_by: None,
         };
         // What goes, goes first: a folder may stand where a file was, and the other way round.
-        let remove = |site: &Site| Step::Remove {
-            place,
-            path: site.path.clone(),
-            expected: Expected::Any,
-            to: None,
-        };
+        let remove =
+            |site: &Site| Step::Remove { place, path: site.path.clone(), expected: Expected::Any, to: None };
         report.removed = removals.len() as u64;
         let steps = removals.iter().map(remove).collect();
         let mut done = self.execute("snapshot.restore", Verb::Write, steps, &site, None)?;
@@ -290,10 +286,11 @@ impl Session {
         let failed = |source| Error::Output { what: "the archive", source };
         let mut archive = tar::Builder::new(out);
         for (path, state) in self.states(&workspace, Some(snapshot.seq))? {
-            let bytes = self.engine.blobs.get(state.version)?.ok_or_else(|| Error::NotFound {
-                what: "version",
-                name: state.version.to_string(),
-            })?;
+            let bytes = self
+                .engine
+                .blobs
+                .get(state.version)?
+                .ok_or_else(|| Error::NotFound { what: "version", name: state.version.to_string() })?;
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);

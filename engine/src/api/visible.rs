@@ -95,7 +95,8 @@ impl Visible {
             let Some(last) = new.last() else { return Ok(()) };
             self.read_up_to = last.seq;
             let shown = new.iter().filter(|touched| {
-                name_of(touched.workspace).is_some_and(|name| scope.allows(&format!("/{name}/{}", touched.path)))
+                name_of(touched.workspace)
+                    .is_some_and(|name| scope.allows(&format!("/{name}/{}", touched.path)))
             });
             self.changes.extend(shown.map(|touched| (touched.seq, touched.workspace, touched.file)));
         }
@@ -115,7 +116,8 @@ impl Visible {
     /// The last shown change of a workspace up to a place in the journal.
     pub fn last_before(&self, workspace: WorkspaceId, seq: Seq) -> Seq {
         let up_to = self.rank(seq) as usize;
-        let last = self.changes[..up_to].iter().rev().find(|(_, other, file)| *other == workspace && file.0 > 0);
+        let last =
+            self.changes[..up_to].iter().rev().find(|(_, other, file)| *other == workspace && file.0 > 0);
         last.map_or(Seq(0), |(seq, _, _)| *seq)
     }
 

@@ -52,7 +52,11 @@ impl Session {
             (indexed, skipped, size_bytes) = (stats.indexed, stats.skipped, stats.size_bytes);
         } else {
             for file in self.rows_in(&scope, &workspace, &RelPath::new("")?)? {
-                if file.state.skipped.is_some() { skipped += 1 } else { indexed += 1 }
+                if file.state.skipped.is_some() {
+                    skipped += 1
+                } else {
+                    indexed += 1
+                }
                 size_bytes += file.state.size_bytes;
             }
         }
@@ -99,10 +103,10 @@ impl Session {
             self.engine.set_intelligence(&name, false)?;
         }
         self.record("workspace.create", Verb::Admin, &root, "", Outcome::Allowed, &rule)?;
-        let workspace = self.engine.workspace(&name).ok_or_else(|| Error::NotFound {
-            what: "workspace",
-            name: name.to_string(),
-        })?;
+        let workspace = self
+            .engine
+            .workspace(&name)
+            .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
         self.workspace_info(workspace)
     }
 

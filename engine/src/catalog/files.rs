@@ -94,15 +94,18 @@ pub struct FileStats {
     pub size_bytes: u64,
 }
 
-const COLUMNS: &str =
-    "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq, explicit, approved_by";
+const COLUMNS: &str = "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq, explicit, approved_by";
 
 impl Catalog {
     /// The files below a folder, by path.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
-    pub fn files_below(&self, workspace: WorkspaceId, folder: &RelPath) -> Result<Vec<FileRow>, CatalogError> {
+    pub fn files_below(
+        &self,
+        workspace: WorkspaceId,
+        folder: &RelPath,
+    ) -> Result<Vec<FileRow>, CatalogError> {
         if folder.is_root() {
             return self.files(workspace);
         }
@@ -271,9 +274,10 @@ impl Tx<'_> {
         workspace: WorkspaceId,
         path: &RelPath,
     ) -> Result<Option<FileRow>, CatalogError> {
-        let query =
-            format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path <> ?3
-                     AND (key = ?2 OR (key > ?2 || '/' AND key < ?2 || '0')) LIMIT 1");
+        let query = format!(
+            "SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path <> ?3
+                     AND (key = ?2 OR (key > ?2 || '/' AND key < ?2 || '0')) LIMIT 1"
+        );
         let params = params![workspace.0, path.key(), path.as_str()];
         Ok(self.sql().prepare_cached(&query)?.query_row(params, read_row).optional()?)
     }

@@ -69,7 +69,13 @@ impl Catalog {
         schema::migrate(&mut writer)?;
         files::fill_keys(&writer)?;
         let log = GroupSync::new(path);
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()), log, listeners: Mutex::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            readers: Mutex::new(Vec::new()),
+            log,
+            listeners: Mutex::default(),
+        })
     }
 
     /// Runs `change` in one transaction and commits it when it gives `Ok`; durable once this returns.

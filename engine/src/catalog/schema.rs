@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::CatalogError;
 
 /// One step per format; a home at format `n` runs the steps after the `n`th. Never edit a step that was released.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE workspaces (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,7 +51,8 @@ CREATE TABLE tokens (
     created_ms INTEGER NOT NULL,
     revoked_ms INTEGER
 ) STRICT;
-", "
+",
+    "
 ALTER TABLE files ADD COLUMN key TEXT NOT NULL DEFAULT '';
 ALTER TABLE files ADD COLUMN explicit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN approved_by TEXT;
@@ -138,7 +140,8 @@ CREATE TABLE audit (
     trace TEXT NOT NULL,
     hash BLOB NOT NULL
 ) STRICT;
-"];
+",
+];
 
 /// Brings the file to the newest format, each step in a transaction of its own.
 pub fn migrate(connection: &mut Connection) -> Result<(), CatalogError> {

@@ -67,8 +67,10 @@ impl Tx<'_> {
     /// # Errors
     /// [`CatalogError::Sqlite`].
     pub fn set_intelligence(&self, workspace: WorkspaceId, intelligence: bool) -> Result<(), CatalogError> {
-        self.sql()
-            .execute("UPDATE workspaces SET intelligence = ?2 WHERE id = ?1", params![workspace.0, intelligence])?;
+        self.sql().execute(
+            "UPDATE workspaces SET intelligence = ?2 WHERE id = ?1",
+            params![workspace.0, intelligence],
+        )?;
         Ok(())
     }
 

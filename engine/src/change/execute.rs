@@ -162,7 +162,8 @@ pub fn execute(
     // Others go on while the disk makes it durable, log and folders at the same time.
     drop(turns);
     std::thread::scope(|threads| {
-        let named = threads.spawn(|| folders.iter().flat_map(|folders| &folders.0).try_for_each(Folder::sync));
+        let named =
+            threads.spawn(|| folders.iter().flat_map(|folders| &folders.0).try_for_each(Folder::sync));
         catalog.sync(unsynced)?;
         Ok::<_, ChangeError>(named.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
     })?;

@@ -51,7 +51,11 @@ pub struct SeenCounts {
 ///
 /// # Errors
 /// Where blobs can't be written. A file that can't be read is noted with its reason.
-pub fn look(place: &Place<'_>, path: &RelPath, before: Option<&FileRow>) -> Result<Option<Seen>, ChangeError> {
+pub fn look(
+    place: &Place<'_>,
+    path: &RelPath,
+    before: Option<&FileRow>,
+) -> Result<Option<Seen>, ChangeError> {
     let seen = |after| Ok(Some(Seen { path: path.clone(), before: before.cloned(), after }));
     let Some(entry) = place.tree.entry(path)? else {
         return if before.is_some() { seen(After::Gone) } else { Ok(None) };
@@ -224,7 +228,9 @@ pub fn recover(place: &Place<'_>, left: &[RelPath]) -> Result<(), ChangeError> {
         let folder = aside.parent();
         let rows = place.catalog.files(place.workspace.id)?;
         let owner = rows.iter().find(|row| {
-            row.path.parent() == folder && row.state.version == version && row.state.mtime_ns == entry.mtime_ns
+            row.path.parent() == folder
+                && row.state.version == version
+                && row.state.mtime_ns == entry.mtime_ns
         });
         let unpublished = match owner {
             Some(row) => place.tree.entry(&row.path)?.is_none_or(|now| !is_same(row, &now)).then_some(row),

@@ -62,9 +62,7 @@ fn look(context: &Context<'_>, step: &Step<'_>) -> Result<Option<Seen>, IngestEr
     match step {
         Step::Read(entry, before) => Ok(change::look(&context.place, &entry.path, *before)?),
         // What was written through Waypost stays, whatever an ignore file says.
-        Step::Remove(row) if row.state.explicit => {
-            Ok(change::look(&context.place, &row.path, Some(row))?)
-        }
+        Step::Remove(row) if row.state.explicit => Ok(change::look(&context.place, &row.path, Some(row))?),
         Step::Remove(row) => Ok(Some(Seen::ignored(row))),
     }
 }

@@ -19,8 +19,11 @@ const CHUNKS_PER_SLICE: usize = 64;
 /// # Errors
 /// [`IngestError`] where the home can't be read or written; what is committed stays.
 pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
-    let total =
-        journal::files_after(context.place.catalog, context.place.workspace.id, context.index.position().lexical())?;
+    let total = journal::files_after(
+        context.place.catalog,
+        context.place.workspace.id,
+        context.index.position().lexical(),
+    )?;
     let mut done = 0;
     loop {
         let position = context.index.position();
@@ -109,7 +112,12 @@ pub fn publish(context: &Context<'_>) -> Result<(), IngestError> {
 /// The files of the next changes after a cursor, each once, and the last of these changes.
 fn next_files(context: &Context<'_>, cursor: Seq) -> Result<Option<(Vec<FileId>, Seq)>, IngestError> {
     context.go_on()?;
-    let changes = journal::changes_after(context.place.catalog, context.place.workspace.id, cursor, CHANGES_PER_COMMIT)?;
+    let changes = journal::changes_after(
+        context.place.catalog,
+        context.place.workspace.id,
+        cursor,
+        CHANGES_PER_COMMIT,
+    )?;
     let Some(last) = changes.last() else { return Ok(None) };
     let files: BTreeSet<FileId> = changes.iter().map(|change| change.file).collect();
     Ok(Some((files.into_iter().collect(), last.seq)))

@@ -182,10 +182,8 @@ impl Tx<'_> {
         if let Some((number, hash)) = sealed.as_deref().and_then(|sealed| read_head(sealed, key)) {
             return Ok((number + 1, hash));
         }
-        let last: Option<i64> = self
-            .sql()
-            .prepare_cached("SELECT max(number) FROM audit")?
-            .query_row([], |row| row.get(0))?;
+        let last: Option<i64> =
+            self.sql().prepare_cached("SELECT max(number) FROM audit")?.query_row([], |row| row.get(0))?;
         // Records without a head were tampered with: a number is left out, which shows.
         Ok(last.map_or((1, [0; 32]), |last| (last as u64 + 2, [0; 32])))
     }

@@ -127,8 +127,9 @@ pub fn retained(
                AND (age <= coalesce(?2, 0) OR (?3 IS NOT NULL AND coalesce(replaced_ms, ?3 + 1) > ?3))",
         )?;
         let newest = newest.map(|newest| i64::try_from(newest).unwrap_or(i64::MAX));
-        let rows = statement
-            .query_map(params![workspace.0, newest, cutoff_ms], |row| Ok(VersionId::from_bytes(row.get(0)?)))?;
+        let rows = statement.query_map(params![workspace.0, newest, cutoff_ms], |row| {
+            Ok(VersionId::from_bytes(row.get(0)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     })
 }

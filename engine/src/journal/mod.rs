@@ -161,7 +161,9 @@ pub fn changes_after(
 pub fn files_after(catalog: &Catalog, workspace: WorkspaceId, cursor: Seq) -> Result<u64, CatalogError> {
     catalog.read(|sql| {
         let count: i64 = sql
-            .prepare_cached("SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2 AND file > 0")?
+            .prepare_cached(
+                "SELECT count(DISTINCT file) FROM journal WHERE workspace = ?1 AND seq > ?2 AND file > 0",
+            )?
             .query_row(params![workspace.0, cursor.0 as i64], |row| row.get(0))?;
         Ok(count as u64)
     })

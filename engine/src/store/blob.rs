@@ -220,8 +220,9 @@ impl Blobs {
     pub fn all(&self) -> Result<Vec<(VersionId, u64)>, StoreError> {
         let mut all = self.catalog.read(|sql| -> Result<Vec<(VersionId, u64)>, CatalogError> {
             let mut statement = sql.prepare("SELECT version, length(stored) FROM blobs")?;
-            let rows = statement
-                .query_map([], |row| Ok((VersionId::from_bytes(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+            let rows = statement.query_map([], |row| {
+                Ok((VersionId::from_bytes(row.get(0)?), row.get::<_, i64>(1)? as u64))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         let failed = |error| StoreError::io("read", &self.root, error);

@@ -128,7 +128,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::LockExpired`] where it has run out, or is another one's.
-    pub fn extend_lock(&self, id: &str, principal: &str, now_ms: i64, ttl_ms: i64) -> Result<Lock, StoreError> {
+    pub fn extend_lock(
+        &self,
+        id: &str,
+        principal: &str,
+        now_ms: i64,
+        ttl_ms: i64,
+    ) -> Result<Lock, StoreError> {
         let changed = self.sql().execute(
             "UPDATE locks SET expires_ms = ?4 WHERE id = ?1 AND principal = ?2 AND expires_ms > ?3",
             params![id, principal, now_ms, now_ms.saturating_add(ttl_ms)],

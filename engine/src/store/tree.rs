@@ -90,7 +90,8 @@ impl Folder {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn sync(&self) -> Result<(), StoreError> {
-        rustix::fs::fsync(&self.folder).map_err(|error| StoreError::io("sync", self.path.as_str(), error.into()))
+        rustix::fs::fsync(&self.folder)
+            .map_err(|error| StoreError::io("sync", self.path.as_str(), error.into()))
     }
 }
 
@@ -482,7 +483,9 @@ impl Tree {
                 let folded = crate::id::fold(name);
                 // The name itself may have come meanwhile.
                 let names = self.list(&at)?.unwrap_or_default().into_iter().map(|named| named.name);
-                return Ok(names.filter(|other| other != name).find(|other| crate::id::fold(other) == folded));
+                return Ok(names
+                    .filter(|other| other != name)
+                    .find(|other| crate::id::fold(other) == folded));
             }
             at = next;
         }

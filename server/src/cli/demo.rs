@@ -121,7 +121,8 @@ fn read_tour() -> Result<Tour> {
 fn admit(engine: &Arc<Engine>, tour: &Tour) -> Result<Tokens> {
     let owner = engine.owner_session();
     owner.apply_policy(text_of("grants.toml")?, true)?;
-    for token in owner.tokens()?.iter().filter(|token| token.name == TOKEN_NAME && token.revoked_at.is_none()) {
+    for token in owner.tokens()?.iter().filter(|token| token.name == TOKEN_NAME && token.revoked_at.is_none())
+    {
         owner.revoke_token(&token.id)?;
     }
     let mut tokens = Tokens::new();
@@ -151,7 +152,11 @@ fn show(engine: &Arc<Engine>, tour: Tour, tokens: &Tokens) -> Result<()> {
             let request = AskRequest { question: question.question.clone(), ..AskRequest::default() };
             let reply = engine.session(token)?.ask(&request)?;
             super::ask::print(&reply);
-            anstream::println!("  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}", reply.took_ms, reply.confidence);
+            anstream::println!(
+                "  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}",
+                reply.took_ms,
+                reply.confidence
+            );
         }
     }
     anstream::println!();

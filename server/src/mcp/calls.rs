@@ -169,7 +169,8 @@ pub(super) fn read_file(session: &Session, arguments: &arguments::ReadFile) -> R
     let budget = budget_bytes(arguments.max_tokens)?;
     let budget = budget.saturating_sub(FILE_FRAME + cost(&arguments.path));
     let window = Window::of(arguments)?;
-    let file = session.read_file(&arguments.path, arguments.version.as_deref(), arguments.as_of.as_deref())?;
+    let file =
+        session.read_file(&arguments.path, arguments.version.as_deref(), arguments.as_of.as_deref())?;
     let Ok(text) = String::from_utf8(file.bytes) else {
         let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         let detail = format!("`{}` is no UTF-8 text but {}", arguments.path, file.mime_type);

@@ -149,7 +149,8 @@ fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Val
         .items
         .iter()
         .map(|past| {
-            let mut shown = json!({"version": past.version, "event": past.event, "actor": past.actor, "at": past.at});
+            let mut shown =
+                json!({"version": past.version, "event": past.event, "actor": past.actor, "at": past.at});
             if let Some(approver) = &past.approved_by {
                 shown["approved_by"] = json!(approver);
             }
@@ -175,7 +176,8 @@ fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value
         .items
         .iter()
         .map(|event| {
-            let mut shown = json!({"event": event.event, "path": event.path, "actor": event.actor, "id": event.id});
+            let mut shown =
+                json!({"event": event.event, "path": event.path, "actor": event.actor, "id": event.id});
             if let Some(from) = &event.from {
                 shown["from"] = json!(from);
             }

@@ -81,7 +81,8 @@ impl Server {
                     Some(token) => engine.session(&token),
                     None => Ok(engine.owner_session()),
                 });
-                let session = session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
+                let session =
+                    session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
                 Ok((session, *toolsets))
             }
             Asker::Request(_) => {
@@ -148,7 +149,9 @@ fn next_step(code: &str) -> Option<&'static str> {
             "use a path such as `/workspace/folder/file.md`; `list_directory` with `/` lists the workspaces"
         }
         "not_found" => "find the path with `search_files` or `list_directory`",
-        "approval_required" => "tell the user: a person decides, and the change then happens by itself; do not call again",
+        "approval_required" => {
+            "tell the user: a person decides, and the change then happens by itself; do not call again"
+        }
         "forbidden" => "tell the user which right is missing; do not try other ways",
         "version_conflict" => "read_file again, then repeat the change with its new version",
         "already_exists" => "choose another path, or delete what is there",

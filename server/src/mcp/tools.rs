@@ -129,7 +129,18 @@ impl Tool {
     /// See [`Family`].
     pub fn family(self) -> Family {
         match self {
-            Self::CopyFile | Self::CreateDirectory | Self::DeleteFile | Self::DirectoryTree | Self::EditFile | Self::GetFileInfo | Self::ListDirectory | Self::MoveFile | Self::ReadFile | Self::ReadMultipleFiles | Self::SearchFiles | Self::WriteFile => Family::Files,
+            Self::CopyFile
+            | Self::CreateDirectory
+            | Self::DeleteFile
+            | Self::DirectoryTree
+            | Self::EditFile
+            | Self::GetFileInfo
+            | Self::ListDirectory
+            | Self::MoveFile
+            | Self::ReadFile
+            | Self::ReadMultipleFiles
+            | Self::SearchFiles
+            | Self::WriteFile => Family::Files,
             Self::CreateSnapshot | Self::ListVersions | Self::RestoreVersion => Family::History,
             Self::Ask | Self::Search | Self::VerifyCitations => Family::Knowledge,
             Self::PublishEvent | Self::WaitForEvents => Family::Mesh,
@@ -188,12 +199,8 @@ impl Tool {
                  question; for several passages or your own reading use search. If the files do not answer it, \
                  `abstained` is true: say so, do not guess."
             }
-            Self::CopyFile => {
-                "Copy a file or folder to a path where nothing is yet."
-            }
-            Self::CreateDirectory => {
-                "Make a folder with those above it. Not needed before write_file."
-            }
+            Self::CopyFile => "Copy a file or folder to a path where nothing is yet.",
+            Self::CreateDirectory => "Make a folder with those above it. Not needed before write_file.",
             Self::CreateSnapshot => {
                 "Name the state of a workspace, cheaply, before a risky change. Give its id as `as_of` to read_file or search."
             }
@@ -206,9 +213,7 @@ impl Tool {
             Self::EditFile => {
                 "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer this to write_file for small changes."
             }
-            Self::GetFileInfo => {
-                "Tell size, type, version, time and approval of a file."
-            }
+            Self::GetFileInfo => "Tell size, type, version, time and approval of a file.",
             Self::ListDirectory => {
                 "List a folder's names, folders first; `/` lists the workspaces. Use to get oriented; to find a file \
                  by name use search_files. Pass `next_cursor` as `cursor` for more."
@@ -249,9 +254,7 @@ impl Tool {
                 "Sleep until something happens to files that you may read, at most 25 s. Give `next` as `after` to go on without a gap; \
                  without `after` only new events count."
             }
-            Self::Whoami => {
-                "Tell who this token acts as and which workspaces it can read."
-            }
+            Self::Whoami => "Tell who this token acts as and which workspaces it can read.",
             Self::WriteFile => {
                 "Write a whole text file, new or in place of the old one. Give `expected_version` from your last read so that nobody's newer change is lost."
             }

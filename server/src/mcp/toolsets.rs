@@ -42,11 +42,7 @@ impl Toolsets {
                 name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
             }
         }
-        if toolsets != nothing {
-            Ok(toolsets)
-        } else {
-            Err(UnknownToolset { name: String::new() })
-        }
+        if toolsets != nothing { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
     }
 
     /// Whether a tool is offered.

@@ -354,12 +354,13 @@ fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
             return Err(Problem::invalid("expected at most one of `If-Match` and `If-None-Match`"));
         }
     };
-    let fence = match text(headers, FENCE) {
-        None => None,
-        Some(fence) => Some(fence.parse().map_err(|_| {
-            Problem::invalid("`Waypost-Fence` is no number: expected the `fence` of a lock")
-        })?),
-    };
+    let fence =
+        match text(headers, FENCE) {
+            None => None,
+            Some(fence) => Some(fence.parse().map_err(|_| {
+                Problem::invalid("`Waypost-Fence` is no number: expected the `fence` of a lock")
+            })?),
+        };
     Ok(WriteOptions { expected, fence })
 }
 

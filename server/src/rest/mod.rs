@@ -105,10 +105,7 @@ fn access_routes() -> Router<Arc<App>> {
         .route("/v1/policy", axum::routing::put(access::apply_policy))
         .route("/v1/policy/diff", post(access::diff_policy))
         .route("/v1/approvals", get(approvals::all))
-        .route(
-            "/v1/approvals/{id}",
-            get(approvals::one).post(approvals::decide).delete(approvals::withdraw),
-        )
+        .route("/v1/approvals/{id}", get(approvals::one).post(approvals::decide).delete(approvals::withdraw))
         .route("/v1/approvals/{id}/grant", post(approvals::grant))
         .route("/v1/approvals/{id}/deny", post(approvals::deny))
         .route("/v1/audit", get(audit::list))
@@ -137,4 +134,21 @@ fn shown(uri: &Uri) -> String {
 
 async fn index() -> Html<&'static str> {
     Html(include_str!("index.html"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_index_page_names_every_route() {
+        let (index, source) = (include_str!("index.html"), include_str!("mod.rs"));
+        let literals = source.split("\"/").skip(1).filter_map(|rest| rest.split('"').next());
+        let routes: Vec<String> = literals
+            .filter(|route| route.starts_with("v1/") && !route.ends_with('/'))
+            .map(|route| format!("/{}", route.replace("{*", "{")))
+            .collect();
+        assert!(routes.len() > 40, "{routes:?}");
+        for route in routes {
+            assert!(index.contains(&format!(" {route}</code>")), "{route} is not on the index page");
+        }
+    }
 }
