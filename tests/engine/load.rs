@@ -249,7 +249,7 @@ fn count_up(session: &Session, counter: u64) -> u64 {
     let path = format!("/w/counter{counter}.txt");
     let file = session.read_file(&path, None, None).unwrap();
     let value: u64 = String::from_utf8(file.bytes).unwrap().parse().unwrap();
-    if value % 2 == 0 {
+    if value.is_multiple_of(2) {
         let edit = TextEdit { old_text: value.to_string(), new_text: (value + 1).to_string() };
         let options = WriteOptions { expected: Expected::OneOf(vec![file.version]), fence: None };
         return u64::from(fairly(session.edit_file(&path, &[edit], &options, false)));

@@ -11,5 +11,6 @@ mod load;
 mod odd_files;
 mod ranking;
 mod scope;
+mod state;
 mod watching;
 mod worlds;

@@ -202,7 +202,7 @@ fn toolsets_narrow_the_list_and_what_can_be_called() {
     assert_eq!(hidden.to_string().replace("search", "absent"), absent.to_string());
     let legacy = Client::legacy(&server, "?toolsets=knowledge", &server.token);
     assert_eq!(offered(&legacy), ["ask", "search", "verify_citations", "whoami"]);
-    let reply = server.ask("POST", "/mcp?toolsets=mesh", &[("content-type", "application/json")], "{}");
+    let reply = server.ask("POST", "/mcp?toolsets=night", &[("content-type", "application/json")], "{}");
     assert_eq!(reply.problem(), (400, "invalid_request".to_owned()));
 }
 

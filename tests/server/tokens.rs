@@ -88,8 +88,8 @@ fn a_token_runs_out() {
     let admin = server.admin();
     let agent = server.user("agent:a", &["read /docs/**"]);
     let until = |end: Value| agent.with_token(text(&admin.issue(end), "token"));
-    let past = until(json!({"principal": "agent:a", "expires_at": "2020-01-01T00:00:00Z"}));
-    past.read("/docs/a.md").refuses(401, "unauthorized");
+    let past = json!({"principal": "agent:a", "expires_at": "2020-01-01T00:00:00Z"});
+    admin.post("/v1/tokens", &past).refuses(400, "invalid_request");
     let far = until(json!({"principal": "agent:a", "expires_at": "2999-01-01"}));
     far.read("/docs/a.md").is(200);
     let short = until(json!({"principal": "agent:a", "expires_in_seconds": 1}));

@@ -118,6 +118,7 @@ fn the_list_shows_what_the_token_may_use() {
         "read_multiple_files",
         "search",
         "verify_citations",
+        "wait_for_events",
         "whoami",
     ];
     assert_eq!(offered(&client_of_reader), reading);

@@ -70,8 +70,9 @@ impl Session {
             Ok(GatedAct::Write { version, expected: self.version_at(path)?, path: path.to_owned() })
         });
         let site = match site {
-            Err(Gated::Wait { act, gate, site }) => {
+            Err(Gated::Wait(waiting)) => {
                 let staged = self.engine.blobs.stage(bytes)?;
+                let Waiting { act, gate, site } = *waiting;
                 return Err(self.ask_approval(action, &act, &gate, &site, Some(&staged))?);
             }
             Err(Gated::Refused(error)) => return Err(error),
@@ -657,7 +658,7 @@ impl Session {
         };
         self.site(action, verb, path, || Err(refused())).map_err(|gated| match gated {
             Gated::Refused(error) => error,
-            Gated::Wait { .. } => refused(),
+            Gated::Wait(_) => refused(),
         })
     }
 
@@ -684,7 +685,7 @@ impl Session {
         let Some(gate) = policy.gate(verb, &site.full) else { return Ok(site) };
         let decision = self.actor.decide(&policy, Verb::Approve, Target::Path, &site.full);
         if !decision.allowed {
-            return Err(Gated::Wait { act: act()?, gate: gate.id.clone(), site });
+            return Err(Gated::Wait(Box::new(Waiting { act: act()?, gate: gate.id.clone(), site })));
         }
         site.approved_by = Some(self.actor.principal.clone());
         Ok(site)
@@ -693,9 +694,18 @@ impl Session {
     fn wait_or_refuse(&self, action: &'static str, gated: Gated) -> Result<Error> {
         match gated {
             Gated::Refused(error) => Err(error),
-            Gated::Wait { act, gate, site } => self.ask_approval(action, &act, &gate, &site, None),
+            Gated::Wait(waiting) => {
+                self.ask_approval(action, &waiting.act, &waiting.gate, &waiting.site, None)
+            }
         }
     }
+}
+
+/// What somebody with `approve` decides about.
+pub(super) struct Waiting {
+    pub act: GatedAct,
+    pub gate: String,
+    pub site: Site,
 }
 
 /// Why a change can't be done at once.
@@ -703,7 +713,7 @@ pub(super) enum Gated {
     /// Never, or not so.
     Refused(Error),
     /// Somebody with `approve` decides.
-    Wait { act: GatedAct, gate: String, site: Site },
+    Wait(Box<Waiting>),
 }
 
 impl From<Error> for Gated {

@@ -49,7 +49,10 @@ impl Session {
     pub fn extend_lock(&self, id: &str, ttl_ms: Option<u64>) -> Result<LockInfo> {
         let ttl_ms = check_ttl(ttl_ms)?;
         let now_ms = self.now_ms();
-        self.check_token(id)?;
+        if !self.reaches(id)? {
+            let expired = Error::Store(store::StoreError::LockExpired { lock: id.to_owned() });
+            return self.note_failure("lock.extend", Verb::Write, id, Err(expired));
+        }
         let lock = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
             let lock = tx.extend_lock(id, &self.actor.principal, now_ms, ttl_ms)?;
             self.record_in(tx, "lock.extend", Verb::Write, lock.pattern.as_str(), "", "holder")?;
@@ -63,15 +66,15 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn unlock(&self, id: &str) -> Result<()> {
-        self.check_token(id)?;
         let holder = (!self.is_admin()).then_some(self.actor.principal.as_str());
-        let released = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
-            let released = tx.release_lock(id, holder)?;
-            if released {
-                self.record_in(tx, "lock.release", Verb::Write, id, "", "holder")?;
-            }
-            Ok(released)
-        })?;
+        let released = self.reaches(id)?
+            && self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
+                let released = tx.release_lock(id, holder)?;
+                if released {
+                    self.record_in(tx, "lock.release", Verb::Write, id, "", "holder")?;
+                }
+                Ok(released)
+            })?;
         if released {
             return Ok(());
         }
@@ -79,16 +82,13 @@ impl Session {
         self.note_failure("lock.release", Verb::Write, id, Err(absent))
     }
 
-    /// A narrowed token reaches only locks where it may write itself.
-    fn check_token(&self, id: &str) -> Result<()> {
+    /// Whether this token reaches a lock of its principal: a narrowed one only where it may write itself.
+    fn reaches(&self, id: &str) -> Result<bool> {
         let all = store::locks(&self.engine.catalog, self.now_ms())?;
-        let Some(lock) = all.iter().find(|lock| lock.id == id) else { return Ok(()) };
-        if self.is_admin() || self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
-        {
-            return Ok(());
-        }
-        let absent = Error::NotFound { what: "lock", name: id.chars().take(80).collect() };
-        self.note_failure("lock.release", Verb::Write, id, Err(absent))
+        let own = all.iter().find(|lock| lock.id == id && lock.principal == self.actor.principal);
+        Ok(own.is_none_or(|lock| {
+            self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
+        }))
     }
 
     /// The leases that this principal holds, or whose place it may read.

@@ -17,8 +17,11 @@ const CHANGES_PER_READ: usize = 4096;
 /// What every kept scope shows.
 #[derive(Default)]
 pub struct VisibleCache {
-    kept: Mutex<Vec<([u8; 32], Arc<Mutex<Visible>>)>>,
+    kept: Mutex<Vec<Kept>>,
 }
+
+/// A scope's name, and what it shows.
+type Kept = ([u8; 32], Arc<Mutex<Visible>>);
 
 /// What one scope shows. Files are numbered as they come and a number keeps its path, so what was once decided holds.
 #[derive(Default)]

@@ -30,7 +30,7 @@ pub enum Step<'a> {
         /// What must stand there.
         expected: Expected,
         /// The new bytes.
-        prepared: Prepared<'a>,
+        prepared: Box<Prepared<'a>>,
         /// For a move between workspaces: where they came from, `/workspace/…`.
         from: Option<String>,
     },
@@ -116,17 +116,16 @@ impl<'a> Step<'a> {
     }
 }
 
+/// Runs inside the transaction, after the steps.
+type Also<'a> = &'a mut dyn FnMut(&Tx<'_>, &[Done]) -> Result<(), ChangeError>;
+
 /// Does all steps, or none: one transaction, then the tree. `also` runs inside the transaction, after the steps; it
 /// writes the audit record, and may refuse.
 ///
 /// # Errors
 /// [`ChangeError`]; nothing has changed then. Where only the tree refuses, after the transaction, what stands in the tree is
 /// taken in as an edit from outside, so that catalog and tree agree again.
-pub fn execute(
-    steps: Vec<Step<'_>>,
-    author: Author<'_>,
-    also: &mut dyn FnMut(&Tx<'_>, &[Done]) -> Result<(), ChangeError>,
-) -> Result<Vec<Done>, ChangeError> {
+pub fn execute(steps: Vec<Step<'_>>, author: Author<'_>, also: Also<'_>) -> Result<Vec<Done>, ChangeError> {
     let Some(first) = steps.first() else { return Ok(Vec::new()) };
     let catalog = first.place().catalog;
     // Turns are taken in one order, so that two changes over the same workspaces can't wait for each other.

@@ -23,7 +23,7 @@ pub fn prepare<'a>(
     path: &RelPath,
     bytes: &[u8],
     approved_by: Option<&str>,
-) -> Result<Prepared<'a>, ChangeError> {
+) -> Result<Box<Prepared<'a>>, ChangeError> {
     let not_a_file = || ChangeError::NotAFile { path: join_path(&place.workspace.name, path) };
     if !place.tree.can_hold_file(path)? {
         return Err(not_a_file());
@@ -40,7 +40,7 @@ pub fn prepare<'a>(
     let mut state = describe(place, path, bytes, staged.version(), aside.entry.mtime_ns);
     state.explicit = true;
     state.approved_by = approved_by.map(str::to_owned);
-    Ok(Prepared { state, staged, aside })
+    Ok(Box::new(Prepared { state, staged, aside }))
 }
 
 fn is_in_the_way(error: &std::io::Error) -> bool {
