@@ -154,11 +154,12 @@ fn the_tools_are_those_of_the_stored_file() {
             "delete_file",
             "edit_file",
             "move_file",
+            "publish_event",
             "restore_version",
             "write_file",
         ]
     );
-    let adding = ["copy_file", "create_directory", "create_snapshot"];
+    let adding = ["copy_file", "create_directory", "create_snapshot", "publish_event"];
     assert_eq!(tools_that(&listed, "destructiveHint", false), adding, "these take nothing away");
 }
 

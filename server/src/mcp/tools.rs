@@ -473,7 +473,10 @@ impl Tool {
         let mut annotations =
             ToolAnnotations::with_title(self.title()).read_only(is_reading).open_world(false);
         if !is_reading {
-            let adds_only = matches!(self, Self::CopyFile | Self::CreateDirectory | Self::CreateSnapshot);
+            let adds_only = matches!(
+                self,
+                Self::CopyFile | Self::CreateDirectory | Self::CreateSnapshot | Self::PublishEvent
+            );
             let is_idempotent =
                 matches!(self, Self::CreateDirectory | Self::WriteFile | Self::RestoreVersion);
             annotations = annotations.destructive(!adds_only).idempotent(is_idempotent);
