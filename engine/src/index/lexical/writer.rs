@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
+use tantivy::directory::error::OpenReadError;
 use tantivy::indexer::LogMergePolicy;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
@@ -61,7 +62,7 @@ impl WorkspaceIndex {
         merging.set_del_docs_ratio_before_merge(DEAD_SHARE_BEFORE_MERGE);
         writer.set_merge_policy(Box::new(merging));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        let searcher = Searcher::open(&reader, fields, position)?;
+        let searcher = newest(&reader, fields, &position)?;
         Ok(Self {
             folder: folder.to_owned(),
             fields,
@@ -155,7 +156,7 @@ impl WorkspaceIndex {
 
     fn refresh_as(&self, position: Position) -> Result<(), IndexError> {
         self.reader.reload()?;
-        let searcher = Arc::new(Searcher::open(&self.reader, self.fields, position)?);
+        let searcher = Arc::new(newest(&self.reader, self.fields, &position)?);
         *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = searcher;
         Ok(())
     }
@@ -191,6 +192,32 @@ impl WorkspaceIndex {
         let damaged = self.reader.searcher().index().validate_checksum()?;
         Ok(damaged.into_iter().map(|path| path.display().to_string()).collect())
     }
+}
+
+/// How often a generation is loaded anew because a merge has taken its files away meanwhile.
+const MAX_RELOADS: usize = 20;
+
+/// Opens what the reader has loaded. A merge that ends between the loading and the opening of a segment's vectors removes
+/// them; the generation after it has the same chunks.
+fn newest(reader: &IndexReader, fields: Fields, position: &Position) -> Result<Searcher, IndexError> {
+    let mut reloads = 0;
+    loop {
+        match Searcher::open(reader, fields, position.clone()) {
+            Err(error) if is_file_gone(&error) && reloads < MAX_RELOADS => {
+                reloads += 1;
+                reader.reload()?;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_file_gone(error: &IndexError) -> bool {
+    let IndexError::Engine(cause) = error else { return false };
+    matches!(
+        cause.downcast_ref::<tantivy::TantivyError>(),
+        Some(tantivy::TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)))
+    )
 }
 
 /// A number that a path has in every home and at every time, unlike the number that the catalog gave its file.
