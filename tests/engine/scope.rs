@@ -178,3 +178,38 @@ fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
         }
     }
 }
+
+#[test]
+fn a_generation_opens_while_merges_take_files_away() {
+    let files = large(40, "open", "");
+    let (_folder, index) = index_of(&files, 5);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let refreshing: Vec<_> = (0..3)
+            .map(|_| {
+                threads.spawn(|| {
+                    while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                        index.refresh().unwrap();
+                        assert_eq!(index.searcher().n_chunks(), 40);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..60 {
+            for file in 0..3 {
+                // The same chunks in new segments, which are then merged.
+                let chunk = index.searcher().chunks_of(FileId(file)).unwrap()[0];
+                let record = index.searcher().record(chunk).unwrap();
+                let vector = index.searcher().vector(chunk).map(<[f32]>::to_vec);
+                let (file, indexed_text) = (FileId(file), record.text.clone());
+                index
+                    .replace(file, vec![NewChunk { file, ordinal: 0, indexed_text, vector, record }])
+                    .unwrap();
+                index.commit(index.position()).unwrap();
+            }
+            index.optimize().unwrap();
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        refreshing.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}

@@ -5,9 +5,13 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
-use waypost_engine::access::{Effect, Grant, NewToken, Target, Verb};
-use waypost_engine::api::{EngineOptions, EventFilter, Session, WriteOptions};
+use waypost_engine::access::{Effect, Grant, Limits, NewToken, Target, Verb};
+use waypost_engine::api::{
+    EngineOptions, EventFilter, Indexer, Retention, SearchRequest, Session, SnapshotDiff, WriteOptions,
+};
 use waypost_engine::id::VersionId;
+use waypost_engine::search::Mode;
+use waypost_engine::store::LockMode;
 
 use crate::house::House;
 
@@ -143,7 +147,7 @@ fn subscribers_are_told_in_order_of_what_they_may_read_and_nothing_else() {
     let house = House::lexical("//- open/a.md\nfirst\n//- closed/b.md\nsecret\n");
     let reader = user(&house, "agent:reader", "/w/open/**", &[Verb::Read, Verb::List]);
     let owner = house.session();
-    let start = reader.now().unwrap();
+    let start = reader.events_from_now().unwrap().next;
     owner.write_file("/w/open/a.md", b"changed", &any()).unwrap();
     owner.write_file("/w/closed/b.md", b"changed", &any()).unwrap();
     owner.move_path("/w/open/a.md", "/w/open/c.md", &any()).unwrap();
@@ -186,7 +190,7 @@ fn subscribers_are_told_in_order_of_what_they_may_read_and_nothing_else() {
 fn who_waits_is_woken_by_what_happens_next() {
     let house = House::lexical("//- a.md\nfirst\n");
     let (session, writer) = (house.session(), house.session());
-    let start = session.now().unwrap();
+    let start = session.events_from_now().unwrap().next;
     let nothing =
         session.wait_for_events(Some(&start), &EventFilter::default(), 10, Duration::from_millis(1)).unwrap();
     assert!(nothing.items.is_empty());
@@ -200,4 +204,179 @@ fn who_waits_is_woken_by_what_happens_next() {
         waiting.join().unwrap()
     });
     assert_eq!(page.items[0].path, "/w/b.md");
+}
+
+#[test]
+fn an_approval_shows_its_requester_only_what_they_may_read() {
+    let house = House::lexical("//- kept/a.md\nconfidential price\n");
+    let owner = house.session();
+    let gate =
+        waypost_engine::access::Gate::new("/w/kept/**", [Verb::Write, Verb::Delete].into(), "").unwrap();
+    owner.put_gate(&gate).unwrap();
+    let writer = user(&house, "agent:writer", "/w/kept/**", &[Verb::Write]);
+    let refused = writer.write_file("/w/kept/a.md", b"probe", &any()).unwrap_err();
+    assert_eq!(refused.code(), "approval_required");
+    let shown = serde_json::to_string(&writer.approvals(None).unwrap()).unwrap();
+    assert!(shown.contains("pending") && !shown.contains("confidential"), "{shown}");
+    assert!(!shown.contains(&VersionId::of(b"confidential price\n").to_string()), "{shown}");
+    let full = serde_json::to_string(&owner.approvals(None).unwrap()).unwrap();
+    assert!(full.contains("-confidential price"), "{full}");
+}
+
+#[test]
+fn a_narrowed_token_reaches_nothing_of_its_siblings() {
+    let house = House::lexical("//- a.md\nx\n");
+    let owner = house.session();
+    owner.put_gate(&waypost_engine::access::Gate::new("/w/gated/**", [].into(), "").unwrap()).unwrap();
+    let agent = user(&house, "agent:a", "/w/**", &[Verb::Read, Verb::Write]);
+    let lock = agent.lock("/w/a.md", LockMode::Exclusive, None).unwrap();
+    agent.write_file("/w/gated/b.md", b"x", &any()).unwrap_err();
+    let approval = agent.approvals(None).unwrap().remove(0).id;
+    let limits = Limits {
+        verbs: Some([Verb::Read].into()),
+        paths: Some(vec![waypost_engine::pattern::Pattern::path("/w/none").unwrap()]),
+    };
+    let narrow = |principal: &str| {
+        let new = NewToken { principal: principal.to_owned(), limits: limits.clone(), ..NewToken::default() };
+        house.engine.session(&owner.issue_token(&new).unwrap().token).unwrap()
+    };
+    let narrowed = narrow("agent:a");
+    assert_eq!(narrowed.unlock(&lock.id).unwrap_err().code(), "not_found");
+    assert_eq!(narrowed.extend_lock(&lock.id, None).unwrap_err().code(), "lock_expired");
+    assert_eq!(narrowed.withdraw_approval(&approval).unwrap_err().code(), "not_found");
+    assert_eq!(narrowed.revoke_token(agent.token_id()).unwrap_err().code(), "not_found");
+    assert_eq!(narrowed.tokens().unwrap().len(), 1);
+    let admin = narrow("human:admin");
+    assert_eq!(admin.revoke_token(agent.token_id()).unwrap_err().code(), "not_found");
+    agent.unlock(&lock.id).unwrap();
+    narrowed.revoke_token(narrowed.token_id()).unwrap();
+}
+
+#[test]
+fn a_lock_binds_only_where_its_holder_may_write_and_tells_of_no_hidden_one() {
+    let house = House::lexical("//- secret/x.md\nx\n//- open/y.md\ny\n");
+    let owner = house.session();
+    let agent = user(&house, "agent:a", "/w/**", &[Verb::Read, Verb::Write]);
+    let verbs = [Verb::Read, Verb::Write].into();
+    let deny =
+        Grant::new("agent:a", Target::Path, &["/w/secret/**".to_owned()], verbs, Effect::Deny, "").unwrap();
+    owner.put_grant(&deny).unwrap();
+    let hidden = owner.lock("/w/secret/x.md", LockMode::Exclusive, None).unwrap();
+    agent.lock("/w/**", LockMode::Exclusive, None).unwrap();
+    assert!(!agent.locks().unwrap().iter().any(|lock| lock.id == hidden.id));
+    owner.write_file("/w/secret/z.md", b"z", &any()).unwrap();
+    assert_eq!(owner.write_file("/w/open/y.md", b"z", &any()).unwrap_err().code(), "lock_held");
+}
+
+#[test]
+fn a_tree_is_shown_so_deep_and_no_deeper() {
+    let house = House::lexical("");
+    let deep = "d/".repeat(60);
+    house.session().create_folder(&format!("/w/{deep}")).unwrap();
+    let (mut entries, _) = house.session().tree("/w", 5000).unwrap();
+    let mut depth = 0;
+    while let Some(entry) = entries.pop() {
+        depth += 1;
+        entries = entry.children.unwrap_or_default();
+    }
+    assert_eq!(depth, 32);
+}
+
+#[test]
+fn appends_that_stand_on_nothing_all_arrive() {
+    let house = House::lexical("//- log.txt\n");
+    std::thread::scope(|threads| {
+        for client in 0..8 {
+            let session = house.session();
+            threads.spawn(move || {
+                for line in 0..20 {
+                    session
+                        .append_file("/w/log.txt", format!("{client}-{line}\n").as_bytes(), &any())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let file = house.session().read_file("/w/log.txt", None, None).unwrap();
+    assert_eq!(String::from_utf8(file.bytes).unwrap().lines().filter(|line| !line.is_empty()).count(), 160);
+}
+
+#[test]
+fn a_query_by_meaning_waits_for_the_write_that_it_names() {
+    let house = House::new("//- a.md\nold words\n");
+    let indexer = Indexer::start(&house.engine);
+    for round in 0..5 {
+        let text = format!("The physician of round {round} waits.\n");
+        let path = format!("/w/new{round}.md");
+        let seq = house.session().write_file(&path, text.as_bytes(), &any()).unwrap().seq;
+        let request = SearchRequest {
+            query: format!("doctor of round {round}"),
+            mode: Mode::Semantic,
+            wait_for_seq: Some(seq),
+            ..SearchRequest::default()
+        };
+        let reply = house.session().search(&request).unwrap();
+        assert!(reply.results.iter().any(|hit| hit.citation.path == path), "round {round}");
+        assert!(reply.index.degraded.is_empty(), "{:?}", reply.index.degraded);
+    }
+    drop(indexer);
+}
+
+#[test]
+fn a_snapshot_comes_back_where_files_and_folders_have_changed_places() {
+    let house = House::lexical("//- a\nfile\n//- b/c.md\nin a folder\n");
+    let session = house.session();
+    // What another program did just now is part of it.
+    house.write("late.md", "late\n");
+    let snapshot = session.take_snapshot(Some("w"), "before").unwrap().remove(0);
+    session.delete("/w/a", &any(), false).unwrap();
+    session.delete("/w/b", &any(), true).unwrap();
+    session.write_file("/w/a/x.md", b"now a folder", &any()).unwrap();
+    session.write_file("/w/b", b"now a file", &any()).unwrap();
+    fs::remove_file(house.root().join("late.md")).unwrap();
+    let report = session.restore_snapshot(&snapshot.id).unwrap();
+    assert_eq!((report.restored, report.removed), (3, 2));
+    assert_eq!(fs::read(house.root().join("a")).unwrap(), b"file\n");
+    assert_eq!(fs::read(house.root().join("b/c.md")).unwrap(), b"in a folder\n");
+    assert_eq!(fs::read(house.root().join("late.md")).unwrap(), b"late\n");
+    assert_eq!(session.diff_snapshot(&snapshot.id, None).unwrap(), SnapshotDiff::default());
+}
+
+#[test]
+fn a_pruned_version_is_named_by_a_search_of_then() {
+    let house = House::lexical("//- a.md\nherons wade\n");
+    let session = house.session();
+    let then = session.write_file("/w/b.md", b"herons stand", &any()).unwrap().seq;
+    session.write_file("/w/b.md", b"herons fly", &any()).unwrap();
+    let request = SearchRequest { query: "herons".to_owned(), as_of: Some(then), ..SearchRequest::default() };
+    house.index();
+    assert_eq!(session.search(&request).unwrap().results.len(), 2);
+    let report = session.prune(Retention { versions: Some(1), age_ms: None }, false).unwrap();
+    assert_eq!(report.versions, 1);
+    // The index of then may still be kept; a new home has none.
+    let (folder, engine) = (house.folder, house.engine);
+    drop(session);
+    drop(engine);
+    let engine = crate::house::open(folder.path(), None);
+    let reply = engine.owner_session().search(&request).unwrap();
+    assert_eq!(reply.results.len(), 1);
+    assert!(reply.index.degraded.iter().any(|stage| stage.stage == "past"), "{:?}", reply.index.degraded);
+}
+
+#[test]
+fn a_folder_that_is_put_in_an_others_place_is_opened_anew() {
+    let house = House::lexical("//- a.md\nold\n");
+    let indexer = Indexer::start(&house.engine);
+    let away = house.folder.path().join("workspaces/away");
+    fs::rename(house.root(), &away).unwrap();
+    fs::create_dir(house.root()).unwrap();
+    house.write("new.md", "new\n");
+    let begun = std::time::Instant::now();
+    while !house.session().list("/w").is_ok_and(|names| names.iter().any(|entry| entry.name == "new.md")) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the new folder is not seen");
+        std::thread::yield_now();
+    }
+    house.session().write_file("/w/more.md", b"more", &any()).unwrap();
+    assert!(house.root().join("more.md").exists() && !away.join("more.md").exists());
+    drop(indexer);
 }

@@ -60,15 +60,19 @@ struct GateEntry {
     note: String,
 }
 
-#[derive(Deserialize)]
+/// One text, or several: patterns are written either way.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub enum OneOrMany {
+    /// One.
     One(String),
+    /// Several.
     Many(Vec<String>),
 }
 
 impl OneOrMany {
-    fn list(self) -> Vec<String> {
+    /// As a list.
+    pub fn list(self) -> Vec<String> {
         match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,

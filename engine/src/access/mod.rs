@@ -13,7 +13,7 @@ mod registry;
 mod tokens;
 
 pub use approvals::{APPROVAL_TTL_MS, Approval, ApprovalState, NewApproval, approvals};
-pub use document::{PolicyDiff, describe, diff, read_policy};
+pub use document::{OneOrMany, PolicyDiff, describe, diff, read_policy};
 pub use error::AccessError;
 pub use policy::{
     Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of,

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use super::changing::Site;
 use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::replies::{ApprovalInfo, WriteReply};
 use super::session::Session;
+use super::sites::{Site, absent_file};
 use crate::access::{self, Actor, Approval, ApprovalState, Limits, NewApproval, Target, Verb};
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
@@ -345,7 +345,7 @@ impl Session {
         }
         let target = act.target();
         let (name, below) = split_path(target)?;
-        let absent = || super::changing::absent_file(target);
+        let absent = || absent_file(target);
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         let place = self.engine.place(&workspace);
         let by = Some(self.actor.principal.as_str());
@@ -355,7 +355,7 @@ impl Session {
         };
         let source_of = |from: &str| -> Result<_> {
             let (name, below) = split_path(from)?;
-            let absent = || super::changing::absent_file(from);
+            let absent = || absent_file(from);
             Ok((self.engine.workspace(&name).ok_or_else(absent)?, below))
         };
         let source;

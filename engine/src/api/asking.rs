@@ -34,6 +34,8 @@ pub(super) struct Asked {
     pub source: Source,
     /// The state of some time ago, in place of today's files.
     past: Option<Seq>,
+    /// Files of then that the asker may read and whose bytes are pruned.
+    n_pruned: usize,
     /// Keeps the index of what is no longer so.
     _past_index: Option<Arc<PastIndex>>,
 }
@@ -41,7 +43,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn live(workspace: Arc<OpenWorkspace>, files: Option<Arc<FileSet>>) -> Self {
         let source = Source { searcher: workspace.index.searcher(), files };
-        Self { workspace, source, past: None, _past_index: None }
+        Self { workspace, source, past: None, n_pruned: 0, _past_index: None }
     }
 }
 
@@ -92,7 +94,8 @@ impl Session {
         let resolved = self.resolve(&place, &query);
         let asked = self.note_failure("search", Verb::Read, &place.shown(), resolved)?;
         self.record("search", Verb::Read, &place.shown(), "", Outcome::Allowed, "scope")?;
-        let hits = self.find(&asked, &query, request.mode, limit)?;
+        let mut hits = self.find(&asked, &query, request.mode, limit)?;
+        hits.degraded.extend(self.missing_workspaces(&place));
         let index = self.index_status(&asked, &hits.degraded)?;
         let mut results: Vec<SearchHit> =
             hits.hits.into_iter().map(|hit| show_hit(&asked, hit, request.explain)).collect();
@@ -131,7 +134,8 @@ impl Session {
         let resolved = self.resolve(&place, &query);
         let asked = self.note_failure("ask", Verb::Read, &place.shown(), resolved)?;
         self.record("ask", Verb::Read, &place.shown(), "", Outcome::Allowed, "scope")?;
-        let hits = self.find(&asked, &query, request.mode, answer::HITS_READ)?;
+        let mut hits = self.find(&asked, &query, request.mode, answer::HITS_READ)?;
+        hits.degraded.extend(self.missing_workspaces(&place));
         let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
         let answer = answer::answer(&hits, self.engine.embedder(), &options);
         let citations = answer
@@ -276,6 +280,20 @@ impl Session {
         Ok(asked)
     }
 
+    /// Workspaces that would have been asked, and whose folder can't be opened now.
+    fn missing_workspaces(&self, place: &Where<'_>) -> Vec<Degraded> {
+        if place.workspaces.is_some() || place.path_prefix.is_some() {
+            return Vec::new();
+        }
+        let missing = self.engine.unavailable().into_iter();
+        let seen = missing.filter(|(name, _)| self.decide(Verb::Read, &format!("/{name}")).allowed);
+        seen.map(|(name, _)| Degraded {
+            stage: "workspace",
+            reason: format!("workspace `{name}` is not available; its folder can't be opened"),
+        })
+        .collect()
+    }
+
     /// A workspace's state of some time ago: what still stands in today's index, and an index of the rest.
     fn asked_past(&self, workspace: Arc<OpenWorkspace>, seq: Seq, filter: &FileFilter) -> Result<Vec<Asked>> {
         let scope = self.scope(Verb::Read);
@@ -286,13 +304,15 @@ impl Session {
         };
         let still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
         let gone: Vec<FileId> = past.index.rows.iter().filter(shown).map(|row| row.id).collect();
+        let is_lost = |path: &&RelPath| scope.allows(&crate::id::join_path(name, path));
+        let n_pruned = past.index.pruned.iter().filter(is_lost).count();
         let searcher = past.index.searcher();
         let live = Asked {
             past: Some(seq),
             ..Asked::live(Arc::clone(&workspace), Some(Arc::new(FileSet::new(still))))
         };
         let source = Source { searcher, files: Some(Arc::new(FileSet::new(gone))) };
-        Ok(vec![live, Asked { workspace, source, past: Some(seq), _past_index: Some(past.index) }])
+        Ok(vec![live, Asked { workspace, source, past: Some(seq), n_pruned, _past_index: Some(past.index) }])
     }
 
     fn read_prefix(&self, place: &Where<'_>) -> Result<(Option<WorkspaceName>, Option<RelPath>)> {
@@ -365,6 +385,11 @@ impl Session {
             }
             if let Some(seq) = asked.past {
                 reached = reached.max(seq);
+                if asked.n_pruned > 0 {
+                    let reason =
+                        format!("{} files of that state are pruned and can't be searched", asked.n_pruned);
+                    status.degraded.push(Degraded { stage: "past", reason });
+                }
                 continue;
             }
             let position = asked.source.searcher.position();

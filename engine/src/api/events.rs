@@ -114,6 +114,9 @@ pub struct EventsPage {
     pub items: Vec<EventInfo>,
     /// Give it as `after` for what follows.
     pub next: String,
+    /// The same for whoever goes on in this process: what may not be seen is not read again each time.
+    #[serde(skip)]
+    pub cursor: Seq,
 }
 
 /// An event as one scope shows it; `None` where it does not.
@@ -154,12 +157,13 @@ pub(super) fn show_event(
 }
 
 impl Session {
-    /// Where the journal stands now, for who wants only what comes after.
+    /// Where the journal stands now, without an event: for who wants only what comes after.
     ///
     /// # Errors
     /// Where the catalog can't be read.
-    pub fn now(&self) -> Result<String> {
-        self.show_seq(journal::last_event(&self.engine.catalog)?)
+    pub fn events_from_now(&self) -> Result<EventsPage> {
+        let cursor = journal::last_event(&self.engine.catalog)?;
+        Ok(EventsPage { items: Vec::new(), next: self.show_seq(cursor)?, cursor })
     }
 
     /// What happened after a place, as far as this principal may read it; from the beginning without one.
@@ -167,14 +171,21 @@ impl Session {
     /// # Errors
     /// [`Error::Invalid`] for a place that is none.
     pub fn events(&self, after: Option<&str>, filter: &EventFilter, limit: usize) -> Result<EventsPage> {
-        let mut cursor = match after {
+        let cursor = match after {
             Some(after) => self.read_seq("after", after)?,
             None => Seq(0),
         };
+        self.events_from(cursor, filter, limit)
+    }
+
+    /// As [`Self::events`], from the cursor of a page before.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub fn events_from(&self, mut cursor: Seq, filter: &EventFilter, limit: usize) -> Result<EventsPage> {
         let limit = limit.clamp(1, MAX_EVENTS);
         let scope = self.scope(Verb::Read);
         let mut items = Vec::new();
-        let mut last_shown = cursor;
         loop {
             let read = journal::events_after(&self.engine.catalog, cursor, READ_AT_ONCE)?;
             let n_read = read.len();
@@ -184,14 +195,13 @@ impl Session {
                 let shown = show_event(&event, &name, &scope, &self.engine.keys, created_ms);
                 let Some(mut shown) = shown.filter(|shown| filter.passes(shown)) else { continue };
                 shown.seq = self.show_seq(event.seq)?;
-                last_shown = event.seq;
                 items.push(shown);
                 if items.len() >= limit {
-                    return Ok(EventsPage { items, next: self.show_seq(last_shown)? });
+                    return Ok(EventsPage { items, next: self.show_seq(cursor)?, cursor });
                 }
             }
             if n_read < READ_AT_ONCE {
-                return Ok(EventsPage { items, next: self.show_seq(cursor.max(last_shown))? });
+                return Ok(EventsPage { items, next: self.show_seq(cursor)?, cursor });
             }
         }
     }
@@ -209,18 +219,18 @@ impl Session {
     ) -> Result<EventsPage> {
         let deadline = Instant::now() + patience.min(MAX_WAIT);
         // Without a place only what comes from now on is waited for.
-        let mut after = match after {
-            Some(after) => after.to_owned(),
-            None => self.now()?,
+        let mut cursor = match after {
+            Some(after) => self.read_seq("after", after)?,
+            None => self.events_from_now()?.cursor,
         };
         self.record("event.wait", Verb::Read, "/", "", Outcome::Allowed, "scope")?;
         loop {
             let news = self.engine.news.count();
-            let page = self.events(Some(&after), filter, limit)?;
+            let page = self.events_from(cursor, filter, limit)?;
             if !page.items.is_empty() || Instant::now() >= deadline {
                 return Ok(page);
             }
-            after = page.next;
+            cursor = page.cursor;
             self.engine.news.wait_beyond(news, deadline);
         }
     }

@@ -106,6 +106,15 @@ impl Session {
         Ok(value)
     }
 
+    /// Whether the numbers of the whole home may be seen.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the admin.
+    pub fn may_see_metrics(&self) -> Result<()> {
+        let rule = self.require_admin("metrics.read", "/")?;
+        self.record("metrics.read", Verb::Admin, "/", "", Outcome::Allowed, &rule)
+    }
+
     /// All principals, by id.
     ///
     /// # Errors

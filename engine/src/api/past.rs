@@ -32,6 +32,8 @@ pub struct PastIndex {
     name: [u8; 32],
     /// By number.
     pub rows: Vec<FileRow>,
+    /// Files whose bytes of then are pruned: they can't be searched any more.
+    pub pruned: Vec<RelPath>,
     index: Option<WorkspaceIndex>,
     folder: PathBuf,
 }
@@ -127,11 +129,13 @@ impl Engine {
         let cancelled = AtomicBool::new(false);
         let (index, _) = WorkspaceIndex::open(&folder, &self.fingerprint())?;
         let context = ingest::Context { index: &index, ..self.context(workspace, &cancelled) };
-        let mut rows = Vec::with_capacity(files.len());
+        let (mut rows, mut pruned) = (Vec::with_capacity(files.len()), Vec::new());
         for (path, state) in files {
             let Ok(path) = RelPath::new(path) else { continue };
-            // A version that was pruned can't be searched any more.
-            let Some(bytes) = self.blobs.get(state.version)? else { continue };
+            let Some(bytes) = self.blobs.get(state.version)? else {
+                pruned.push(path);
+                continue;
+            };
             let mtime_ns = state.occurred_ms.saturating_mul(1_000_000);
             let mut described = describe(&context.place, &path, &bytes, state.version, mtime_ns);
             described.approved_by.clone_from(&state.approved_by);
@@ -141,7 +145,7 @@ impl Engine {
             rows.push(row);
         }
         ingest::publish(&context)?;
-        Ok(PastIndex { name, rows, index: Some(index), folder })
+        Ok(PastIndex { name, rows, pruned, index: Some(index), folder })
     }
 
     /// Removes what an earlier process left of past indexes.

@@ -3,11 +3,12 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::approvals::versions_waiting;
-use super::changing::{Site, remove_empty};
 use super::error::{Error, Result};
+use super::folders::remove_empty;
 use super::keys::fresh_id;
 use super::replies::{PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
 use super::session::Session;
+use super::sites::Site;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, Verb};
 use crate::change::{self, Expected, Step};

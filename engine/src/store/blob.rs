@@ -329,4 +329,25 @@ mod tests {
         blobs.remove(&all).unwrap();
         assert!(blobs.all().unwrap().is_empty());
     }
+
+    #[test]
+    fn what_a_change_under_way_stands_on_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(Catalog::open(&folder.path().join("catalog.db")).unwrap());
+        let blobs = Blobs::open(&folder.path().join("blobs"), catalog).unwrap();
+        let bytes = noise(MAX_INLINE_BYTES * 2);
+        let first = blobs.stage(&bytes).unwrap();
+        let second = blobs.stage(&bytes).unwrap();
+        let version = first.version();
+        drop(first);
+        blobs.remove(&[version]).unwrap();
+        assert!(blobs.has(version).unwrap(), "the second change still stands on it");
+        drop(second);
+        blobs.remove(&[version]).unwrap();
+        assert!(!blobs.has(version).unwrap());
+        let path = folder.path().join("large");
+        fs::write(&path, &bytes).unwrap();
+        let staged = blobs.stage_file(&mut fs::File::open(&path).unwrap()).unwrap();
+        assert_eq!((staged.version(), blobs.get(version).unwrap()), (version, Some(bytes)));
+    }
 }

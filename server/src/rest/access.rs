@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use waypost_engine::access::{Effect, Gate, Grant, Kind, Limits, NewToken, PolicyDiff, Target, Verb};
+use waypost_engine::access::{
+    Effect, Gate, Grant, Kind, Limits, NewToken, OneOrMany, PolicyDiff, Target, Verb,
+};
 use waypost_engine::api::{Error, Explanation, PrincipalInfo, Session, TokenInfo};
 use waypost_engine::clock::parse_rfc3339;
 use waypost_engine::pattern::Pattern;
@@ -17,23 +19,6 @@ use super::extract::{Body, Content, NoParams, Params};
 use crate::paging::{Page, PageParams, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
-
-/// One text, or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn list(self) -> Vec<String> {
-        match self {
-            Self::One(text) => vec![text],
-            Self::Many(texts) => texts,
-        }
-    }
-}
 
 /// Of `POST /v1/principals`: an id, or a kind and a name to make one of.
 #[derive(Debug, Deserialize)]

@@ -74,7 +74,7 @@ pub async fn stream(
         app.bridge
             .run(move || match after {
                 Some(after) => session.events(Some(&after), &filter, PAGE),
-                None => session.now().map(|next| EventsPage { items: Vec::new(), next }),
+                None => session.events_from_now(),
             })
             .await?
     };
@@ -118,8 +118,8 @@ async fn follow(
                 return;
             }
         }
-        let (session, filter, after) = (session.clone(), filter.clone(), page.next.clone());
-        match app.bridge.run(move || session.events(Some(&after), &filter, PAGE)).await {
+        let (session, filter, cursor) = (session.clone(), filter.clone(), page.cursor);
+        match app.bridge.run(move || session.events_from(cursor, &filter, PAGE)).await {
             Ok(next) => page = next,
             // A busy engine is asked again with the next news; the reader misses nothing.
             Err(problem) if problem.code == "busy" => page.items.clear(),
@@ -132,7 +132,7 @@ async fn follow(
 }
 
 fn piece(event: &EventInfo) -> Bytes {
-    let data = serde_json::to_string(event).unwrap_or_default();
+    let data = serde_json::to_string(event).expect("an event has only texts and numbers");
     Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.seq, event.event))
 }
 

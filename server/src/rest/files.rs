@@ -456,6 +456,9 @@ mod tests {
         assert_eq!(options(&headers).unwrap().expected, Expected::OneOf(vec![version]));
         headers.insert(header::IF_MATCH, HeaderValue::from_static("\"short\""));
         assert_eq!(options(&headers).unwrap_err().code, "invalid_request");
+        // What can't be read is refused, never passed over.
+        headers.insert(header::IF_MATCH, HeaderValue::from_bytes(b"\xff\xfe").unwrap());
+        assert_eq!(options(&headers).unwrap_err().code, "invalid_request");
         headers.remove(header::IF_MATCH);
         headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         assert_eq!(options(&headers).unwrap().expected, Expected::Absent);

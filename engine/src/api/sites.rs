@@ -1,0 +1,144 @@
+//! Where a change takes effect: who may make it, and which gate stands before it.
+
+use std::sync::Arc;
+
+use super::approvals::GatedAct;
+use super::error::{Error, Result};
+use super::session::Session;
+use super::workspace::OpenWorkspace;
+use crate::access::{Target, Verb};
+use crate::id::{IdError, RelPath, join_path};
+
+/// One file, with the right to change it.
+pub(super) struct Site {
+    pub workspace: Arc<OpenWorkspace>,
+    pub path: RelPath,
+    pub full: String,
+    pub rule: String,
+    /// Who lets it through the gate before it; `None` where there is none.
+    pub approved_by: Option<String>,
+}
+
+impl Site {
+    /// A place, without a right to anything.
+    pub(super) fn bare(workspace: &Arc<OpenWorkspace>, path: &RelPath, full: &str) -> Self {
+        Self {
+            workspace: Arc::clone(workspace),
+            path: path.clone(),
+            full: full.to_owned(),
+            rule: String::new(),
+            approved_by: None,
+        }
+    }
+}
+
+impl Session {
+    /// Authorizes a change of one path and asks the gates; `act` says what waits where one is closed.
+    pub(super) fn site(
+        &self,
+        action: &'static str,
+        verb: Verb,
+        path: &str,
+        act: impl FnOnce() -> Result<GatedAct>,
+    ) -> std::result::Result<Site, Gated> {
+        let (name, below) = self.split(path, "file")?;
+        if below.is_root() {
+            return Err(Gated::Refused(absent_file(path)));
+        }
+        if verb == Verb::Write {
+            check_new_name(&below)?;
+        }
+        let rule = self.authorize(action, verb, path, "file")?;
+        let workspace = self.engine.workspace(&name).ok_or_else(|| absent_file(path))?;
+        let full = join_path(&name, &below);
+        let mut site = Site { workspace, path: below, full, rule, approved_by: None };
+        let policy = self.engine.policy();
+        let Some(gate) = policy.gate(verb, &site.full) else { return Ok(site) };
+        let decision = self.actor.decide(&policy, Verb::Approve, Target::Path, &site.full);
+        if !decision.allowed {
+            return Err(Gated::Wait(Box::new(Waiting { act: act()?, gate: gate.id.clone(), site })));
+        }
+        site.approved_by = Some(self.actor.principal.clone());
+        Ok(site)
+    }
+
+    pub(super) fn wait_or_refuse(&self, action: &'static str, gated: Gated) -> Result<Error> {
+        match gated {
+            Gated::Refused(error) => Err(error),
+            Gated::Wait(waiting) => {
+                self.ask_approval(action, &waiting.act, &waiting.gate, &waiting.site, None)
+            }
+        }
+    }
+
+    /// A site whose gate, where there is one, this principal may pass.
+    pub(super) fn open_site(&self, action: &'static str, verb: Verb, path: &str) -> Result<Site> {
+        let refused = || Error::Forbidden {
+            principal: self.actor.principal.clone(),
+            verb: "approve",
+            path: path.to_owned(),
+        };
+        self.site(action, verb, path, || Err(refused())).map_err(|gated| match gated {
+            Gated::Refused(error) => error,
+            Gated::Wait(_) => refused(),
+        })
+    }
+}
+
+/// What somebody with `approve` decides about.
+pub(super) struct Waiting {
+    pub act: GatedAct,
+    pub gate: String,
+    pub site: Site,
+}
+
+/// Why a change can't be done at once.
+pub(super) enum Gated {
+    /// Never, or not so.
+    Refused(Error),
+    /// Somebody with `approve` decides.
+    Wait(Box<Waiting>),
+}
+
+impl From<Error> for Gated {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+pub(super) fn absent_file(path: &str) -> Error {
+    Error::NotFound { what: "file", name: path.to_owned() }
+}
+
+/// Names that some systems read as a device, or can't keep, are not made here; what is there already is read all the same.
+pub(super) fn check_new_name(path: &RelPath) -> Result<()> {
+    const RESERVED: [&str; 22] = [
+        "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+        "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    ];
+    for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
+        let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
+        let is_invisible = |c: char| {
+            matches!(
+                c,
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                    | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                    | '\u{e0000}'..='\u{e0fff}'
+            )
+        };
+        let expected = if RESERVED.contains(&stem.as_str()) {
+            "a name that is no device on any system"
+        } else if name.ends_with(|c: char| c == '.' || c.is_whitespace())
+            || name.starts_with(char::is_whitespace)
+        {
+            "a name without a space or dot at its end"
+        } else if name.contains(is_invisible) {
+            "a name without invisible or direction characters"
+        } else {
+            continue;
+        };
+        return Err(Error::Id(IdError::Path { path: path.as_str().chars().take(200).collect(), expected }));
+    }
+    Ok(())
+}
