@@ -24,11 +24,25 @@ pub enum EventKind {
     ApprovalDenied,
     /// Somebody published on a topic.
     TopicPublished,
+    /// A task waits for whoever can do it.
+    TaskCreated,
+    /// Somebody holds it under a lease.
+    TaskClaimed,
+    /// It is done, or waits for review.
+    TaskCompleted,
+    /// It could not be done, for now or for good.
+    TaskFailed,
+    /// A reviewer sent it back.
+    TaskRejected,
+    /// Its lease ran out, and others may have it.
+    TaskExpired,
+    /// A webhook's endpoint has been dead for so long that it is left alone. Only its owner is told.
+    WebhookPaused,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -37,6 +51,13 @@ impl EventKind {
         Self::ApprovalGranted,
         Self::ApprovalDenied,
         Self::TopicPublished,
+        Self::TaskCreated,
+        Self::TaskClaimed,
+        Self::TaskCompleted,
+        Self::TaskFailed,
+        Self::TaskRejected,
+        Self::TaskExpired,
+        Self::WebhookPaused,
     ];
 
     /// Its name.
@@ -50,6 +71,13 @@ impl EventKind {
             Self::ApprovalGranted => "approval.granted",
             Self::ApprovalDenied => "approval.denied",
             Self::TopicPublished => "topic.published",
+            Self::TaskCreated => "task.created",
+            Self::TaskClaimed => "task.claimed",
+            Self::TaskCompleted => "task.completed",
+            Self::TaskFailed => "task.failed",
+            Self::TaskRejected => "task.rejected",
+            Self::TaskExpired => "task.expired",
+            Self::WebhookPaused => "webhook.paused",
         }
     }
 }
