@@ -1,9 +1,11 @@
 //! Settings: flags over `WAYPOST_*` variables over `waypost.toml` over defaults.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use waypost_engine::api::{CommandHook, EngineOptions, Error, Reach, Schedule};
 
 use crate::cli::Globals;
 
@@ -19,6 +21,46 @@ struct FileSettings {
     listen: Option<String>,
     allowed_hosts: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
+    net_allow: Option<Vec<String>>,
+    #[serde(default)]
+    webhooks: WebhookSettings,
+    #[serde(default)]
+    command: Vec<CommandSettings>,
+}
+
+/// How patient webhooks are.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookSettings {
+    retry_seconds: Option<Vec<f64>>,
+    timeout_seconds: Option<f64>,
+    pause_after_seconds: Option<f64>,
+}
+
+/// A program that is started for events.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSettings {
+    /// It keeps its place in the journal under this name.
+    pub name: String,
+    /// The program and its arguments; no shell reads them.
+    pub run: Vec<String>,
+    /// Patterns; none: all paths.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Kinds of event; none: all.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// The principal with whose rights it is told; the admin without one.
+    #[serde(default, rename = "as")]
+    pub principal: Option<String>,
+    /// Then it is ended.
+    #[serde(default = "default_command_seconds")]
+    pub timeout_seconds: u64,
+}
+
+fn default_command_seconds() -> u64 {
+    60
 }
 
 /// A value, and where it comes from.
@@ -49,6 +91,67 @@ pub struct Config {
     pub allowed_hosts: Setting<Vec<String>>,
     /// Origins that a browser's request may come from.
     pub allowed_origins: Setting<Vec<String>>,
+    /// Private addresses, ranges and names that webhooks may reach.
+    pub net_allow: Setting<Vec<String>>,
+    /// The wait after each failed delivery; after the last one the event is a dead letter.
+    pub webhook_retry_seconds: Setting<Vec<f64>>,
+    /// For one delivery as a whole.
+    pub webhook_timeout_seconds: Setting<f64>,
+    /// An endpoint that only failed for so long is paused.
+    pub webhook_pause_after_seconds: Setting<f64>,
+    /// Programs that are started for events; of the file alone.
+    pub commands: Setting<Vec<CommandSettings>>,
+}
+
+impl Config {
+    /// What an engine needs of it, but for the model.
+    ///
+    /// # Errors
+    /// For an entry of `net_allow` that is none, or a time that is none.
+    pub fn engine_options(&self, home: &Path) -> Result<EngineOptions> {
+        let reach = Reach::new(&self.net_allow.value).map_err(Error::from)?;
+        let waits = self.webhook_retry_seconds.value.iter().map(|seconds| duration(*seconds));
+        let schedule = Schedule {
+            waits: waits.collect::<Result<_>>()?,
+            timeout: duration(self.webhook_timeout_seconds.value)?,
+            pause_after: duration(self.webhook_pause_after_seconds.value)?,
+        };
+        let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value);
+        Ok(options.reach(reach).schedule(schedule))
+    }
+
+    /// The programs that are started for events.
+    pub fn command_hooks(&self) -> Vec<CommandHook> {
+        let hook = |command: &CommandSettings| CommandHook {
+            name: command.name.clone(),
+            argv: command.run.clone(),
+            paths: command.paths.clone(),
+            kinds: command.kinds.clone(),
+            principal: command.principal.clone(),
+            timeout_seconds: command.timeout_seconds,
+        };
+        self.commands.value.iter().map(hook).collect()
+    }
+}
+
+fn duration(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .with_context(|| format!("`{seconds}` is no time of a webhook: expected seconds, 0 or more"))
+}
+
+fn numbers(name: &str) -> Result<Option<Vec<f64>>> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    let read = |word: &str| word.trim().parse::<f64>();
+    let numbers = text.split(',').map(read).collect::<Result<_, _>>();
+    numbers.map(Some).with_context(|| format!("{name} is `{text}`: expected seconds, separated by commas"))
+}
+
+fn number(name: &str) -> Result<Option<f64>> {
+    let numbers = numbers(name)?;
+    if numbers.as_ref().is_some_and(|numbers| numbers.len() != 1) {
+        bail!("{name} has several numbers: expected one");
+    }
+    Ok(numbers.and_then(|numbers| numbers.first().copied()))
 }
 
 /// Reads the settings for a home.
@@ -68,6 +171,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
         None => None,
     };
+    let usual = Schedule::default();
     Ok(Config {
         model: pick(
             globals.model.clone().map(Some),
@@ -97,6 +201,31 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.allowed_origins,
             Vec::new(),
         ),
+        net_allow: pick(
+            (!globals.net_allow.is_empty()).then(|| globals.net_allow.clone()),
+            variable("WAYPOST_NET_ALLOW").map(words),
+            file.net_allow,
+            Vec::new(),
+        ),
+        webhook_retry_seconds: pick(
+            None,
+            numbers("WAYPOST_WEBHOOK_RETRY_SECONDS")?,
+            file.webhooks.retry_seconds,
+            usual.waits.iter().map(Duration::as_secs_f64).collect(),
+        ),
+        webhook_timeout_seconds: pick(
+            None,
+            number("WAYPOST_WEBHOOK_TIMEOUT_SECONDS")?,
+            file.webhooks.timeout_seconds,
+            usual.timeout.as_secs_f64(),
+        ),
+        webhook_pause_after_seconds: pick(
+            None,
+            number("WAYPOST_WEBHOOK_PAUSE_AFTER_SECONDS")?,
+            file.webhooks.pause_after_seconds,
+            usual.pause_after.as_secs_f64(),
+        ),
+        commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
     })
 }
 

@@ -158,6 +158,11 @@ fn hint(code: &str) -> Option<&'static str> {
         "lock_held" => "wait until the lease ends, or ask its holder",
         "lock_expired" => "take a new lock, read the file again, and write with its fence",
         "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
+        "address_refused" => {
+            "the server's operator may allow it: `waypost serve --net-allow HOST`, `net_allow` in `waypost.toml`, or \
+             `WAYPOST_NET_ALLOW`; an address, a range such as 10.0.0.0/8, or a host name"
+        }
+        "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
         _ => return None,
     })

@@ -44,5 +44,14 @@ mod attacks;
 /// What others could learn, by the numbers of the attack table.
 mod spying;
 
+/// Somebody who is told of events.
+mod receiver;
+
+/// Webhooks, by the numbers of the attack table and beyond it.
+mod webhooks;
+
+/// Programs that the operator has started for events.
+mod hooks;
+
 /// The command line, as a person or a script meets it.
 mod command;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use waypost::serve::{ServeOptions, serve_until};
-use waypost_engine::api::{Engine, EngineOptions, Indexer};
+use waypost_engine::api::{Engine, EngineOptions, Indexer, Reach, Schedule};
 use waypost_engine::id::WorkspaceName;
 
 /// Until something that must happen has happened.
@@ -65,11 +65,30 @@ impl Server {
 
     /// With whatever `fill` puts into the folder of `docs`.
     pub fn start_with(fill: impl FnOnce(&Path)) -> Self {
+        Self::start_as(fill, |options| options)
+    }
+
+    /// As [`Self::start`], with webhooks that may reach this machine and lose no time.
+    pub fn start_quick(fixture: &str) -> Self {
+        let schedule = Schedule {
+            waits: [20, 40, 80].map(Duration::from_millis).into(),
+            timeout: Duration::from_secs(2),
+            pause_after: Duration::from_secs(600),
+        };
+        Self::start_as(
+            |docs| write_fixture(docs, fixture),
+            |options| options.reach(Reach::new(&["127.0.0.1".to_owned()]).unwrap()).schedule(schedule),
+        )
+    }
+
+    /// With whatever `fill` puts into the folder of `docs`, and other settings.
+    pub fn start_as(fill: impl FnOnce(&Path), settings: impl FnOnce(EngineOptions) -> EngineOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let docs = folder.path().join("docs");
         std::fs::create_dir(&docs).unwrap();
         fill(&docs);
-        let engine = Arc::new(Engine::open(EngineOptions::new(folder.path().join("home"))).unwrap());
+        let engine =
+            Arc::new(Engine::open(settings(EngineOptions::new(folder.path().join("home")))).unwrap());
         engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
         let token = engine.issue_admin_token().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -83,6 +102,7 @@ impl Server {
                 allowed_origins: vec!["https://app.example".to_owned()],
             };
             let indexer = Indexer::start(&served);
+            let _courier = served.start_courier();
             let on_ready = move |address| tell.send(address).unwrap();
             let until = async { drop(stopped.await) };
             runtime.block_on(serve_until(served, indexer, options, on_ready, until)).unwrap();

@@ -20,6 +20,7 @@ pub use policy::{
 };
 pub use registry::load;
 pub use tokens::{IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, tokens};
+pub(crate) use tokens::{read_limits, write_limits};
 
 /// The home's owner: whoever can open its files anyway.
 pub const ADMIN: &str = "human:admin";

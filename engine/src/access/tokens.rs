@@ -79,9 +79,7 @@ impl Tx<'_> {
         getrandom::fill(&mut random).expect("the operating system gives random numbers");
         let (id, secret) = (hex(&random[..4]), hex(&random[4..]));
         let token = format!("wp_{id}_{secret}");
-        let json = |value: serde_json::Result<String>| value.expect("names can be written");
-        let verbs = new.limits.verbs.as_ref().map(|verbs| json(serde_json::to_string(verbs)));
-        let paths = new.limits.paths.as_ref().map(|paths| json(serde_json::to_string(paths)));
+        let (verbs, paths) = write_limits(&new.limits);
         self.sql().execute(
             "INSERT INTO tokens (id, hash, principal, admin, created_ms, name, expires_ms, verbs, paths)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -192,34 +190,47 @@ fn is_alive(row: &TokenRow, now_ms: i64) -> bool {
 }
 
 fn read_row(row: &Row<'_>) -> Result<(TokenRow, Vec<u8>), rusqlite::Error> {
-    let verbs: Option<String> = row.get(7)?;
-    let paths: Option<String> = row.get(8)?;
-    let unreadable = |column, error: Box<dyn std::error::Error + Send + Sync>| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
-    };
-    let verbs: Option<BTreeSet<Verb>> = verbs
-        .map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| unreadable(7, Box::new(error)))?;
-    let paths: Option<Vec<String>> = paths
-        .map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| unreadable(8, Box::new(error)))?;
-    let paths = paths
-        .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<Vec<_>, _>>())
-        .transpose()
-        .map_err(|error| unreadable(8, Box::new(error)))?;
     let token = TokenRow {
         id: row.get(0)?,
         principal: row.get(1)?,
         name: row.get(2)?,
-        limits: Limits { verbs, paths },
+        limits: read_limits(row, 7)?,
         created_ms: row.get(3)?,
         expires_ms: row.get(4)?,
         last_used_ms: row.get(5)?,
         revoked_ms: row.get(6)?,
     };
     Ok((token, row.get(9)?))
+}
+
+/// Limits as two columns: verbs and patterns, as JSON.
+pub(crate) fn write_limits(limits: &Limits) -> (Option<String>, Option<String>) {
+    let json = |value: serde_json::Result<String>| value.expect("names can be written");
+    let verbs = limits.verbs.as_ref().map(|verbs| json(serde_json::to_string(verbs)));
+    let paths = limits.paths.as_ref().map(|paths| json(serde_json::to_string(paths)));
+    (verbs, paths)
+}
+
+/// Reads what [`write_limits`] gave, from a column and the one after it.
+pub(crate) fn read_limits(row: &Row<'_>, column: usize) -> Result<Limits, rusqlite::Error> {
+    let unreadable = |column, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    let verbs: Option<String> = row.get(column)?;
+    let paths: Option<String> = row.get(column + 1)?;
+    let verbs: Option<BTreeSet<Verb>> = verbs
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| unreadable(column, Box::new(error)))?;
+    let paths: Option<Vec<String>> = paths
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| unreadable(column + 1, Box::new(error)))?;
+    let paths = paths
+        .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<Vec<_>, _>>())
+        .transpose()
+        .map_err(|error| unreadable(column + 1, Box::new(error)))?;
+    Ok(Limits { verbs, paths })
 }
 
 fn digest(token: &str) -> [u8; 32] {

@@ -17,10 +17,12 @@ use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Poli
 use crate::catalog::{Catalog, EmbeddingCache, FileFilter};
 use crate::change::Place;
 use crate::clock::Clock;
+use crate::delivery::{Office, Schedule};
 use crate::embed::Embedder;
 use crate::id::{RelPath, WorkspaceName};
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
+use crate::net::{Client, Reach};
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
 use crate::text;
@@ -43,6 +45,10 @@ pub struct EngineOptions {
     pub clock: Clock,
     /// The home's secret; without one, what the home keeps itself.
     pub secret: Option<[u8; 32]>,
+    /// What webhooks may reach although it is private; nothing by default.
+    pub reach: Reach,
+    /// How patient webhooks are.
+    pub schedule: Schedule,
 }
 
 impl EngineOptions {
@@ -55,6 +61,8 @@ impl EngineOptions {
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
             clock: Clock::System,
             secret: None,
+            reach: Reach::default(),
+            schedule: Schedule::default(),
         }
     }
 
@@ -76,6 +84,20 @@ impl EngineOptions {
     #[must_use]
     pub fn max_file_bytes(mut self, max_file_bytes: u64) -> Self {
         self.max_file_bytes = max_file_bytes;
+        self
+    }
+
+    /// With private addresses and names that webhooks may reach.
+    #[must_use]
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// With this patience of webhooks.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 
@@ -101,6 +123,9 @@ pub struct Engine {
     pub(super) visible: VisibleCache,
     pub(super) past: PastCache,
     pub(super) news: Arc<News>,
+    pub(super) office: Arc<Office>,
+    pub(super) client: Client,
+    pub(super) schedule: Schedule,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -162,6 +187,9 @@ impl Engine {
             visible: VisibleCache::default(),
             past: PastCache::default(),
             news: Arc::new(News::default()),
+            office: Arc::new(Office::default()),
+            client: Client::new(options.reach),
+            schedule: options.schedule,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,
@@ -177,6 +205,8 @@ impl Engine {
         engine.sweep_past();
         let news = Arc::clone(&engine.news);
         engine.catalog.on_news(move || news.tell());
+        let office = Arc::clone(&engine.office);
+        engine.catalog.on_news(move || office.tell());
         for row in engine.catalog.workspaces()? {
             engine.open_if_there(row)?;
         }

@@ -5,9 +5,12 @@ use thiserror::Error;
 use crate::access::AccessError;
 use crate::catalog::CatalogError;
 use crate::change::ChangeError;
+use crate::delivery::DeliveryError;
 use crate::id::IdError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
+use crate::journal::FilterError;
+use crate::net::NetError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 
@@ -137,6 +140,25 @@ pub enum Error {
     /// See [`SearchError`].
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// See [`DeliveryError`].
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// See [`NetError`].
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
+impl From<FilterError> for Error {
+    fn from(error: FilterError) -> Self {
+        match error {
+            FilterError::Pattern(error) => Self::Access(AccessError::Pattern(error)),
+            FilterError::Kind { kind, known } => Self::Invalid {
+                field: "kinds",
+                found: format!("`{kind}`"),
+                expected: format!("some of {known}"),
+            },
+        }
+    }
 }
 
 /// The few kinds of error, from which each surface takes its status.
@@ -181,6 +203,7 @@ impl Error {
         // Transparent wrappers hide their inner error from `source`.
         match self {
             Self::Catalog(error)
+            | Self::Delivery(DeliveryError::Catalog(error))
             | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
             | Self::Access(AccessError::Catalog(error))
             | Self::Store(StoreError::Catalog(error))
@@ -195,7 +218,12 @@ impl Error {
             return ErrorKind::Unavailable;
         }
         match self {
-            Self::Id(_) | Self::Invalid { .. } | Self::Folder { .. } => ErrorKind::Invalid,
+            Self::Id(_)
+            | Self::Invalid { .. }
+            | Self::Folder { .. }
+            | Self::Net(_)
+            | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
+            Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
             Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
@@ -253,6 +281,10 @@ impl Error {
                 store_code(error)
             }
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
+            Self::Net(NetError::Refused { .. }) => "address_refused",
+            Self::Net(_) => "invalid_url",
+            Self::Delivery(DeliveryError::Secret) => "invalid_secret",
+            Self::Delivery(DeliveryError::TooMany { .. }) => "too_many_webhooks",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
             _ => "internal",
         }

@@ -6,11 +6,10 @@ use serde_json::Value;
 use super::error::{Error, Result};
 use super::keys::Keys;
 use super::session::Session;
-use crate::access::{AccessError, Scope, Verb};
+use crate::access::{Scope, Verb};
 use crate::clock::rfc3339;
-use crate::id::{RelPath, Seq, VersionId, WorkspaceName, fold, join_path};
-use crate::journal::{self, Event, EventKind, NewEvent, Outcome};
-use crate::pattern::Pattern;
+use crate::id::{RelPath, Seq, VersionId, WorkspaceId, WorkspaceName, join_path};
+use crate::journal::{self, Event, EventFilter, EventKind, NewEvent, Outcome};
 
 /// Entries of the journal read at once.
 const READ_AT_ONCE: usize = 512;
@@ -60,53 +59,6 @@ pub struct EventInfo {
     pub data: Option<Value>,
 }
 
-/// Which events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    /// One of these paths; none: all.
-    pub paths: Vec<Pattern>,
-    /// One of these kinds, exact or a family such as `file.*`; none: all.
-    pub kinds: Vec<String>,
-}
-
-impl EventFilter {
-    /// Checks patterns and names of kinds.
-    ///
-    /// # Errors
-    /// [`AccessError::Pattern`], [`Error::Invalid`] for a kind that is not there.
-    pub fn new(paths: &[String], kinds: &[String]) -> Result<Self> {
-        let paths = paths
-            .iter()
-            .map(|text| Pattern::path(text).map_err(|error| Error::Access(AccessError::Pattern(error))))
-            .collect::<Result<_>>()?;
-        for kind in kinds {
-            let names = EventKind::ALL.map(EventKind::as_str);
-            let is_known = match kind.strip_suffix('*') {
-                Some(family) => family.ends_with('.') && names.iter().any(|name| name.starts_with(family)),
-                None => names.contains(&kind.as_str()),
-            };
-            if !is_known && kind != "*" {
-                return Err(Error::Invalid {
-                    field: "kinds",
-                    found: format!("`{}`", kind.chars().take(40).collect::<String>()),
-                    expected: format!("some of {}", names.join(", ")),
-                });
-            }
-        }
-        Ok(Self { paths, kinds: kinds.to_vec() })
-    }
-
-    pub(super) fn passes(&self, event: &EventInfo) -> bool {
-        let is_kind = |kind: &String| match kind.strip_suffix('*') {
-            Some(family) => event.event.starts_with(family),
-            None => event.event == *kind,
-        };
-        let folded = fold(&event.path);
-        (self.kinds.is_empty() || self.kinds.iter().any(is_kind))
-            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(&folded)))
-    }
-}
-
 /// Some events, and where to go on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventsPage {
@@ -120,7 +72,7 @@ pub struct EventsPage {
 }
 
 /// An event as one scope shows it; `None` where it does not.
-pub(super) fn show_event(
+fn show_event(
     event: &Event,
     name: &WorkspaceName,
     scope: &Scope,
@@ -156,7 +108,49 @@ pub(super) fn show_event(
     })
 }
 
+/// An event that belongs to no workspace and to one principal.
+fn show_home_event(event: &Event, keys: &Keys) -> EventInfo {
+    EventInfo {
+        event: event.kind.clone(),
+        path: "/".to_owned(),
+        mime_type: String::new(),
+        size: 0,
+        workspace_id: String::new(),
+        id: keys.event_id(event.seq),
+        seq: String::new(),
+        version: None,
+        actor: event.actor.clone(),
+        from: None,
+        approved_by: None,
+        trace_id: None,
+        occurred_at: rfc3339(event.occurred_ms),
+        data: event.data.as_deref().and_then(|data| serde_json::from_str(data).ok()),
+    }
+}
+
 impl Session {
+    /// An event as it is told to this principal; `None` where it is not, or not wanted.
+    pub(super) fn show(
+        &self,
+        event: &Event,
+        scope: &Scope,
+        filter: &EventFilter,
+    ) -> Result<Option<EventInfo>> {
+        let keys = &self.engine.keys;
+        let shown = if event.workspace == WorkspaceId(0) {
+            let is_own = scope.is_everything() || event.actor == self.actor.principal;
+            is_own.then(|| show_home_event(event, keys))
+        } else {
+            let named = self.engine.workspace_named(event.workspace);
+            named.and_then(|(name, created_ms)| show_event(event, &name, scope, keys, created_ms))
+        };
+        let Some(mut shown) = shown.filter(|shown| filter.passes(&shown.event, &shown.path)) else {
+            return Ok(None);
+        };
+        shown.seq = self.show_seq(event.seq)?;
+        Ok(Some(shown))
+    }
+
     /// Where the journal stands now, without an event: for who wants only what comes after.
     ///
     /// # Errors
@@ -191,10 +185,7 @@ impl Session {
             let n_read = read.len();
             for event in read {
                 cursor = event.seq;
-                let Some((name, created_ms)) = self.engine.workspace_named(event.workspace) else { continue };
-                let shown = show_event(&event, &name, &scope, &self.engine.keys, created_ms);
-                let Some(mut shown) = shown.filter(|shown| filter.passes(shown)) else { continue };
-                shown.seq = self.show_seq(event.seq)?;
+                let Some(shown) = self.show(&event, &scope, filter)? else { continue };
                 items.push(shown);
                 if items.len() >= limit {
                     return Ok(EventsPage { items, next: self.show_seq(cursor)?, cursor });

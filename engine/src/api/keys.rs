@@ -33,17 +33,36 @@ impl Keys {
     /// How a place in the journal is shown to one principal: the same place gives the same text, which tells nobody
     /// else anything (AES-GCM-SIV, RFC 8452, with a fixed nonce: deterministic, and no more than that).
     pub fn seal(&self, principal: &str, rank: u64) -> String {
-        let payload = Payload { msg: &rank.to_le_bytes(), aad: principal.as_bytes() };
-        let sealed = self.seal.encrypt(&Nonce::default(), payload).expect("eight bytes can be sealed");
-        format!("sq_{}", hex(&sealed))
+        format!("sq_{}", hex(&self.close(principal, &rank.to_le_bytes())))
     }
 
     /// Reads what [`Self::seal`] gave to the same principal.
     pub fn unseal(&self, principal: &str, shown: &str) -> Option<u64> {
-        let sealed = unhex(shown.strip_prefix("sq_")?)?;
-        let payload = Payload { msg: &sealed, aad: principal.as_bytes() };
-        let rank = self.seal.decrypt(&Nonce::default(), payload).ok()?;
+        let rank = self.open(principal, &unhex(shown.strip_prefix("sq_")?)?)?;
         Some(u64::from_le_bytes(rank.try_into().ok()?))
+    }
+
+    /// A delivery's id: it says nothing to anybody, and here which event it is that a webhook was told of.
+    pub fn delivery_id(&self, webhook: &str, seq: Seq) -> String {
+        format!("dl_{}", hex(&self.close(webhook, &seq.0.to_le_bytes())))
+    }
+
+    /// Reads what [`Self::delivery_id`] gave for the same webhook.
+    pub fn read_delivery_id(&self, webhook: &str, shown: &str) -> Option<Seq> {
+        let seq = self.open(webhook, &unhex(shown.strip_prefix("dl_")?)?)?;
+        Some(Seq(u64::from_le_bytes(seq.try_into().ok()?)))
+    }
+
+    /// Seals bytes for one purpose; the same bytes give the same result.
+    pub fn close(&self, purpose: &str, bytes: &[u8]) -> Vec<u8> {
+        let payload = Payload { msg: bytes, aad: purpose.as_bytes() };
+        self.seal.encrypt(&Nonce::default(), payload).expect("a few bytes can be sealed")
+    }
+
+    /// Opens what [`Self::close`] gave for the same purpose.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let payload = Payload { msg: sealed, aad: purpose.as_bytes() };
+        self.seal.decrypt(&Nonce::default(), payload).ok()
     }
 
     /// An event's id: the same each time, and no number that tells of others.

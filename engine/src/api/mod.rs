@@ -9,6 +9,7 @@ mod auditor;
 mod carrying;
 mod changing;
 mod check;
+mod desk;
 mod engine;
 mod error;
 mod events;
@@ -27,14 +28,19 @@ mod session;
 mod sites;
 mod snapshots;
 mod visible;
+mod webhooks;
 mod workspace;
 mod workspaces;
 
+pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
+pub use crate::journal::EventFilter;
+pub use crate::net::Reach;
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
+pub use desk::CommandHook;
 pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
-pub use events::{EventFilter, EventInfo, EventsPage};
+pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
 pub use indexer::Indexer;
 pub use replies::{
@@ -45,3 +51,6 @@ pub use replies::{
 };
 pub use session::{Principal, Session};
 pub use snapshots::Retention;
+pub use webhooks::{
+    AttemptInfo, DeliveriesPage, DeliveryInfo, NewWebhook, Replay, WebhookChange, WebhookInfo,
+};

@@ -141,6 +141,39 @@ CREATE TABLE audit (
     hash BLOB NOT NULL
 ) STRICT;
 ",
+    "
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    verbs TEXT,
+    within TEXT,
+    name TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    paths TEXT NOT NULL,
+    kinds TEXT NOT NULL,
+    format TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    former BLOB,
+    former_until_ms INTEGER,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    failing_since_ms INTEGER,
+    cursor INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE deliveries (
+    webhook TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    log TEXT NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (webhook, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_pending ON deliveries (webhook, path, seq) WHERE state = 'pending';
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

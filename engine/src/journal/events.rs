@@ -1,6 +1,6 @@
 //! The journal as others follow it: what happened, in order, files and everything else.
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::catalog::{Catalog, CatalogError, Tx};
 use crate::id::{Seq, VersionId, WorkspaceId};
@@ -163,13 +163,37 @@ impl Tx<'_> {
 /// [`CatalogError::Sqlite`].
 pub fn events_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec<Event>, CatalogError> {
     catalog.read(|sql| {
-        let mut statement = sql.prepare_cached(
-            "SELECT seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, approved_by,
-                    trace, data, occurred_ms
-             FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )?;
+        let mut statement = sql
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
         let rows = statement.query_map(params![cursor.0 as i64, limit as i64], read_event)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// The entry of one place.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn event_at(catalog: &Catalog, seq: Seq) -> Result<Option<Event>, CatalogError> {
+    catalog.read(|sql| {
+        let query = format!("SELECT {COLUMNS} FROM journal WHERE seq = ?1");
+        Ok(sql.prepare_cached(&query)?.query_row([seq.0 as i64], read_event).optional()?)
+    })
+}
+
+/// The first place at or after an instant, in milliseconds since 1970; one beyond the end where there is none.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn seq_at(catalog: &Catalog, at_ms: i64) -> Result<Seq, CatalogError> {
+    catalog.read(|sql| {
+        let seq: i64 = sql.query_row(
+            "SELECT coalesce((SELECT seq FROM journal WHERE occurred_ms >= ?1 ORDER BY seq LIMIT 1),
+                             (SELECT coalesce(max(seq), 0) + 1 FROM journal))",
+            [at_ms],
+            |row| row.get(0),
+        )?;
+        Ok(Seq(seq as u64))
     })
 }
 
@@ -185,6 +209,10 @@ pub fn last_event(catalog: &Catalog) -> Result<Seq, CatalogError> {
         Ok(Seq(seq as u64))
     })
 }
+
+const COLUMNS: &str =
+    "seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, approved_by,
+    trace, data, occurred_ms";
 
 fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
     Ok(Event {

@@ -6,10 +6,12 @@
 
 mod audit;
 mod events;
+mod filter;
 mod history;
 
 pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
-pub use events::{Event, EventKind, NewEvent, events_after, last_event};
+pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, seq_at};
+pub use filter::{EventFilter, FilterError};
 pub use history::{Past, PathState, history, retained, state_at};
 
 use rusqlite::{Row, params};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use waypost_engine::api::{Engine, EngineOptions, Session};
+use waypost_engine::api::{Engine, Session};
 use waypost_engine::embed::Embedder;
 
 use super::{Globals, Outcome};
@@ -63,7 +63,7 @@ pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>
 }
 
 fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
-    let options = EngineOptions::new(home).embedder(embedder).max_file_bytes(config.max_file_bytes.value);
+    let options = config.engine_options(home)?.embedder(embedder);
     let engine = Arc::new(Engine::open(options)?);
     for line in engine.rebuilt() {
         anstream::eprintln!("{FAINT}note: the index is built anew: {}{FAINT:#}", output::safe(&line));

@@ -66,6 +66,9 @@ pub struct Globals {
     /// Folder with a model's files, in place of a named one
     #[arg(long, global = true, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
+    /// Private address, range or host name that webhooks may reach; may be given several times
+    #[arg(long, global = true, value_name = "HOST")]
+    pub net_allow: Vec<String>,
 }
 
 #[derive(Subcommand)]

@@ -95,7 +95,9 @@ pub fn run_server(
         allowed_hosts: config.allowed_hosts.value.clone(),
         allowed_origins: config.allowed_origins.value.clone(),
     };
+    engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
+    let _courier = engine.start_courier();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(engine, indexer, options, move |address| announce(address, json, token)))?;
     Ok(0)
@@ -116,12 +118,14 @@ fn announce(address: SocketAddr, json: bool, token: Option<String>) {
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
-    let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
+    let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
+    engine.set_commands(&config.command_hooks())?;
     if let Some(token) = &args.token {
         // A token that is none is told before anything starts.
         engine.session(token)?;
     }
     let indexer = Indexer::start(&engine);
+    let _courier = engine.start_courier();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve_stdio(Arc::clone(&engine), args.token.clone(), args.toolsets.clone()))?;
     drop(indexer);

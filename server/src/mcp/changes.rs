@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waypost_engine::api::{EventFilter, Session, TreeEntry, WriteOptions, WriteReply};
+use waypost_engine::api::{Error, EventFilter, Session, TreeEntry, WriteOptions, WriteReply};
 use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
 
@@ -168,7 +168,7 @@ fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Val
 }
 
 fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value, Problem> {
-    let filter = EventFilter::new(&arguments.paths, &arguments.kinds)?;
+    let filter = EventFilter::new(&arguments.paths, &arguments.kinds).map_err(Error::from)?;
     let patience = Duration::from_secs(arguments.timeout_seconds.unwrap_or(DEFAULT_WAIT_SECONDS));
     let limit = arguments.limit.unwrap_or(DEFAULT_EVENTS);
     let page = session.wait_for_events(arguments.after.as_deref(), &filter, limit, patience)?;

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use waypost_engine::api::{EventFilter, EventInfo, EventsPage, Session};
+use waypost_engine::api::{Error, EventFilter, EventInfo, EventsPage, Session};
 
 use super::extract::{Body, NoParams, Params};
 use crate::problem::Problem;
@@ -45,7 +45,7 @@ impl EventParams {
             let parts = text.as_deref().unwrap_or_default().split(',').map(str::trim);
             parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
-        Ok(EventFilter::new(&list(&self.path), &list(&self.kinds))?)
+        Ok(EventFilter::new(&list(&self.path), &list(&self.kinds)).map_err(Error::from)?)
     }
 }
 

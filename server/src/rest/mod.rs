@@ -13,6 +13,7 @@ mod health;
 mod locks;
 mod range;
 mod snapshots;
+mod webhooks;
 mod workspaces;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .route("/v1/citations/verify", post(answers::verify))
         .merge(file_routes())
         .merge(state_routes())
+        .merge(webhook_routes())
         .merge(access_routes())
         .route("/metrics", get(health::metrics))
 }
@@ -86,6 +88,17 @@ fn state_routes() -> Router<Arc<App>> {
         .route("/v1/events", get(events::stream))
         .route("/v1/events/wait", get(events::wait))
         .route("/v1/topics/{*topic}", post(events::publish))
+}
+
+fn webhook_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/webhooks", get(webhooks::all).post(webhooks::create))
+        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change).delete(webhooks::remove))
+        .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/v1/webhooks/{id}/ping", post(webhooks::ping))
+        .route("/v1/webhooks/{id}/replay", post(webhooks::replay))
+        .route("/v1/webhooks/{id}/deliveries", get(webhooks::deliveries))
+        .route("/v1/webhooks/{id}/deliveries/{delivery}/replay", post(webhooks::replay_one))
 }
 
 fn access_routes() -> Router<Arc<App>> {

@@ -1,0 +1,279 @@
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::DeliveryError;
+use crate::catalog::{Catalog, Tx};
+use crate::id::Seq;
+
+/// Attempts remembered of one delivery.
+const MAX_LOG: usize = 16;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// It is brought, again or for the first time, when its time has come and nothing older of its path waits.
+    Pending,
+    /// It arrived.
+    Delivered,
+    /// Every attempt failed; it can be replayed.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Of that name.
+    pub fn read(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One try to bring an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// HTTP status, or the exit code of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+    /// Why nothing came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The first kilobyte of the answer, or of a command's output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+    /// How long it took.
+    pub took_ms: u64,
+    /// What the receiver asked for.
+    #[serde(skip)]
+    pub retry_after: Option<String>,
+    /// Whether a command ended with 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_command: bool,
+}
+
+impl Attempt {
+    /// Whether it arrived: 2xx, or exit code 0.
+    pub fn is_success(&self) -> bool {
+        match self.status {
+            Some(code) if self.is_command => code == 0,
+            Some(code) => (200..300).contains(&code),
+            None => false,
+        }
+    }
+
+    /// Whether the receiver kept silent.
+    pub fn is_timeout(&self) -> bool {
+        self.error.as_deref() == Some(TIMED_OUT)
+    }
+}
+
+/// The error of an attempt that nobody answered in time.
+pub(super) const TIMED_OUT: &str = "timeout";
+
+/// One event's way to one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The endpoint's id.
+    pub webhook: String,
+    /// The event.
+    pub seq: Seq,
+    /// What keeps its order: the event's path, folded.
+    pub path: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not before, in milliseconds since 1970.
+    pub due_ms: i64,
+    /// The last attempts, oldest first.
+    pub log: Vec<Attempt>,
+    /// Milliseconds since 1970.
+    pub updated_ms: i64,
+}
+
+impl Delivery {
+    /// Notes an attempt.
+    pub(super) fn note(&mut self, attempt: Attempt) {
+        self.attempts += 1;
+        self.updated_ms = attempt.at_ms;
+        if self.log.len() >= MAX_LOG {
+            self.log.remove(0);
+        }
+        self.log.push(attempt);
+    }
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeliveryFilter {
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Older than this event.
+    pub before: Option<Seq>,
+    /// From this event on.
+    pub from: Option<Seq>,
+    /// Up to this event.
+    pub to: Option<Seq>,
+}
+
+const COLUMNS: &str = "webhook, seq, path, state, attempts, due_ms, log, updated_ms";
+
+impl Tx<'_> {
+    /// Writes a delivery down, over what was known of it; nothing where its endpoint is gone.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Catalog`].
+    pub fn put_delivery(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let log = serde_json::to_string(&delivery.log).expect("texts and numbers can be written");
+        self.sql()
+            .prepare_cached(&format!(
+                "INSERT INTO deliveries ({COLUMNS})
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?1)
+                 ON CONFLICT (webhook, seq) DO UPDATE
+                 SET state = ?4, attempts = ?5, due_ms = ?6, log = ?7, updated_ms = ?8"
+            ))?
+            .execute(params![
+                delivery.webhook,
+                delivery.seq.0 as i64,
+                delivery.path,
+                delivery.state.as_str(),
+                delivery.attempts,
+                delivery.due_ms,
+                log,
+                delivery.updated_ms,
+            ])?;
+        Ok(())
+    }
+
+    /// Forgets deliveries that arrived before one instant, and dead letters from before another.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Catalog`].
+    pub fn prune_deliveries(&self, delivered_ms: i64, dead_ms: i64) -> Result<usize, DeliveryError> {
+        // One that lies behind the cursor is what keeps an event from being brought twice.
+        Ok(self.sql().execute(
+            "DELETE FROM deliveries
+             WHERE ((state = 'delivered' AND updated_ms < ?1) OR (state = 'dead' AND updated_ms < ?2))
+               AND seq <= (SELECT cursor FROM webhooks WHERE id = webhook)",
+            params![delivered_ms, dead_ms],
+        )?)
+    }
+}
+
+/// An endpoint's deliveries, newest first.
+///
+/// # Errors
+/// [`DeliveryError::Catalog`].
+pub fn deliveries(
+    catalog: &Catalog,
+    webhook: &str,
+    filter: DeliveryFilter,
+    limit: usize,
+) -> Result<Vec<Delivery>, DeliveryError> {
+    let as_i64 = |seq: Option<Seq>, default: i64| seq.map_or(default, |seq| seq.0 as i64);
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM deliveries
+             WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2) AND seq < ?3 AND seq >= ?4 AND seq <= ?5
+             ORDER BY seq DESC LIMIT ?6"
+        ))?;
+        let rows = statement.query_map(
+            params![
+                webhook,
+                filter.state.map(DeliveryState::as_str),
+                as_i64(filter.before, i64::MAX),
+                as_i64(filter.from, 0),
+                as_i64(filter.to, i64::MAX),
+                limit as i64
+            ],
+            read_row,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// One delivery.
+///
+/// # Errors
+/// [`DeliveryError::Catalog`].
+pub fn delivery(catalog: &Catalog, webhook: &str, seq: Seq) -> Result<Option<Delivery>, DeliveryError> {
+    catalog.read(|sql| {
+        let query = format!("SELECT {COLUMNS} FROM deliveries WHERE webhook = ?1 AND seq = ?2");
+        let mut statement = sql.prepare_cached(&query)?;
+        Ok(statement.query_row(params![webhook, seq.0 as i64], read_row).optional()?)
+    })
+}
+
+/// The oldest two waiting deliveries of one path.
+pub(super) fn heads(
+    catalog: &Catalog,
+    webhook: &str,
+    path: &str,
+) -> Result<(Option<Delivery>, Option<i64>), DeliveryError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM deliveries INDEXED BY deliveries_pending
+             WHERE webhook = ?1 AND path = ?2 AND state = 'pending' ORDER BY seq LIMIT 2"
+        ))?;
+        let rows = statement.query_map(params![webhook, path], read_row)?;
+        let mut rows: Vec<Delivery> = rows.collect::<Result<_, _>>()?;
+        let second = (rows.len() > 1).then(|| rows.remove(1).due_ms);
+        Ok((rows.pop(), second))
+    })
+}
+
+/// The paths of which something waits, each with the time of its oldest.
+pub(super) fn held_paths(catalog: &Catalog, webhook: &str) -> Result<Vec<(String, i64)>, DeliveryError> {
+    catalog.read(|sql| {
+        // SQLite takes the other columns of a `min` from the row that has it (sqlite.org/lang_select.html, 2.4).
+        let mut statement = sql.prepare_cached(
+            "SELECT path, due_ms, min(seq) FROM deliveries WHERE webhook = ?1 AND state = 'pending' GROUP BY path",
+        )?;
+        let rows = statement.query_map([webhook], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// What is known already of events after a place.
+pub(super) fn known_after(
+    catalog: &Catalog,
+    webhook: &str,
+    cursor: Seq,
+) -> Result<BTreeSet<Seq>, DeliveryError> {
+    catalog.read(|sql| {
+        let mut statement =
+            sql.prepare_cached("SELECT seq FROM deliveries WHERE webhook = ?1 AND seq > ?2")?;
+        let rows = statement
+            .query_map(params![webhook, cursor.0 as i64], |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+fn read_row(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
+    let state: String = row.get(3)?;
+    let log: String = row.get(6)?;
+    let unreadable = |column, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    Ok(Delivery {
+        webhook: row.get(0)?,
+        seq: Seq(row.get::<_, i64>(1)? as u64),
+        path: row.get(2)?,
+        state: DeliveryState::read(&state).unwrap_or(DeliveryState::Dead),
+        attempts: row.get(4)?,
+        due_ms: row.get(5)?,
+        log: serde_json::from_str(&log).map_err(|error| unreadable(6, Box::new(error)))?,
+        updated_ms: row.get(7)?,
+    })
+}
