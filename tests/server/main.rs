@@ -50,6 +50,9 @@ mod receiver;
 /// Webhooks, by the numbers of the attack table and beyond it.
 mod webhooks;
 
+/// Webhooks while the server is killed again and again.
+mod outage;
+
 /// Programs that the operator has started for events.
 mod hooks;
 

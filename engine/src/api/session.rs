@@ -65,6 +65,11 @@ impl Session {
         !self.scope(verb).is_nothing()
     }
 
+    /// Whether a path may be read, be it there or not.
+    pub fn may_read(&self, path: &str) -> bool {
+        self.split(path, "file").is_ok() && self.decide(Verb::Read, path).allowed
+    }
+
     pub(super) fn now_ms(&self) -> i64 {
         self.engine.clock.now_ms()
     }

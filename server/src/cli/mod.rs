@@ -19,6 +19,7 @@ mod search;
 mod serve;
 mod snapshot;
 mod token;
+mod webhook;
 mod workspace;
 
 use std::io::Read;
@@ -109,6 +110,9 @@ enum Command {
     Lock(lock::LockCommand),
     /// Forget old versions; today's files, snapshots and pending approvals keep theirs
     Prune(prune::PruneArgs),
+    /// Manage who is told of what happens, and see what became of it
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Manage tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -194,6 +198,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Snapshot(command) => snapshot::run(&globals, &command),
         Command::Lock(command) => lock::run(&globals, &command),
         Command::Prune(args) => prune::run(&globals, &args),
+        Command::Webhook(command) => webhook::run(&globals, &command),
         Command::Token(command) => token::run(&globals, &command),
         Command::Principal(command) => principal::run(&globals, &command),
         Command::Group(command) => principal::run_group(&globals, &command),

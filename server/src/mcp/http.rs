@@ -39,7 +39,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .with_max_request_body_bytes(MAX_BODY_BYTES)
         .with_cancellation_token(app.stop.child_token());
     let server = Server::for_requests(Arc::clone(app));
-    let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&manager), config);
+    let service = StreamableHttpService::new(move || Ok(server.for_session()), Arc::clone(&manager), config);
     let bindings = Arc::new(Bindings::new(manager));
     Router::new().route_service("/mcp", service).route_layer(from_fn_with_state(bindings, layer))
 }

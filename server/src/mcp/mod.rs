@@ -12,6 +12,7 @@ mod arguments;
 mod bound;
 mod calls;
 mod changes;
+mod resources;
 mod sessions;
 mod toolsets;
 
@@ -20,13 +21,19 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, UnsubscribeRequestParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use waypost_engine::api::{Engine, Session};
 
+use self::resources::{Follower, Subscriptions};
 use self::tools::Tool;
 pub use self::toolsets::{Toolsets, UnknownToolset};
 use crate::blocking::Bridge;
@@ -54,12 +61,21 @@ enum Asker {
 #[derive(Clone)]
 pub struct Server {
     asker: Asker,
+    /// Changes when the journal has grown.
+    news: watch::Receiver<()>,
+    subscriptions: Arc<Subscriptions>,
 }
 
 impl Server {
     /// For HTTP: session and toolsets stand in each request.
     pub fn for_requests(app: Arc<App>) -> Self {
-        Self { asker: Asker::Request(app) }
+        let news = app.news.clone();
+        Self { asker: Asker::Request(app), news, subscriptions: Arc::default() }
+    }
+
+    /// For a session of its own.
+    pub fn for_session(&self) -> Self {
+        Self { subscriptions: Arc::default(), ..self.clone() }
     }
 
     /// For one principal: the holder of a token, or without one the home's owner.
@@ -69,7 +85,31 @@ impl Server {
         toolsets: Toolsets,
         bridge: Bridge,
     ) -> Self {
-        Self { asker: Asker::Process(engine, token, toolsets, bridge) }
+        let (tell, news) = watch::channel(());
+        engine.on_news(move || tell.send_modify(|()| {}));
+        Self { asker: Asker::Process(engine, token, toolsets, bridge), news, subscriptions: Arc::default() }
+    }
+
+    fn follower(&self, session: Session, stop: CancellationToken) -> Follower {
+        let (engine, bridge) = match &self.asker {
+            Asker::Request(app) => (&app.engine, &app.bridge),
+            Asker::Process(engine, _, _, bridge) => (engine, bridge),
+        };
+        let mut news = self.news.clone();
+        news.mark_unchanged();
+        Follower { engine: Arc::clone(engine), bridge: bridge.clone(), session, news, stop }
+    }
+
+    /// Runs on the engine, with its refusal as an error of the protocol.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, ErrorData> {
+        let bridge = match &self.asker {
+            Asker::Request(app) => &app.bridge,
+            Asker::Process(.., bridge) => bridge,
+        };
+        bridge.run(call).await.map_err(|problem| ErrorData::invalid_params(problem.detail, None))
     }
 
     /// Asked anew for each request, so that a revoked token ends at once.
@@ -167,9 +207,16 @@ fn next_step(code: &str) -> Option<&'static str> {
     })
 }
 
+#[allow(deprecated, reason = "clients of the older era still subscribe one by one")]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut info = ServerConfig::new(
+            ServerCapabilities::builder()
+                .enable_tools()
+                .enable_resources()
+                .enable_resources_subscribe()
+                .build(),
+        );
         info.server_info = Implementation::new("waypost", env!("CARGO_PKG_VERSION"));
         info.server_info.title = Some("Waypost".to_owned());
         info.with_instructions(INSTRUCTIONS)
@@ -200,5 +247,91 @@ impl ServerHandler for Server {
         };
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         Ok(self.call(session, toolsets, tool, arguments).await.into())
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let (session, _) = self.who(&context).await?;
+        let cursor = request.and_then(|request| request.cursor);
+        self.run(move || resources::list(&session, cursor)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let (session, _) = self.who(&context).await?;
+        let read = self.run(move || Ok(resources::read(&session, &request.uri))).await?;
+        read.map(Into::into)
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let uris = requested.resource_subscriptions.clone().unwrap_or_default();
+        Some(SubscriptionFilter::builder().resource_subscriptions(uris).build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let (session, _) = self.who(context.request_context()).await?;
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let allowed = session.clone();
+        // What may not be read is never told of, as what is not there.
+        let uris = self.run(move || Ok(resources::followable(&allowed, &uris))).await?;
+        let stop = CancellationToken::new();
+        let follower = self.follower(session, stop.clone());
+        let sink = context.sink().clone();
+        let tell = move |uri| {
+            let sink = sink.clone();
+            async move { sink.notify_resource_updated(uri).await.is_ok() }
+        };
+        tokio::select! {
+            () = follower.follow(uris, tell) => {}
+            () = context.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let (session, _) = self.who(&context).await?;
+        let (allowed, wanted) = (session.clone(), vec![request.uri.clone()]);
+        let uris = self.run(move || Ok(resources::followable(&allowed, &wanted))).await?;
+        let Some(stop) = self.subscriptions.open(&request.uri) else {
+            return Err(ErrorData::invalid_params("this session follows as many resources as it may", None));
+        };
+        let follower = self.follower(session, stop);
+        let peer = context.peer.clone();
+        tokio::spawn(
+            follower.follow(uris, move |uri| {
+                let peer = peer.clone();
+                async move {
+                    peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_ok()
+                }
+            }),
+        );
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.close(&request.uri);
+        Ok(())
     }
 }

@@ -1,4 +1,6 @@
-//! `waypost demo`: a small company's files, three questions, then the server.
+//! `waypost demo`: a small company's files, three questions, one agent waking another, then the server.
+
+mod handover;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,6 +66,10 @@ pub struct DemoFile {
 }
 
 pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
+    // The two agents of the tour listen on this machine.
+    let mut globals = globals.clone();
+    globals.net_allow.push("127.0.0.1".to_owned());
+    let globals = &globals;
     let home = match &globals.home {
         Some(home) => home.clone(),
         None => demo_home(globals)?,
@@ -83,6 +89,8 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     let tour = read_tour()?;
     let tokens = admit(&engine, &tour)?;
     show(&engine, tour, &tokens)?;
+    let [writer, reader] = handover::AGENTS.map(|agent| tokens.get(agent).map_or("", String::as_str));
+    handover::show(&engine, writer, reader)?;
     if args.exit {
         return Ok(0);
     }
@@ -126,9 +134,10 @@ fn admit(engine: &Arc<Engine>, tour: &Tour) -> Result<Tokens> {
         owner.revoke_token(&token.id)?;
     }
     let mut tokens = Tokens::new();
-    for asking in tour.questions.iter().flat_map(|question| &question.expect) {
-        if !tokens.contains_key(&asking.principal) {
-            tokens.insert(asking.principal.clone(), new_token(engine, &asking.principal)?);
+    let asking = tour.questions.iter().flat_map(|question| &question.expect);
+    for principal in asking.map(|asking| asking.principal.as_str()).chain(handover::AGENTS) {
+        if !tokens.contains_key(principal) {
+            tokens.insert(principal.to_owned(), new_token(engine, principal)?);
         }
     }
     Ok(tokens)
