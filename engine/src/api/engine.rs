@@ -11,6 +11,7 @@ use super::keys::{self, Keys};
 use super::news::News;
 use super::past::PastCache;
 use super::session::Session;
+use super::tasks::Desk;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
@@ -101,6 +102,7 @@ pub struct Engine {
     pub(super) visible: VisibleCache,
     pub(super) past: PastCache,
     pub(super) news: Arc<News>,
+    pub(super) tasks: Desk,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -162,6 +164,7 @@ impl Engine {
             visible: VisibleCache::default(),
             past: PastCache::default(),
             news: Arc::new(News::default()),
+            tasks: Desk::default(),
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,

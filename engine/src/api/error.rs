@@ -10,6 +10,7 @@ use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::search::SearchError;
 use crate::store::StoreError;
+use crate::tasks::TaskError;
 
 /// Everything that the engine can refuse, for any surface.
 #[derive(Debug, Error)]
@@ -21,7 +22,7 @@ pub enum Error {
     /// Nothing there, or nothing that the asker may see: both answer alike.
     #[error("there is no {what} `{name}`")]
     NotFound {
-        /// `workspace`, `file`, `folder` or `version`.
+        /// `workspace`, `file`, `folder`, `version`, `task` and so on.
         what: &'static str,
         /// As it was asked for.
         name: String,
@@ -137,6 +138,9 @@ pub enum Error {
     /// See [`SearchError`].
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// See [`TaskError`].
+    #[error(transparent)]
+    Task(#[from] TaskError),
 }
 
 /// The few kinds of error, from which each surface takes its status.
@@ -217,6 +221,9 @@ impl Error {
                 store_kind(error)
             }
             Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
+            Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
+            Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
             _ => ErrorKind::Internal,
         }
     }
@@ -254,6 +261,9 @@ impl Error {
             }
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
+            Self::Task(TaskError::WrongState { .. }) => "wrong_state",
+            Self::Task(TaskError::OwnWork { .. }) => "own_work",
+            Self::Task(TaskError::Busy { .. }) => "task_busy",
             _ => "internal",
         }
     }

@@ -9,6 +9,7 @@ mod auditor;
 mod carrying;
 mod changing;
 mod check;
+mod consuming;
 mod engine;
 mod error;
 mod events;
@@ -26,12 +27,14 @@ mod replies;
 mod session;
 mod sites;
 mod snapshots;
+mod tasks;
 mod visible;
 mod workspace;
 mod workspaces;
 
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
+pub use consuming::{ConsumeOptions, Consumed, ConsumedEvent, GroupInfo, Start, UnfinishedEvent};
 pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventFilter, EventInfo, EventsPage};
@@ -45,3 +48,6 @@ pub use replies::{
 };
 pub use session::{Principal, Session};
 pub use snapshots::Retention;
+pub use tasks::{
+    Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
+};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::mcp::stdio::serve_stdio;
 use waypost::serve::{ServeOptions, serve};
-use waypost_engine::api::{Engine, Indexer};
+use waypost_engine::api::{Engine, Indexer, Supervisor};
 use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
@@ -122,8 +122,9 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
         engine.session(token)?;
     }
     let indexer = Indexer::start(&engine);
+    let supervisor = Supervisor::start(&engine);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve_stdio(Arc::clone(&engine), args.token.clone(), args.toolsets.clone()))?;
-    drop(indexer);
+    drop((indexer, supervisor));
     Ok(0)
 }
