@@ -305,7 +305,12 @@ impl Session {
         self.record("approval.withdraw", Verb::Approve, &approval.path, "", Outcome::Allowed, "own_request")
     }
 
-    pub(super) fn close_approval(&self, approval: &Approval, state: ApprovalState, reason: Option<&str>) -> Result<()> {
+    pub(super) fn close_approval(
+        &self,
+        approval: &Approval,
+        state: ApprovalState,
+        reason: Option<&str>,
+    ) -> Result<()> {
         let now_ms = self.now_ms();
         let (name, below) = split_path(&approval.path)?;
         let workspace = self.engine.workspace(&name);

@@ -211,9 +211,7 @@ impl Session {
         limit: usize,
         scope: &Scope,
     ) -> std::result::Result<Vec<Given>, ChangeError> {
-        let show = |event: &Event| {
-            show_event(event, &topic.name, scope, &self.engine.keys, topic.created_ms)
-        };
+        let show = |event: &Event| show_event(event, &topic.name, scope, &self.engine.keys, topic.created_ms);
         let now_ms = self.now_ms();
         let (mut given, mut worn) = (Vec::new(), Vec::new());
         tx.each_free_event(key, now_ms, &mut |free| {
@@ -255,17 +253,19 @@ impl Session {
         check_name(group)?;
         let open = self.topic("topic.ack", workspace, topic)?;
         let key = GroupKey { workspace: open.workspace, topic: &open.topic, name: group };
-        self.engine.catalog.write(|tx| {
-            let mut lost = Vec::new();
-            for id in ids {
-                if !tx.ack_event(key, id, &self.actor.principal)? {
-                    lost.push(id.clone());
+        self.engine
+            .catalog
+            .write(|tx| {
+                let mut lost = Vec::new();
+                for id in ids {
+                    if !tx.ack_event(key, id, &self.actor.principal)? {
+                        lost.push(id.clone());
+                    }
                 }
-            }
-            self.record_in(tx, "topic.ack", Verb::Read, &open.path, "", &open.rule)?;
-            Ok::<_, ChangeError>(lost)
-        })
-        .map_err(Error::from)
+                self.record_in(tx, "topic.ack", Verb::Read, &open.path, "", &open.rule)?;
+                Ok::<_, ChangeError>(lost)
+            })
+            .map_err(Error::from)
     }
 
     /// The groups of a topic, by name; counted is only what this principal may read.

@@ -61,7 +61,9 @@ impl Tx<'_> {
     pub fn consumer_cursor(&self, key: GroupKey<'_>) -> Result<Option<Seq>, CatalogError> {
         let cursor: Option<i64> = self
             .sql()
-            .prepare_cached("SELECT cursor FROM consumer_groups WHERE workspace = ?1 AND topic = ?2 AND name = ?3")?
+            .prepare_cached(
+                "SELECT cursor FROM consumer_groups WHERE workspace = ?1 AND topic = ?2 AND name = ?3",
+            )?
             .query_row(params![key.workspace.0, key.topic, key.name], |row| row.get(0))
             .optional()?;
         Ok(cursor.map(|cursor| Seq(cursor as u64)))
@@ -71,7 +73,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
-    pub fn put_consumer_group(&self, key: GroupKey<'_>, cursor: Seq, now_ms: i64) -> Result<(), CatalogError> {
+    pub fn put_consumer_group(
+        &self,
+        key: GroupKey<'_>,
+        cursor: Seq,
+        now_ms: i64,
+    ) -> Result<(), CatalogError> {
         self.sql()
             .prepare_cached(
                 "INSERT INTO consumer_groups (workspace, topic, name, cursor, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -245,7 +252,11 @@ pub fn groups(catalog: &Catalog, workspace: WorkspaceId, topic: &str) -> Result<
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
-pub fn unfinished_events(catalog: &Catalog, key: GroupKey<'_>, cursor: Seq) -> Result<Vec<Unfinished>, CatalogError> {
+pub fn unfinished_events(
+    catalog: &Catalog,
+    key: GroupKey<'_>,
+    cursor: Seq,
+) -> Result<Vec<Unfinished>, CatalogError> {
     catalog.read(|sql| {
         let query = format!(
             "SELECT {}, pending.attempts, pending.parked
@@ -283,7 +294,9 @@ pub fn unfinished_events(catalog: &Catalog, key: GroupKey<'_>, cursor: Seq) -> R
 pub fn may_have_events(catalog: &Catalog, key: GroupKey<'_>, now_ms: i64) -> Result<bool, CatalogError> {
     catalog.read(|sql| {
         let cursor: Option<i64> = sql
-            .prepare_cached("SELECT cursor FROM consumer_groups WHERE workspace = ?1 AND topic = ?2 AND name = ?3")?
+            .prepare_cached(
+                "SELECT cursor FROM consumer_groups WHERE workspace = ?1 AND topic = ?2 AND name = ?3",
+            )?
             .query_row(params![key.workspace.0, key.topic, key.name], |row| row.get(0))
             .optional()?;
         // A group that is not there yet is made.

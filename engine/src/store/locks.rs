@@ -133,7 +133,10 @@ impl Tx<'_> {
             for other in self.locks_near(pattern, now_ms)? {
                 let both_shared = mode == LockMode::Shared && other.mode == LockMode::Shared;
                 if !both_shared && other.pattern.overlaps(pattern) && concerns(&other) {
-                    return Err(StoreError::LockHeld { path: pattern.to_string(), until_ms: other.expires_ms });
+                    return Err(StoreError::LockHeld {
+                        path: pattern.to_string(),
+                        until_ms: other.expires_ms,
+                    });
                 }
             }
         }
@@ -279,8 +282,9 @@ impl Tx<'_> {
     /// Locks that hold and may have a path in common with a pattern.
     fn locks_near(&self, pattern: &Pattern, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
         let near = Near::new(&base_of(pattern));
-        let query =
-            format!("SELECT {COLUMNS} FROM locks WHERE ({NEAR}) AND expires_ms > ?4 ORDER BY created_ms, rowid");
+        let query = format!(
+            "SELECT {COLUMNS} FROM locks WHERE ({NEAR}) AND expires_ms > ?4 ORDER BY created_ms, rowid"
+        );
         let mut statement = self.sql().prepare_cached(&query)?;
         let rows = statement.query_map(params![near.above, near.from, near.until, now_ms], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -296,13 +296,7 @@ impl Adoption<'_> {
         take_lease(tx, row, &touched.name, &terms)
     }
 
-    fn tell(
-        &self,
-        tx: &Tx<'_>,
-        kind: EventKind,
-        row: &TaskRow,
-        touched: &Touched,
-    ) -> Result<(), StoreError> {
+    fn tell(&self, tx: &Tx<'_>, kind: EventKind, row: &TaskRow, touched: &Touched) -> Result<(), StoreError> {
         tx.append_event(&NewEvent {
             kind,
             workspace: row.workspace,

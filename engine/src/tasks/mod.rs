@@ -21,4 +21,6 @@ pub use queue::{Queue, Spot, TaskState, artifacts, spot};
 pub use rows::{
     Lease, Past, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,
 };
-pub use spec::{DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_FILE_BYTES, Note, TaskSpec, Trouble, address, rewrite};
+pub use spec::{
+    DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_FILE_BYTES, Note, TaskSpec, Trouble, address, rewrite,
+};

@@ -90,7 +90,10 @@ mod tests {
             Next::Again { delay_ms, to: None } => delay_ms,
             other => panic!("{other:?}"),
         };
-        assert_eq!([1, 2, 3, 8, 9, 10, 19].map(delay), [1000, 2000, 4000, 128_000, 256_000, 300_000, 300_000]);
+        assert_eq!(
+            [1, 2, 3, 8, 9, 10, 19].map(delay),
+            [1000, 2000, 4000, 128_000, 256_000, 300_000, 300_000]
+        );
         assert_eq!(after_trouble(&spec, 20, 19, FAILURE), Next::Failed);
         assert_eq!(after_trouble(&spec, 1, 0, Mishap::Failure { is_worth_it: false }), Next::Failed);
         let again = Next::Again { delay_ms: 0, to: None };

@@ -99,9 +99,8 @@ pub fn spot(workspace: &WorkspaceName, path: &RelPath) -> Option<Spot> {
     let (agent, state, name) = match below {
         [agent, name] => (agent, TaskState::Pending, name),
         [agent, folder, name] => {
-            let is_end = |state: &TaskState| {
-                matches!(state, TaskState::Review | TaskState::Done | TaskState::Failed)
-            };
+            let is_end =
+                |state: &TaskState| matches!(state, TaskState::Review | TaskState::Done | TaskState::Failed);
             (agent, TaskState::named(folder).filter(is_end)?, name)
         }
         _ => return None,

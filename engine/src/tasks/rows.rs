@@ -321,8 +321,8 @@ pub fn newest_named(
             "SELECT path, state FROM tasks WHERE workspace = ?1 AND (id = ?2 OR name = ?2)
              ORDER BY created_ms DESC, id",
         )?;
-        let rows =
-            statement.query_map(params![workspace.0, name], |row| Ok((read_path(row, 0)?, read_state(row, 1)?)))?;
+        let rows = statement
+            .query_map(params![workspace.0, name], |row| Ok((read_path(row, 0)?, read_state(row, 1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     })
 }

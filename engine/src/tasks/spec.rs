@@ -113,15 +113,14 @@ impl TaskSpec {
         spec.priority = reader.take("priority", "a whole number", Value::as_i64).unwrap_or_default();
         spec.due_ms = reader.take("due_at", "an RFC 3339 time", |value| parse_rfc3339(value.as_str()?));
         spec.depends_on = reader.take("depends_on", "a list of texts", texts).unwrap_or_default();
-        spec.max_attempts =
-            reader.take("max_attempts", "1 to 100", attempts).unwrap_or(DEFAULT_MAX_ATTEMPTS);
+        spec.max_attempts = reader.take("max_attempts", "1 to 100", attempts).unwrap_or(DEFAULT_MAX_ATTEMPTS);
         spec.review = reader.take("review", "true or false", Value::as_bool).unwrap_or_default();
         let troubles = |value: &Value| serde_json::from_value(value.clone()).ok();
-        spec.on_trouble =
-            reader.take("on_trouble", "a list of `retry`, `agent:NAME`, `human`", troubles).unwrap_or_default();
-        spec.retry_delay_ms = reader
-            .take("retry_delay_ms", "a whole number", Value::as_u64)
-            .unwrap_or(DEFAULT_RETRY_DELAY_MS);
+        spec.on_trouble = reader
+            .take("on_trouble", "a list of `retry`, `agent:NAME`, `human`", troubles)
+            .unwrap_or_default();
+        spec.retry_delay_ms =
+            reader.take("retry_delay_ms", "a whole number", Value::as_u64).unwrap_or(DEFAULT_RETRY_DELAY_MS);
         spec.payload = object.get("payload").cloned();
         let id = object.get("id").and_then(Value::as_str).filter(|id| is_task_id(id)).map(str::to_owned);
         (spec, id, reader.notes)

@@ -139,9 +139,8 @@ impl Session {
         }
         let here = join_path(&name, &row.path);
         let there = join_path(&name, &spot.queue.path(TaskState::InProgress, &spot.name));
-        let is_open = |verb, path: &str| {
-            policy.gate(verb, path).is_none() || self.decide(Verb::Approve, path).allowed
-        };
+        let is_open =
+            |verb, path: &str| policy.gate(verb, path).is_none() || self.decide(Verb::Approve, path).allowed;
         let may = self.decide(Verb::Read, &here).allowed
             && self.decide(Verb::Write, &there).allowed
             && is_open(Verb::Write, &there)
@@ -178,7 +177,8 @@ impl Session {
         after.state = TaskState::InProgress;
         after.note(now_ms, &self.actor.principal, "claimed", None);
         let queue = Self::queue_of(seen);
-        let rule = self.decide(Verb::Write, &seen.full(&queue.path(after.state, after.path.file_name()))).rule;
+        let rule =
+            self.decide(Verb::Write, &seen.full(&queue.path(after.state, after.path.file_name()))).rule;
         let passing = Passing {
             seen,
             after,

@@ -177,9 +177,8 @@ impl Session {
         let closed = |state| Error::ApprovalClosed { approval: approval.id.clone(), state };
         let act = read_act(approval)?;
         let row = act.task().map(|id| tasks::task(&self.engine.catalog, id)).transpose()?.flatten();
-        let row = row.filter(|row| {
-            row.state == TaskState::Waiting && row.approval.as_deref() == Some(&approval.id)
-        });
+        let row = row
+            .filter(|row| row.state == TaskState::Waiting && row.approval.as_deref() == Some(&approval.id));
         let workspace = row.as_ref().and_then(|row| self.engine.workspace_numbered(row.workspace));
         let Some((row, workspace)) = row.zip(workspace) else {
             self.close_approval(approval, ApprovalState::Stale, Some("the task has moved on"))?;
@@ -188,8 +187,7 @@ impl Session {
         let seen = Seen { row, workspace };
         let mut after = seen.row.clone();
         (after.approval, after.not_before_ms) = (None, 0);
-        let (action, what) =
-            if grant { ("approval.grant", "granted") } else { ("approval.deny", "denied") };
+        let (action, what) = if grant { ("approval.grant", "granted") } else { ("approval.deny", "denied") };
         after.state = if grant { TaskState::Pending } else { TaskState::Failed };
         after.note(self.now_ms(), &self.actor.principal, what, reason);
         let event = if grant { EventKind::TaskCreated } else { EventKind::TaskFailed };
