@@ -521,6 +521,7 @@ fn everything_goes_on_after_the_process_ended() {
     fail(&worker, &take(&worker, "failed.json"), "no");
     works.owner().write_file("/w/tasks/pending/unseen.json", b"{}", &WriteOptions::default()).unwrap();
     drop(worker);
+    works.pass(1);
     let works = works.reopen();
     works.drop_file("tasks/pending/dropped.json", "{}");
     works.scan();

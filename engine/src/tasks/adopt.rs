@@ -30,7 +30,7 @@ pub struct Adoption<'a> {
     pub now_ms: i64,
     /// The lease of a task that was moved by hand to where it is worked on, in milliseconds.
     pub ttl_ms: i64,
-    /// The name of a workspace that is open.
+    /// The name of a workspace.
     pub name_of: &'a dyn Fn(WorkspaceId) -> Option<WorkspaceName>,
     /// Gives ids of a kind.
     pub fresh_id: &'a dyn Fn(&str) -> String,

@@ -184,9 +184,11 @@ impl Session {
             return Ok(vec![Step::Put { place, path: to, expected: as_read, prepared, from: None }]);
         }
         let (from_full, to_full) = (seen.full(&from), seen.full(&to));
+        // The old file goes first: a kill in between leaves the new one aside, where it is found again. The other way round
+        // both would stay, and be two tasks.
         Ok(vec![
-            Step::Put { place, path: to, expected: Expected::Absent, prepared, from: Some(from_full) },
             Step::Remove { place, path: from, expected: as_read, to: Some(to_full) },
+            Step::Put { place, path: to, expected: Expected::Absent, prepared, from: Some(from_full) },
         ])
     }
 

@@ -13,7 +13,7 @@ use super::looking::Seen;
 use super::passing::{Passing, Trouble};
 use crate::access::{Actor, ApprovalState, Limits, Verb};
 use crate::change::ChangeError;
-use crate::id::WorkspaceId;
+use crate::id::{WorkspaceId, WorkspaceName};
 use crate::journal::EventKind;
 use crate::store::StoreError;
 use crate::tasks::{self, Adoption, Mishap, TaskState};
@@ -39,7 +39,8 @@ impl Engine {
             blobs: &self.blobs,
             now_ms: self.clock.now_ms(),
             ttl_ms: DEFAULT_TTL_MS as i64,
-            name_of: &|id| self.name_of(id),
+            // One whose folder is not there now keeps its tasks.
+            name_of: &|id| self.name_of(id).or_else(|| self.closed_name_of(id)),
             fresh_id: &fresh_id,
         };
         *cursor = Some(tasks::adopt(&adoption, from)?);
@@ -78,6 +79,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn closed_name_of(&self, id: WorkspaceId) -> Option<WorkspaceName> {
+        let rows = self.catalog.workspaces().ok()?;
+        rows.into_iter().find(|row| row.id == id).map(|row| row.name)
     }
 
     /// An open workspace by its number.
