@@ -1,5 +1,6 @@
 //! Time from outside, so that a run can be repeated.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the engine reads the time.
@@ -9,6 +10,8 @@ pub enum Clock {
     System,
     /// Always the same instant, in milliseconds since 1970.
     Fixed(i64),
+    /// What was last set from outside, in milliseconds since 1970: for leases that run out without anybody waiting.
+    Set(&'static AtomicI64),
 }
 
 impl Clock {
@@ -17,6 +20,7 @@ impl Clock {
         match self {
             Self::System => to_ms(SystemTime::now()),
             Self::Fixed(ms) => *ms,
+            Self::Set(ms) => ms.load(Ordering::Relaxed),
         }
     }
 }

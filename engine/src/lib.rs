@@ -20,4 +20,5 @@ pub mod pattern;
 pub mod search;
 pub mod span;
 pub mod store;
+pub mod tasks;
 pub mod text;

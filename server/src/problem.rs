@@ -157,6 +157,8 @@ fn hint(code: &str) -> Option<&'static str> {
         "not_a_file" => "list the folder above to see what stands there",
         "lock_held" => "wait until the lease ends, or ask its holder",
         "lock_expired" => "take a new lock, read the file again, and write with its fence",
+        "wrong_state" => "look at the task again with `GET /v1/tasks/ID`",
+        "own_work" => "somebody else with `approve`, or the task's creator, reviews it",
         "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
         "address_refused" => {
             "the server's operator may allow it: `waypost serve --net-allow HOST`, `net_allow` in `waypost.toml`, or \

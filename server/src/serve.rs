@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use waypost_engine::api::{Engine, Indexer};
+use waypost_engine::api::{Engine, Indexer, Supervisor};
 
 use crate::blocking::Bridge;
 use crate::hosts::{self, Hosts};
@@ -156,14 +156,15 @@ pub async fn serve_until(
     let failed = |source| ServeError::Bind { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let (supervisor, courier) = (Supervisor::start(&engine), engine.start_courier());
     let app = Arc::new(App::new(engine, address, &options)?);
     on_ready(address);
     tracing::info!(%address, "serving");
     accept(&listener, router(&app), &app, stop).await;
     // Its thread may be in the middle of a file; waiting for it must not hold up this one.
-    let ended = tokio::task::spawn_blocking(move || drop(indexer)).await;
+    let ended = tokio::task::spawn_blocking(move || drop((indexer, supervisor, courier))).await;
     if let Err(error) = ended {
-        tracing::error!(%error, "the indexer did not end well");
+        tracing::error!(%error, "a background thread did not end well");
     }
     tracing::info!("stopped");
     Ok(())

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it stands on fails")]
 
 mod answers;
+mod consumers;
 mod crash;
 mod damage;
 mod freshness;
@@ -12,5 +13,6 @@ mod odd_files;
 mod ranking;
 mod scope;
 mod state;
+mod tasks;
 mod watching;
 mod worlds;

@@ -17,6 +17,9 @@ mod files;
 /// Workspaces, snapshots, locks and pruning.
 mod state;
 
+/// Tasks, inboxes and consumer groups.
+mod tasks;
+
 /// Who may do what, and what the others are told.
 mod access;
 

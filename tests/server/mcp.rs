@@ -148,18 +148,35 @@ fn the_tools_are_those_of_the_stored_file() {
     assert_eq!(
         changing,
         [
+            "claim_task",
+            "complete_task",
             "copy_file",
             "create_directory",
             "create_snapshot",
+            "create_task",
             "delete_file",
             "edit_file",
+            "fail_task",
+            "heartbeat_task",
             "move_file",
             "publish_event",
             "restore_version",
+            "review_task",
             "write_file",
         ]
     );
-    let adding = ["copy_file", "create_directory", "create_snapshot", "publish_event"];
+    let adding = [
+        "claim_task",
+        "complete_task",
+        "copy_file",
+        "create_directory",
+        "create_snapshot",
+        "create_task",
+        "fail_task",
+        "heartbeat_task",
+        "publish_event",
+        "review_task",
+    ];
     assert_eq!(tools_that(&listed, "destructiveHint", false), adding, "these take nothing away");
 }
 

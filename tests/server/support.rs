@@ -102,7 +102,6 @@ impl Server {
                 allowed_origins: vec!["https://app.example".to_owned()],
             };
             let indexer = Indexer::start(&served);
-            let _courier = served.start_courier();
             let on_ready = move |address| tell.send(address).unwrap();
             let until = async { drop(stopped.await) };
             runtime.block_on(serve_until(served, indexer, options, on_ready, until)).unwrap();

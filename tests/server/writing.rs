@@ -113,9 +113,11 @@ fn the_list_shows_what_the_token_may_use() {
     let reading = [
         "ask",
         "get_file_info",
+        "list_tasks",
         "list_versions",
         "read_file",
         "read_multiple_files",
+        "review_task",
         "search",
         "verify_citations",
         "wait_for_events",

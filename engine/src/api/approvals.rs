@@ -25,6 +25,8 @@ pub(super) enum GatedAct {
     Copy { from: String, version: VersionId, to: String },
     /// This file goes.
     Delete { path: String, version: VersionId },
+    /// This task goes on, after a trouble; it is given up where that is denied.
+    Task { task: String, path: String, version: VersionId, attempts: u32, reason: String },
 }
 
 impl GatedAct {
@@ -33,8 +35,14 @@ impl GatedAct {
             Self::Write { version, .. }
             | Self::Move { version, .. }
             | Self::Copy { version, .. }
-            | Self::Delete { version, .. } => *version,
+            | Self::Delete { version, .. }
+            | Self::Task { version, .. } => *version,
         }
+    }
+
+    /// The task that it is about.
+    pub(super) fn task(&self) -> Option<&str> {
+        if let Self::Task { task, .. } = self { Some(task) } else { None }
     }
 
     /// What its requester must be allowed for it to happen, and who lets it through a gate: verbs and paths.
@@ -44,13 +52,14 @@ impl GatedAct {
             Self::Move { from, to, .. } => vec![(Verb::Write, to), (Verb::Delete, from)],
             Self::Copy { to, .. } => vec![(Verb::Write, to)],
             Self::Delete { path, .. } => vec![(Verb::Delete, path)],
+            Self::Task { .. } => Vec::new(),
         }
     }
 
     /// Whose bytes it shows.
     fn shown_paths(&self) -> Vec<&str> {
         match self {
-            Self::Write { path, .. } | Self::Delete { path, .. } => vec![path],
+            Self::Write { path, .. } | Self::Delete { path, .. } | Self::Task { path, .. } => vec![path],
             Self::Move { from, to, .. } | Self::Copy { from, to, .. } => vec![from, to],
         }
     }
@@ -58,7 +67,7 @@ impl GatedAct {
     /// Where it takes effect.
     fn target(&self) -> &str {
         match self {
-            Self::Write { path, .. } | Self::Delete { path, .. } => path,
+            Self::Write { path, .. } | Self::Delete { path, .. } | Self::Task { path, .. } => path,
             Self::Move { to, .. } | Self::Copy { to, .. } => to,
         }
     }
@@ -73,6 +82,7 @@ impl GatedAct {
             Self::Move { .. } => "file.move",
             Self::Copy { .. } => "file.copy",
             Self::Delete { .. } => "file.delete",
+            Self::Task { .. } => "task.resume",
         }
     }
 }
@@ -170,6 +180,7 @@ impl Session {
         let mut shown: serde_json::Value = serde_json::from_str(&approval.act).unwrap_or_default();
         if let Some(fields) = shown.as_object_mut().filter(|_| !may_read) {
             fields.remove("expected");
+            fields.remove("reason");
         }
         let has_run_out = approval.state == ApprovalState::Pending && approval.expires_ms <= self.now_ms();
         Ok(ApprovalInfo {
@@ -201,6 +212,7 @@ impl Session {
                 (to, None, Some(*version))
             }
             GatedAct::Delete { path, version } => (path, Some(*version), None),
+            GatedAct::Task { .. } => return Ok(None),
         };
         Ok(match (text(before)?, text(after)?) {
             (Some(before), Some(after)) if before.len() + after.len() <= MAX_PREVIEW_BYTES => {
@@ -241,6 +253,10 @@ impl Session {
             self.close_approval(&approval, ApprovalState::Stale, Some("it waited too long"))?;
             return Err(closed("stale"));
         }
+        if read_act(&approval)?.task().is_some() {
+            let decided = self.decide_task(&approval, grant, reason, &decision.rule);
+            return self.note_failure(action, Verb::Approve, &approval.path, decided.map(|()| None));
+        }
         if !grant {
             self.close_approval(&approval, ApprovalState::Denied, reason)?;
             self.record(action, Verb::Approve, &approval.path, "", Outcome::Allowed, &decision.rule)?;
@@ -280,11 +296,21 @@ impl Session {
         if approval.requester != self.actor.principal {
             return Err(Error::NotFound { what: "approval", name: id.to_owned() });
         }
+        if read_act(&approval)?.task().is_some() {
+            // Its worker did not ask for it, and can't spare a person the decision.
+            let principal = self.actor.principal.clone();
+            return Err(Error::Forbidden { principal, verb: "approve", path: approval.path });
+        }
         self.close_approval(&approval, ApprovalState::Denied, Some("taken back"))?;
         self.record("approval.withdraw", Verb::Approve, &approval.path, "", Outcome::Allowed, "own_request")
     }
 
-    fn close_approval(&self, approval: &Approval, state: ApprovalState, reason: Option<&str>) -> Result<()> {
+    pub(super) fn close_approval(
+        &self,
+        approval: &Approval,
+        state: ApprovalState,
+        reason: Option<&str>,
+    ) -> Result<()> {
         let now_ms = self.now_ms();
         let (name, below) = split_path(&approval.path)?;
         let workspace = self.engine.workspace(&name);
@@ -375,6 +401,8 @@ impl Session {
                 let expected = Expected::OneOf(vec![*version]);
                 vec![Step::Remove { place, path: below.clone(), expected, to: None }]
             }
+            // A task moves no file by itself; see `decide_task`.
+            GatedAct::Task { .. } => Vec::new(),
             GatedAct::Move { from, version, .. } => {
                 source = source_of(from)?;
                 let (source, from_below) = (&source.0, source.1.clone());
@@ -419,7 +447,7 @@ impl Session {
     }
 }
 
-fn read_act(approval: &Approval) -> Result<GatedAct> {
+pub(super) fn read_act(approval: &Approval) -> Result<GatedAct> {
     serde_json::from_str(&approval.act).map_err(|_| Error::Invalid {
         field: "approval",
         found: format!("`{}`, whose act can't be read", approval.id),

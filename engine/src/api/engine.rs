@@ -11,6 +11,7 @@ use super::keys::{self, Keys};
 use super::news::News;
 use super::past::PastCache;
 use super::session::Session;
+use super::tasks::Desk;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
@@ -126,6 +127,7 @@ pub struct Engine {
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
     pub(super) schedule: Schedule,
+    pub(super) tasks: Desk,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -190,6 +192,7 @@ impl Engine {
             office: Arc::new(Office::default()),
             client: Client::new(options.reach),
             schedule: options.schedule,
+            tasks: Desk::default(),
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,

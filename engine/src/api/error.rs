@@ -13,6 +13,7 @@ use crate::journal::FilterError;
 use crate::net::NetError;
 use crate::search::SearchError;
 use crate::store::StoreError;
+use crate::tasks::TaskError;
 
 /// Everything that the engine can refuse, for any surface.
 #[derive(Debug, Error)]
@@ -24,7 +25,7 @@ pub enum Error {
     /// Nothing there, or nothing that the asker may see: both answer alike.
     #[error("there is no {what} `{name}`")]
     NotFound {
-        /// `workspace`, `file`, `folder` or `version`.
+        /// `workspace`, `file`, `folder`, `version`, `task` and so on.
         what: &'static str,
         /// As it was asked for.
         name: String,
@@ -146,6 +147,9 @@ pub enum Error {
     /// See [`NetError`].
     #[error(transparent)]
     Net(#[from] NetError),
+    /// See [`TaskError`].
+    #[error(transparent)]
+    Task(#[from] TaskError),
 }
 
 impl From<FilterError> for Error {
@@ -245,6 +249,9 @@ impl Error {
                 store_kind(error)
             }
             Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
+            Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
+            Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
             _ => ErrorKind::Internal,
         }
     }
@@ -286,6 +293,9 @@ impl Error {
             Self::Delivery(DeliveryError::Secret) => "invalid_secret",
             Self::Delivery(DeliveryError::TooMany { .. }) => "too_many_webhooks",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
+            Self::Task(TaskError::WrongState { .. }) => "wrong_state",
+            Self::Task(TaskError::OwnWork { .. }) => "own_work",
+            Self::Task(TaskError::Busy { .. }) => "task_busy",
             _ => "internal",
         }
     }

@@ -72,7 +72,7 @@ pub struct EventsPage {
 }
 
 /// An event as one scope shows it; `None` where it does not.
-fn show_event(
+pub(super) fn show_event(
     event: &Event,
     name: &WorkspaceName,
     scope: &Scope,

@@ -108,11 +108,11 @@ impl Session {
 }
 
 /// Where a pattern is decided about: itself for a path, everything below its fixed start for a pattern.
-fn base_of(text: &str, pattern: &Pattern) -> String {
+pub(super) fn base_of(text: &str, pattern: &Pattern) -> String {
     if text.contains(['*', '?']) { pattern.base() } else { text.trim_end_matches('/').to_owned() }
 }
 
-fn check_ttl(ttl_ms: Option<u64>) -> Result<i64> {
+pub(super) fn check_ttl(ttl_ms: Option<u64>) -> Result<i64> {
     let ttl_ms = ttl_ms.unwrap_or(DEFAULT_TTL_MS);
     if (1..=MAX_TTL_MS).contains(&ttl_ms) {
         return Ok(ttl_ms as i64);

@@ -9,7 +9,7 @@ mod auditor;
 mod carrying;
 mod changing;
 mod check;
-mod desk;
+mod consuming;
 mod engine;
 mod error;
 mod events;
@@ -24,9 +24,11 @@ mod news;
 mod opening;
 mod past;
 mod replies;
+mod scribe;
 mod session;
 mod sites;
 mod snapshots;
+mod tasks;
 mod visible;
 mod webhooks;
 mod workspace;
@@ -37,7 +39,7 @@ pub use crate::journal::EventFilter;
 pub use crate::net::Reach;
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
-pub use desk::CommandHook;
+pub use consuming::{ConsumeOptions, Consumed, ConsumedEvent, GroupInfo, Start, UnfinishedEvent};
 pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
@@ -49,8 +51,12 @@ pub use replies::{
     SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
     WriteReply,
 };
+pub use scribe::CommandHook;
 pub use session::{Principal, Session};
 pub use snapshots::Retention;
+pub use tasks::{
+    Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
+};
 pub use webhooks::{
     AttemptInfo, DeliveriesPage, DeliveryInfo, NewWebhook, Replay, WebhookChange, WebhookInfo,
 };

@@ -174,6 +174,65 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_pending ON deliveries (webhook, path, seq) WHERE state = 'pending';
 ",
+    "
+ALTER TABLE locks ADD COLUMN base TEXT NOT NULL DEFAULT '';
+ALTER TABLE fences ADD COLUMN base TEXT NOT NULL DEFAULT '';
+CREATE INDEX locks_base ON locks (base);
+CREATE INDEX fences_base ON fences (base);
+CREATE INDEX fences_used ON fences (used_ms);
+CREATE INDEX journal_topics ON journal (workspace, seq) WHERE kind = 'topic.published';
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY,
+    workspace INTEGER NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    addressee TEXT,
+    priority INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    creator TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    troubles INTEGER NOT NULL,
+    lease TEXT,
+    lease_ms INTEGER,
+    worker TEXT,
+    not_before_ms INTEGER NOT NULL,
+    approval TEXT,
+    last_error TEXT,
+    history TEXT NOT NULL,
+    artifacts TEXT NOT NULL,
+    version BLOB NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (workspace, path)
+) STRICT;
+CREATE INDEX tasks_order ON tasks (state, priority DESC, due_ms, created_ms, id);
+CREATE INDEX tasks_name ON tasks (workspace, name);
+CREATE TABLE consumer_groups (
+    workspace INTEGER NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    cursor INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (workspace, topic, name)
+) STRICT;
+CREATE TABLE consumer_pending (
+    workspace INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    member TEXT NOT NULL,
+    lease_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    parked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (workspace, topic, name, seq),
+    FOREIGN KEY (workspace, topic, name) REFERENCES consumer_groups (workspace, topic, name) ON DELETE CASCADE
+) STRICT;
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

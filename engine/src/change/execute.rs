@@ -1,5 +1,7 @@
+use serde_json::Value;
+
 use super::external::keep;
-use super::{ChangeError, Place, Prepared, look, take_in};
+use super::{ChangeError, Place, Prepared, look, take_in, topics};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, Seq, VersionId, join_path};
 use crate::journal::{ChangeKind, NewChange};
@@ -207,7 +209,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
                 (None, None) => ChangeKind::Created,
                 (Some(_), _) => ChangeKind::Updated,
             };
-            put(tx, place, path, kind, &prepared.state, before.as_ref(), from.as_deref(), author)
+            let done = put(tx, place, path, kind, &prepared.state, before.as_ref(), from.as_deref(), author)?;
+            tell(tx, place, path, &prepared.state, prepared.news.as_ref(), author)?;
+            Ok(done)
         }
         Step::Remove { place, path, expected, to } => {
             let Some(before) = check(tx, place, path, expected, author)? else {
@@ -236,7 +240,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
             let mut state = source.state.clone();
             state.explicit = true;
             state.approved_by.clone_from(approved_by);
-            put(tx, place, to, ChangeKind::Moved, &state, None, Some(&from_full), author)
+            let done = put(tx, place, to, ChangeKind::Moved, &state, None, Some(&from_full), author)?;
+            tell(tx, place, to, &state, None, author)?;
+            Ok(done)
         }
     }
 }
@@ -326,6 +332,18 @@ fn put(
         mime_type: state.mime_type.clone(),
         seq,
     })
+}
+
+/// Tells the subscribers of a topic of a file that was put into its folder.
+fn tell(
+    tx: &Tx<'_>,
+    place: &Place<'_>,
+    path: &RelPath,
+    state: &FileState,
+    news: Option<&Value>,
+    author: Author<'_>,
+) -> Result<(), ChangeError> {
+    topics::publish(tx, place, path, state, news, author.principal, author.trace)
 }
 
 fn remove(

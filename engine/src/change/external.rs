@@ -1,6 +1,8 @@
 //! Edits by other programs: seen in the tree, and written down like any other change, by `external`.
 
-use super::{ChangeError, Place, describe};
+use serde_json::Value;
+
+use super::{ChangeError, Place, describe, topics};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, VersionId};
 use crate::journal::{ChangeKind, NewChange};
@@ -20,7 +22,7 @@ enum After {
     /// The same bytes under a new modification time.
     Touched { entry: Entry },
     /// New bytes, or a new reason to skip it.
-    Changed { state: FileState, staged: Option<Staged> },
+    Changed { state: FileState, staged: Option<Staged>, news: Option<Value> },
     /// No longer there.
     Gone,
     /// There, but left out by an ignore file.
@@ -71,7 +73,8 @@ pub fn look(
                 return seen(After::Touched { entry });
             }
             let state = describe(place, path, &bytes, staged.version(), entry.mtime_ns);
-            seen(After::Changed { state, staged: Some(staged) })
+            let news = topics::short_json(path, &bytes);
+            seen(After::Changed { state, staged: Some(staged), news })
         }
         // It went away between the two looks.
         Ok(None) if before.is_some() => seen(After::Gone),
@@ -81,7 +84,8 @@ pub fn look(
             if before.is_some_and(|row| row.state.version == version && version != VersionId::UNKNOWN) {
                 return seen(After::Touched { entry });
             }
-            seen(After::Changed { state: unread_state(&entry, &error, version), staged: None })
+            let state = unread_state(&entry, &error, version);
+            seen(After::Changed { state, staged: None, news: None })
         }
     }
 }
@@ -188,7 +192,7 @@ fn write_down(
             tx.append(&change)?;
             tx.remove_file(row.id)?;
         }
-        (After::Changed { state, staged }, before) => {
+        (After::Changed { state, staged, news }, before) => {
             if before.is_none() && tx.name_clash(place.workspace.id, &seen.path)?.is_some() {
                 counts.refused += 1;
                 return Ok(());
@@ -210,6 +214,7 @@ fn write_down(
             if before.is_none() {
                 tx.name_file(seq, file)?;
             }
+            topics::publish(tx, place, &seen.path, state, news.as_ref(), EXTERNAL, None)?;
         }
         (After::Touched { .. } | After::Gone | After::Ignored, None) => {}
     }

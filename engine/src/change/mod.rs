@@ -16,6 +16,7 @@ mod error;
 mod execute;
 mod external;
 mod prepare;
+mod topics;
 
 pub use error::ChangeError;
 pub use execute::{Author, Done, Expected, Step, execute};

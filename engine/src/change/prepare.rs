@@ -1,4 +1,6 @@
-use super::{ChangeError, Place};
+use serde_json::Value;
+
+use super::{ChangeError, Place, topics};
 use crate::catalog::FileState;
 use crate::id::{RelPath, VersionId, join_path};
 use crate::store::{Aside, Staged};
@@ -12,6 +14,8 @@ pub struct Prepared<'a> {
     pub staged: Staged,
     /// Published after it.
     pub aside: Aside<'a>,
+    /// What subscribers of its topic are told of the bytes.
+    pub(super) news: Option<Value>,
 }
 
 /// Stages bytes and writes them beside their place.
@@ -40,7 +44,8 @@ pub fn prepare<'a>(
     let mut state = describe(place, path, bytes, staged.version(), aside.entry.mtime_ns);
     state.explicit = true;
     state.approved_by = approved_by.map(str::to_owned);
-    Ok(Box::new(Prepared { state, staged, aside }))
+    let news = topics::short_json(path, bytes);
+    Ok(Box::new(Prepared { state, staged, aside, news }))
 }
 
 fn is_in_the_way(error: &std::io::Error) -> bool {

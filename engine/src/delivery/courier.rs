@@ -38,7 +38,7 @@ pub struct Letter {
 }
 
 /// Writes letters, by the rights that an endpoint's owner has at that moment.
-pub trait Desk: Send + Sync {
+pub trait Scribe: Send + Sync {
     /// The letter, or `None` where the owner may not be told.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ pub struct Post {
     /// Journal, endpoints and deliveries.
     pub catalog: Arc<Catalog>,
     /// Who writes the letters.
-    pub desk: Box<dyn Desk>,
+    pub scribe: Box<dyn Scribe>,
     /// The way out.
     pub client: Client,
     /// How patient it is.
@@ -225,7 +225,7 @@ impl Post {
     }
 
     fn posted(&self, event: Event) -> Posted {
-        let name = self.desk.name_of(event.workspace);
+        let name = self.scribe.name_of(event.workspace);
         let path = name.zip(RelPath::new(&event.path).ok()).map(|(name, path)| join_path(&name, &path));
         Posted { event, key: path.map_or_else(String::new, |path| fold(&path)) }
     }

@@ -4,7 +4,7 @@
 //! Nouns: [`Endpoint`] (who is told, how, and how far), [`Delivery`] (one event's way to one endpoint), [`Line`] (what
 //! waits for one endpoint, in memory), [`Courier`] (the threads that bring it). An endpoint keeps a cursor in the journal:
 //! whatever lies at or before it is finished or has a row of its own, so a healthy endpoint costs a row an event, written
-//! many at a time, and a change costs nothing. It decides no access: a [`Desk`] writes each letter, or refuses to.
+//! many at a time, and a change costs nothing. It decides no access: a [`Scribe`] writes each letter, or refuses to.
 //!
 //! Source of the wire format: Standard Webhooks 1.0.
 
@@ -20,7 +20,7 @@ mod schedule;
 mod secret;
 mod sender;
 
-pub use courier::{Courier, Desk, Letter, Post};
+pub use courier::{Courier, Letter, Post, Scribe};
 pub use endpoint::{Endpoint, EndpointState, Format, Sink, endpoint, endpoints, endpoints_of};
 pub use error::DeliveryError;
 pub use line::Line;

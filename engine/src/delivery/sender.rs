@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Entries that wait for the disk; then nothing more is sent.
 const MAX_ENTRIES: usize = 4096;
 /// A letter that can't be written now is tried again after so long, in milliseconds.
-const DESK_PATIENCE_MS: i64 = 1000;
+const SCRIBE_PATIENCE_MS: i64 = 1000;
 
 /// Sends one letter, once.
 pub fn send(client: &Client, sink: &Sink, letter: &Letter, timeout: Duration, now_ms: i64) -> Attempt {
@@ -128,7 +128,7 @@ impl Post {
             Ok(()) => {}
             Err(error) => {
                 tracing::warn!(webhook = %endpoint.id, %error, "a delivery can't be made now; it is tried again");
-                let due_ms = self.clock.now_ms() + DESK_PATIENCE_MS;
+                let due_ms = self.clock.now_ms() + SCRIBE_PATIENCE_MS;
                 let known = match job {
                     Job::Fresh(posted) => Some(Delivery { due_ms, ..fresh(&endpoint.id, posted) }),
                     Job::Held(_) => None,
@@ -157,7 +157,7 @@ impl Post {
             }
         };
         let letter = match &event {
-            Some(event) => self.desk.write(endpoint, event)?,
+            Some(event) => self.scribe.write(endpoint, event)?,
             None => None,
         };
         let Some(letter) = letter else {

@@ -157,14 +157,18 @@ impl Tx<'_> {
     }
 }
 
+/// What [`read_event`] reads.
+pub(super) const COLUMNS: &str = "seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, \
+                                  approved_by, trace, data, occurred_ms";
+
 /// The entries of all workspaces after `cursor`, oldest first, at most `limit`.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
 pub fn events_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec<Event>, CatalogError> {
     catalog.read(|sql| {
-        let mut statement = sql
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+        let query = format!("SELECT {COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+        let mut statement = sql.prepare_cached(&query)?;
         let rows = statement.query_map(params![cursor.0 as i64, limit as i64], read_event)?;
         Ok(rows.collect::<Result<_, _>>()?)
     })
@@ -210,11 +214,7 @@ pub fn last_event(catalog: &Catalog) -> Result<Seq, CatalogError> {
     })
 }
 
-const COLUMNS: &str =
-    "seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, approved_by,
-    trace, data, occurred_ms";
-
-fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
+pub(super) fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
     Ok(Event {
         seq: Seq(row.get::<_, i64>(0)? as u64),
         kind: row.get(1)?,

@@ -7,12 +7,16 @@
 mod audit;
 mod events;
 mod filter;
+mod groups;
 mod history;
+mod topics;
 
 pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
 pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, seq_at};
 pub use filter::{EventFilter, FilterError};
+pub use groups::{Given, Group, GroupKey, MAX_GIVEN, Unfinished, groups, may_have_events, unfinished_events};
 pub use history::{Past, PathState, history, retained, state_at};
+pub use topics::{is_on_topic, topic_of};
 
 use rusqlite::{Row, params};
 

@@ -53,6 +53,45 @@ pub struct Lock {
     pub expires_ms: i64,
 }
 
+/// A lock that is to be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// `lk_…`.
+    pub id: String,
+    /// Over paths, `/workspace/…`.
+    pub pattern: Pattern,
+}
+
+/// Which rows can have a path in common with a pattern: those whose fixed start lies above its own, or below it. Without
+/// that, each write would look at every lock of the home.
+const NEAR: &str = "base IN (SELECT value FROM json_each(?1)) OR (base >= ?2 AND base < ?3)";
+
+/// What [`NEAR`] is asked with.
+struct Near {
+    /// The start itself and every folder above it, as a JSON list; the root is the empty text.
+    above: String,
+    from: String,
+    until: String,
+}
+
+impl Near {
+    fn new(base: &str) -> Self {
+        let ends = base.match_indices('/').map(|(at, _)| at).chain([base.len()]);
+        let above: std::collections::BTreeSet<&str> = ends.map(|end| &base[..end]).chain([""]).collect();
+        Self {
+            above: serde_json::json!(above).to_string(),
+            from: format!("{base}/"),
+            // `0` follows `/`.
+            until: format!("{base}0"),
+        }
+    }
+}
+
+/// The fixed start of a pattern, folded; the root is the empty text.
+fn base_of(pattern: &Pattern) -> String {
+    fold(&pattern.base()).trim_end_matches('/').to_owned()
+}
+
 const COLUMNS: &str = "id, pattern, mode, principal, fence, created_ms, expires_ms";
 
 impl Tx<'_> {
@@ -71,44 +110,97 @@ impl Tx<'_> {
         ttl_ms: i64,
         concerns: &dyn Fn(&Lock) -> bool,
     ) -> Result<Lock, StoreError> {
-        self.sql().execute("DELETE FROM locks WHERE expires_ms <= ?1", [now_ms])?;
-        for other in self.live_locks(now_ms)? {
-            let both_shared = mode == LockMode::Shared && other.mode == LockMode::Shared;
-            if !both_shared && other.pattern.overlaps(pattern) && concerns(&other) {
-                return Err(StoreError::LockHeld { path: pattern.to_string(), until_ms: other.expires_ms });
+        let wanted = [Wanted { id: id.to_owned(), pattern: pattern.clone() }];
+        let taken = self.acquire_locks(&wanted, mode, principal, now_ms, ttl_ms, concerns)?;
+        taken.into_iter().next().ok_or_else(|| StoreError::LockExpired { lock: id.to_owned() })
+    }
+
+    /// Takes locks on several patterns under one fence, or none of them.
+    ///
+    /// # Errors
+    /// As [`Self::acquire_lock`].
+    pub fn acquire_locks(
+        &self,
+        wanted: &[Wanted],
+        mode: LockMode,
+        principal: &str,
+        now_ms: i64,
+        ttl_ms: i64,
+        concerns: &dyn Fn(&Lock) -> bool,
+    ) -> Result<Vec<Lock>, StoreError> {
+        self.sql().prepare_cached("DELETE FROM locks WHERE expires_ms <= ?1")?.execute([now_ms])?;
+        for Wanted { pattern, .. } in wanted {
+            for other in self.locks_near(pattern, now_ms)? {
+                let both_shared = mode == LockMode::Shared && other.mode == LockMode::Shared;
+                if !both_shared && other.pattern.overlaps(pattern) && concerns(&other) {
+                    return Err(StoreError::LockHeld {
+                        path: pattern.to_string(),
+                        until_ms: other.expires_ms,
+                    });
+                }
             }
         }
-        let fence = self.next_fence(pattern, now_ms)?;
-        let lock = Lock {
-            id: id.to_owned(),
-            pattern: pattern.clone(),
+        let fence = self.next_fence(wanted, now_ms)?;
+        let lock = |wanted: &Wanted| Lock {
+            id: wanted.id.clone(),
+            pattern: wanted.pattern.clone(),
             mode,
             principal: principal.to_owned(),
             fence,
             created_ms: now_ms,
             expires_ms: now_ms.saturating_add(ttl_ms),
         };
-        self.sql().execute(
-            &format!("INSERT INTO locks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
-            params![
+        let locks: Vec<Lock> = wanted.iter().map(lock).collect();
+        locks.iter().try_for_each(|lock| self.put_lock(lock))?;
+        Ok(locks)
+    }
+
+    fn put_lock(&self, lock: &Lock) -> Result<(), StoreError> {
+        self.sql()
+            .prepare_cached(&format!(
+                "INSERT INTO locks ({COLUMNS}, base) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            ))?
+            .execute(params![
                 lock.id,
                 lock.pattern.as_str(),
-                mode.as_str(),
+                lock.mode.as_str(),
                 lock.principal,
                 lock.fence as i64,
                 lock.created_ms,
-                lock.expires_ms
-            ],
-        )?;
-        Ok(lock)
+                lock.expires_ms,
+                base_of(&lock.pattern),
+            ])?;
+        Ok(())
     }
 
-    /// A fence above that of every lock before that had a path in common. It does not count the home's other locks,
-    /// which would tell of them.
-    fn next_fence(&self, pattern: &Pattern, now_ms: i64) -> Result<u64, StoreError> {
-        self.sql().execute("DELETE FROM fences WHERE used_ms < ?1", [now_ms - FENCE_MEMORY_MS])?;
-        let mut statement = self.sql().prepare_cached("SELECT pattern, fence FROM fences")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    /// A fence above that of every lock before that had a path in common with one of the patterns. It does not count the
+    /// home's other locks, which would tell of them.
+    fn next_fence(&self, wanted: &[Wanted], now_ms: i64) -> Result<u64, StoreError> {
+        self.sql()
+            .prepare_cached("DELETE FROM fences WHERE used_ms < ?1")?
+            .execute([now_ms - FENCE_MEMORY_MS])?;
+        let mut last = 0;
+        for Wanted { pattern, .. } in wanted {
+            last = last.max(self.last_fence(pattern)?);
+        }
+        for Wanted { pattern, .. } in wanted {
+            self.sql()
+                .prepare_cached(
+                    "INSERT INTO fences (pattern, fence, used_ms, base) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (pattern) DO UPDATE SET fence = ?2, used_ms = ?3, base = ?4",
+                )?
+                .execute(params![pattern.as_str(), last + 1, now_ms, base_of(pattern)])?;
+        }
+        Ok(last as u64 + 1)
+    }
+
+    fn last_fence(&self, pattern: &Pattern) -> Result<i64, StoreError> {
+        let near = Near::new(&base_of(pattern));
+        let query = format!("SELECT pattern, fence FROM fences WHERE {NEAR}");
+        let mut statement = self.sql().prepare_cached(&query)?;
+        let rows = statement.query_map(params![near.above, near.from, near.until], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
         let mut last = 0;
         for row in rows {
             let (other, fence) = row?;
@@ -116,12 +208,7 @@ impl Tx<'_> {
                 last = fence;
             }
         }
-        self.sql().execute(
-            "INSERT INTO fences (pattern, fence, used_ms) VALUES (?1, ?2, ?3)
-             ON CONFLICT (pattern) DO UPDATE SET fence = ?2, used_ms = ?3",
-            params![pattern.as_str(), last + 1, now_ms],
-        )?;
-        Ok(last as u64 + 1)
+        Ok(last)
     }
 
     /// Moves a lock's end, counted from now.
@@ -174,7 +261,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let folded = fold(path);
         let mut is_fenced = fence.is_none();
-        for lock in self.live_locks(now_ms)? {
+        for lock in self.locks_above(&folded, now_ms)? {
             if !lock.pattern.matches(&folded) {
                 continue;
             }
@@ -192,10 +279,25 @@ impl Tx<'_> {
         }
     }
 
-    fn live_locks(&self, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
-        let query = format!("SELECT {COLUMNS} FROM locks WHERE expires_ms > ?1 ORDER BY created_ms, rowid");
+    /// Locks that hold and may have a path in common with a pattern.
+    fn locks_near(&self, pattern: &Pattern, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
+        let near = Near::new(&base_of(pattern));
+        let query = format!(
+            "SELECT {COLUMNS} FROM locks WHERE ({NEAR}) AND expires_ms > ?4 ORDER BY created_ms, rowid"
+        );
         let mut statement = self.sql().prepare_cached(&query)?;
-        let rows = statement.query_map([now_ms], read_row)?;
+        let rows = statement.query_map(params![near.above, near.from, near.until, now_ms], read_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Locks that hold and may cover a path.
+    fn locks_above(&self, folded: &str, now_ms: i64) -> Result<Vec<Lock>, StoreError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM locks WHERE base IN (SELECT value FROM json_each(?1)) AND expires_ms > ?2
+             ORDER BY created_ms, rowid"
+        );
+        let mut statement = self.sql().prepare_cached(&query)?;
+        let rows = statement.query_map(params![Near::new(folded).above, now_ms], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::mcp::stdio::serve_stdio;
 use waypost::serve::{ServeOptions, serve};
-use waypost_engine::api::{Engine, Indexer};
+use waypost_engine::api::{Engine, Indexer, Supervisor};
 use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
@@ -97,7 +97,6 @@ pub fn run_server(
     };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
-    let _courier = engine.start_courier();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(engine, indexer, options, move |address| announce(address, json, token)))?;
     Ok(0)
@@ -125,9 +124,9 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
         engine.session(token)?;
     }
     let indexer = Indexer::start(&engine);
-    let _courier = engine.start_courier();
+    let (courier, supervisor) = (engine.start_courier(), Supervisor::start(&engine));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve_stdio(Arc::clone(&engine), args.token.clone(), args.toolsets.clone()))?;
-    drop(indexer);
+    drop((indexer, courier, supervisor));
     Ok(0)
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 use waypost_engine::api::TextEdit;
 use waypost_engine::id::VersionId;
 use waypost_engine::search::Mode;
+use waypost_engine::tasks::TaskState;
 
 use super::tools::Tool;
 use crate::problem::Problem;
@@ -179,6 +180,46 @@ pub struct WaitForEvents {
     pub kinds: Vec<String>,
     pub timeout_seconds: Option<u64>,
     pub limit: Option<usize>,
+}
+
+/// Of `claim_task`.
+#[derive(Debug, Deserialize)]
+pub struct ClaimTask {
+    pub workspace: Option<String>,
+    pub task_id: Option<String>,
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    pub ttl_seconds: Option<u64>,
+    pub wait_seconds: Option<u64>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `heartbeat_task`.
+#[derive(Debug, Deserialize)]
+pub struct HeartbeatTask {
+    pub task_id: String,
+    pub fence: u64,
+    pub ttl_seconds: Option<u64>,
+    pub note: Option<String>,
+}
+
+/// Of `review_task`.
+#[derive(Debug, Deserialize)]
+pub struct ReviewTask {
+    pub task_id: String,
+    pub accept: bool,
+    pub reason: Option<String>,
+}
+
+/// Of `list_tasks`.
+#[derive(Debug, Deserialize)]
+pub struct ListTasks {
+    pub workspace: Option<String>,
+    pub state: Option<TaskState>,
+    pub to: Option<String>,
+    pub limit: Option<usize>,
+    pub cursor: Option<String>,
+    pub max_tokens: Option<usize>,
 }
 
 /// Of `whoami`.

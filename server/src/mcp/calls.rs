@@ -8,6 +8,7 @@ use waypost_engine::search::citation::Verdict;
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
+use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
 use crate::paging::{PageParams, page};
@@ -66,6 +67,13 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::Search => search(session, arguments::read(tool, arguments)?),
         Tool::SearchFiles => search_files(session, &arguments::read(tool, arguments)?),
         Tool::VerifyCitations => verify_citations(session, arguments::read(tool, arguments)?),
+        Tool::ClaimTask
+        | Tool::CompleteTask
+        | Tool::CreateTask
+        | Tool::FailTask
+        | Tool::HeartbeatTask
+        | Tool::ListTasks
+        | Tool::ReviewTask => tasks::call(session, tool, arguments),
         Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
         _ => changes::call(session, tool, arguments),
     }

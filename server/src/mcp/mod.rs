@@ -14,6 +14,7 @@ mod calls;
 mod changes;
 mod resources;
 mod sessions;
+mod tasks;
 mod toolsets;
 
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Server {
     fn bridge(&self, tool: Tool) -> &Bridge {
         match &self.asker {
             // Who waits for something to happen takes nobody's place.
-            Asker::Request(app) if tool == Tool::WaitForEvents => &app.waits,
+            Asker::Request(app) if matches!(tool, Tool::WaitForEvents | Tool::ClaimTask) => &app.waits,
             Asker::Request(app) => &app.bridge,
             Asker::Process(.., bridge) => bridge,
         }
@@ -197,7 +198,11 @@ fn next_step(code: &str) -> Option<&'static str> {
         "already_exists" => "choose another path, or delete what is there",
         "name_conflict" => "use the name that is there already",
         "lock_held" => "wait and call again, or work on something else",
-        "lock_expired" => "take a new lock, read_file again, then repeat",
+        "lock_expired" => {
+            "take a new lock, read_file again, then repeat; a task is another's by now: claim the next one"
+        }
+        "wrong_state" => "look at it again with `list_tasks`",
+        "own_work" => "leave it to somebody else",
         "edit_mismatch" => "read_file again and give an `oldText` that stands there exactly once",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",

@@ -11,22 +11,34 @@ use waypost_engine::access::Verb;
 pub enum Tool {
     /// A cited answer.
     Ask,
+    /// A task for oneself.
+    ClaimTask,
+    /// A task is done.
+    CompleteTask,
     /// Bytes under a second path.
     CopyFile,
     /// A new folder.
     CreateDirectory,
     /// A name for a state.
     CreateSnapshot,
+    /// Something to do.
+    CreateTask,
     /// A file goes.
     DeleteFile,
     /// A folder with everything in it.
     DirectoryTree,
     /// Exact replacements.
     EditFile,
+    /// A task goes back.
+    FailTask,
     /// What is known of a file.
     GetFileInfo,
+    /// A task is kept.
+    HeartbeatTask,
     /// What a folder holds.
     ListDirectory,
+    /// What is to do.
+    ListTasks,
     /// A file's history.
     ListVersions,
     /// Another path.
@@ -39,6 +51,8 @@ pub enum Tool {
     ReadMultipleFiles,
     /// An older version again.
     RestoreVersion,
+    /// What was done is judged.
+    ReviewTask,
     /// Ranked passages.
     Search,
     /// Paths by name.
@@ -70,22 +84,29 @@ pub enum Family {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::Ask,
+        Self::ClaimTask,
+        Self::CompleteTask,
         Self::CopyFile,
         Self::CreateDirectory,
         Self::CreateSnapshot,
+        Self::CreateTask,
         Self::DeleteFile,
         Self::DirectoryTree,
         Self::EditFile,
+        Self::FailTask,
         Self::GetFileInfo,
+        Self::HeartbeatTask,
         Self::ListDirectory,
+        Self::ListTasks,
         Self::ListVersions,
         Self::MoveFile,
         Self::PublishEvent,
         Self::ReadFile,
         Self::ReadMultipleFiles,
         Self::RestoreVersion,
+        Self::ReviewTask,
         Self::Search,
         Self::SearchFiles,
         Self::VerifyCitations,
@@ -103,20 +124,27 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ask => "ask",
+            Self::ClaimTask => "claim_task",
+            Self::CompleteTask => "complete_task",
             Self::CopyFile => "copy_file",
             Self::CreateDirectory => "create_directory",
             Self::CreateSnapshot => "create_snapshot",
+            Self::CreateTask => "create_task",
             Self::DeleteFile => "delete_file",
             Self::DirectoryTree => "directory_tree",
             Self::EditFile => "edit_file",
+            Self::FailTask => "fail_task",
             Self::GetFileInfo => "get_file_info",
+            Self::HeartbeatTask => "heartbeat_task",
             Self::ListDirectory => "list_directory",
+            Self::ListTasks => "list_tasks",
             Self::ListVersions => "list_versions",
             Self::MoveFile => "move_file",
             Self::PublishEvent => "publish_event",
             Self::ReadFile => "read_file",
             Self::ReadMultipleFiles => "read_multiple_files",
             Self::RestoreVersion => "restore_version",
+            Self::ReviewTask => "review_task",
             Self::Search => "search",
             Self::SearchFiles => "search_files",
             Self::VerifyCitations => "verify_citations",
@@ -143,7 +171,15 @@ impl Tool {
             | Self::WriteFile => Family::Files,
             Self::CreateSnapshot | Self::ListVersions | Self::RestoreVersion => Family::History,
             Self::Ask | Self::Search | Self::VerifyCitations => Family::Knowledge,
-            Self::PublishEvent | Self::WaitForEvents => Family::Mesh,
+            Self::ClaimTask
+            | Self::CompleteTask
+            | Self::CreateTask
+            | Self::FailTask
+            | Self::HeartbeatTask
+            | Self::ListTasks
+            | Self::PublishEvent
+            | Self::ReviewTask
+            | Self::WaitForEvents => Family::Mesh,
             Self::Whoami => Family::Always,
         }
     }
@@ -153,15 +189,21 @@ impl Tool {
         match self {
             Self::Whoami => None,
             Self::DirectoryTree | Self::ListDirectory | Self::SearchFiles => Some(Verb::List),
-            Self::CopyFile
+            Self::ClaimTask
+            | Self::CompleteTask
+            | Self::CopyFile
             | Self::CreateDirectory
             | Self::CreateSnapshot
+            | Self::CreateTask
             | Self::EditFile
+            | Self::FailTask
+            | Self::HeartbeatTask
             | Self::MoveFile
             | Self::PublishEvent
             | Self::RestoreVersion
             | Self::WriteFile => Some(Verb::Write),
             Self::DeleteFile => Some(Verb::Delete),
+            // A task's creator reviews it as well, without `approve`.
             _ => Some(Verb::Read),
         }
     }
@@ -169,20 +211,27 @@ impl Tool {
     fn title(self) -> &'static str {
         match self {
             Self::Ask => "Ask the files",
+            Self::ClaimTask => "Claim a task",
+            Self::CompleteTask => "Complete a task",
             Self::CopyFile => "Copy a file or folder",
             Self::CreateDirectory => "Make a folder",
             Self::CreateSnapshot => "Take a snapshot",
+            Self::CreateTask => "Create a task",
             Self::DeleteFile => "Delete a file or folder",
             Self::DirectoryTree => "Show a folder tree",
             Self::EditFile => "Edit a file",
+            Self::FailTask => "Give a task back",
             Self::GetFileInfo => "Look at a file",
+            Self::HeartbeatTask => "Keep a task",
             Self::ListDirectory => "List a folder",
+            Self::ListTasks => "List tasks",
             Self::ListVersions => "List a file's versions",
             Self::MoveFile => "Move or rename",
             Self::PublishEvent => "Publish an event",
             Self::ReadFile => "Read a file",
             Self::ReadMultipleFiles => "Read several files",
             Self::RestoreVersion => "Restore a version",
+            Self::ReviewTask => "Review a task",
             Self::Search => "Search passages",
             Self::SearchFiles => "Find files by name",
             Self::VerifyCitations => "Verify citations",
@@ -199,10 +248,19 @@ impl Tool {
                  question; for several passages or your own reading use search. If the files do not answer it, \
                  `abstained` is true: say so, do not guess."
             }
+            Self::ClaimTask => {
+                "Take the next task that you may do, under a lease. Give its `fence` to heartbeat_task, complete_task, fail_task. \
+                 `task` is null if there is none; `wait_seconds` waits, at most 25."
+            }
+            Self::CompleteTask => "End your task well. `result` and `artifacts` are kept as files beside it.",
             Self::CopyFile => "Copy a file or folder to a path where nothing is yet.",
             Self::CreateDirectory => "Make a folder with those above it. Not needed before write_file.",
             Self::CreateSnapshot => {
                 "Name the state of a workspace, cheaply, before a risky change. Give its id as `as_of` to read_file or search."
+            }
+            Self::CreateTask => {
+                "Leave a task for others: for `to`, for whoever has the `capability`, or for anybody. With `inbox` it lies in the \
+                 inbox of agent `to`."
             }
             Self::DeleteFile => {
                 "Delete a file, or with `recursive` a folder. Old versions stay: restore_version brings a file back."
@@ -213,11 +271,18 @@ impl Tool {
             Self::EditFile => {
                 "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer this to write_file for small changes."
             }
+            Self::FailTask => {
+                "Give your task back with the reason. It is tried again later, unless `retry` is false or its attempts are used up."
+            }
             Self::GetFileInfo => "Tell size, type, version, time and approval of a file.",
+            Self::HeartbeatTask => {
+                "Keep your task for longer. `lock_expired` means that it is yours no more: stop."
+            }
             Self::ListDirectory => {
                 "List a folder's names, folders first; `/` lists the workspaces. Use to get oriented; to find a file \
                  by name use search_files. Pass `next_cursor` as `cursor` for more."
             }
+            Self::ListTasks => "List tasks, oldest first.",
             Self::ListVersions => {
                 "List a file's versions, newest first, also of a deleted file: who changed it, and when."
             }
@@ -238,6 +303,7 @@ impl Tool {
             Self::RestoreVersion => {
                 "Make an older version of a file the newest one. It can be undone the same way."
             }
+            Self::ReviewTask => "Accept what was done by another, or send it back with the `reason`.",
             Self::Search => {
                 "Find the passages that best match words or meaning. Use for any question about what files say. Not \
                  for file names (search_files). Query syntax: \"exact phrase\", -not, ext:md, lang:rust. Hits come \
@@ -337,7 +403,86 @@ impl Tool {
                 "required": ["citations"],
             }),
             Self::Whoami => json!({"properties": {}}),
+            Self::ClaimTask
+            | Self::CompleteTask
+            | Self::CreateTask
+            | Self::FailTask
+            | Self::HeartbeatTask
+            | Self::ListTasks
+            | Self::ReviewTask => self.task_input(),
             _ => self.change_input(),
+        }
+    }
+
+    /// Of the tools that have to do with tasks.
+    fn task_input(self) -> Value {
+        let text = json!({"type": "string"});
+        let number = json!({"type": "integer"});
+        let flag = json!({"type": "boolean"});
+        let texts = json!({"type": "array", "items": text});
+        match self {
+            Self::ClaimTask => json!({
+                "properties": {
+                    "workspace": text, "task_id": text, "capabilities": texts, "ttl_seconds": number,
+                    "wait_seconds": number, "max_tokens": number,
+                },
+            }),
+            Self::CompleteTask => json!({
+                "properties": {
+                    "task_id": text,
+                    "fence": number,
+                    "result": {},
+                    "artifacts": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"name": text, "content": text},
+                            "required": ["name", "content"],
+                        },
+                    },
+                },
+                "required": ["task_id", "fence"],
+            }),
+            Self::CreateTask => json!({
+                "properties": {
+                    "workspace": text,
+                    "title": text,
+                    "payload": {},
+                    "to": text,
+                    "capability": text,
+                    "priority": {"type": "integer", "description": "higher first"},
+                    "due_at": text,
+                    "depends_on": texts,
+                    "max_attempts": number,
+                    "review": flag,
+                    "on_trouble": {"type": "array", "items": text, "description": "retry, agent:NAME, human"},
+                    "name": text,
+                    "inbox": flag,
+                },
+                "required": ["workspace", "title"],
+            }),
+            Self::FailTask => json!({
+                "properties": {"task_id": text, "fence": number, "error": text, "retry": flag},
+                "required": ["task_id", "fence", "error"],
+            }),
+            Self::HeartbeatTask => json!({
+                "properties": {"task_id": text, "fence": number, "ttl_seconds": number, "note": text},
+                "required": ["task_id", "fence"],
+            }),
+            Self::ReviewTask => json!({
+                "properties": {"task_id": text, "accept": flag, "reason": text},
+                "required": ["task_id", "accept"],
+            }),
+            _ => json!({
+                "properties": {
+                    "workspace": text,
+                    "state": {"enum": ["pending", "waiting", "in-progress", "review", "done", "failed"]},
+                    "to": text,
+                    "limit": number,
+                    "cursor": text,
+                    "max_tokens": number,
+                },
+            }),
         }
     }
 
@@ -451,6 +596,19 @@ impl Tool {
             }
             Self::ReadMultipleFiles => json!({"properties": {"files": list}, "required": ["files"]}),
             Self::CreateSnapshot => json!({"properties": {"id": text}, "required": ["id"]}),
+            Self::ClaimTask => {
+                json!({"properties": {"task": {"type": ["object", "null"]}}, "required": ["task"]})
+            }
+            Self::ListTasks => {
+                json!({"properties": {"tasks": list, "next_cursor": text}, "required": ["tasks"]})
+            }
+            Self::CompleteTask
+            | Self::CreateTask
+            | Self::FailTask
+            | Self::HeartbeatTask
+            | Self::ReviewTask => {
+                json!({"properties": {"task_id": text, "state": text}, "required": ["task_id", "state"]})
+            }
             Self::WaitForEvents => {
                 json!({"properties": {"events": list, "next": text}, "required": ["events", "next"]})
             }
@@ -469,13 +627,22 @@ impl Tool {
     pub fn definition(self) -> Definition {
         let mut input = object(self.input());
         input.insert("additionalProperties".to_owned(), json!(false));
-        let is_reading = !matches!(self.verb(), Some(Verb::Write | Verb::Delete));
+        let is_reading = self != Self::ReviewTask && !matches!(self.verb(), Some(Verb::Write | Verb::Delete));
         let mut annotations =
             ToolAnnotations::with_title(self.title()).read_only(is_reading).open_world(false);
         if !is_reading {
             let adds_only = matches!(
                 self,
-                Self::CopyFile | Self::CreateDirectory | Self::CreateSnapshot | Self::PublishEvent
+                Self::ClaimTask
+                    | Self::CompleteTask
+                    | Self::CopyFile
+                    | Self::CreateDirectory
+                    | Self::CreateSnapshot
+                    | Self::CreateTask
+                    | Self::FailTask
+                    | Self::HeartbeatTask
+                    | Self::PublishEvent
+                    | Self::ReviewTask
             );
             let is_idempotent =
                 matches!(self, Self::CreateDirectory | Self::WriteFile | Self::RestoreVersion);
@@ -501,7 +668,7 @@ mod tests {
     use super::*;
 
     /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
-    const MAX_LIST_CHARS: usize = 14_500;
+    const MAX_LIST_CHARS: usize = 20_000;
 
     #[test]
     fn the_list_is_sorted_small_and_well_named() {

@@ -32,7 +32,7 @@ pub struct HeartbeatRequest {
     ttl_seconds: Option<u64>,
 }
 
-fn ttl(ms: Option<u64>, seconds: Option<u64>) -> Option<u64> {
+pub(super) fn ttl(ms: Option<u64>, seconds: Option<u64>) -> Option<u64> {
     ms.or_else(|| seconds.map(|seconds| seconds.saturating_mul(1000)))
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod answers;
 mod approvals;
 mod audit;
+mod consumers;
 mod events;
 mod extract;
 mod files;
@@ -13,6 +14,7 @@ mod health;
 mod locks;
 mod range;
 mod snapshots;
+mod tasks;
 mod webhooks;
 mod workspaces;
 
@@ -45,6 +47,7 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .merge(file_routes())
         .merge(state_routes())
         .merge(webhook_routes())
+        .merge(task_routes())
         .merge(access_routes())
         .route("/metrics", get(health::metrics))
 }
@@ -99,6 +102,23 @@ fn webhook_routes() -> Router<Arc<App>> {
         .route("/v1/webhooks/{id}/replay", post(webhooks::replay))
         .route("/v1/webhooks/{id}/deliveries", get(webhooks::deliveries))
         .route("/v1/webhooks/{id}/deliveries/{delivery}/replay", post(webhooks::replay_one))
+}
+
+fn task_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/tasks", get(tasks::all).post(tasks::create))
+        .route("/v1/tasks/{id}", get(tasks::one))
+        .route("/v1/tasks/claim", post(tasks::claim))
+        .route("/v1/tasks/heartbeat", post(tasks::heartbeat))
+        .route("/v1/tasks/complete", post(tasks::complete))
+        .route("/v1/tasks/fail", post(tasks::fail))
+        .route("/v1/tasks/reject", post(tasks::reject))
+        .route("/v1/tasks/accept", post(tasks::accept))
+        .route("/v1/tasks/cancel", post(tasks::cancel))
+        .route("/v1/agents/{id}/inbox", get(tasks::inbox))
+        .route("/v1/consumers", get(consumers::all).delete(consumers::remove))
+        .route("/v1/consumers/fetch", post(consumers::fetch))
+        .route("/v1/consumers/ack", post(consumers::ack))
 }
 
 fn access_routes() -> Router<Arc<App>> {

@@ -15,7 +15,7 @@ use super::webhooks::purpose;
 use crate::access::{ADMIN, Actor, Limits, Verb};
 use crate::clock::rfc3339;
 use crate::delivery::{
-    self, Attempt, Courier, Desk, Endpoint, EndpointState, Format, Letter, Post, Secret, Sink,
+    self, Attempt, Courier, Endpoint, EndpointState, Format, Letter, Post, Scribe, Secret, Sink,
 };
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::journal::{self, Event, EventFilter};
@@ -38,9 +38,9 @@ pub struct CommandHook {
 }
 
 /// The letters of one home. It holds the engine only while it writes.
-struct HomeDesk(Weak<Engine>);
+struct HomeScribe(Weak<Engine>);
 
-impl Desk for HomeDesk {
+impl Scribe for HomeScribe {
     fn write(
         &self,
         endpoint: &Endpoint,
@@ -77,11 +77,11 @@ struct StandardBody<'a> {
 impl Engine {
     /// Starts to bring events to webhooks; it ends when the result goes.
     pub fn start_courier(self: &Arc<Self>) -> Courier {
-        let desk = HomeDesk(Arc::downgrade(self));
+        let scribe = HomeScribe(Arc::downgrade(self));
         Courier::start(Post {
             office: Arc::clone(&self.office),
             catalog: Arc::clone(&self.catalog),
-            desk: Box::new(desk),
+            scribe: Box::new(scribe),
             client: self.client.clone(),
             schedule: self.schedule.clone(),
             clock: self.clock,

@@ -1,0 +1,275 @@
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::super::error::{Error, Result};
+use super::super::keys::fresh_id;
+use super::super::locking::{base_of, check_ttl};
+use super::super::session::Session;
+use super::info::TaskInfo;
+use super::looking::Seen;
+use super::passing::{Passing, late};
+use super::{DEFAULT_TTL_MS, Reservation};
+use crate::access::{ADMIN, Limits, Policy, Target, Verb};
+use crate::catalog::CatalogError;
+use crate::change::ChangeError;
+use crate::id::{WorkspaceId, join_path};
+use crate::journal::{EventKind, Outcome};
+use crate::store::{Lock, StoreError};
+use crate::tasks::{self, LeaseTerms, Queue, TaskRow, TaskState, Worker};
+
+/// The longest wait for a task.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+/// A wait looks again after so long even if nothing is told: a delay that is over makes no entry in the journal.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Longer files are not given along with a claim, in bytes.
+const MAX_CONTENT_BYTES: u64 = 64 << 10;
+
+/// Who asks for a task, and for which.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Of one workspace.
+    pub workspace: Option<String>,
+    /// This one and no other.
+    pub task_id: Option<String>,
+    /// What the worker can do.
+    pub capabilities: Vec<String>,
+    /// 1 ms to an hour; a minute where it is missing.
+    pub ttl_ms: Option<u64>,
+    /// Of inboxes alone, or of task queues alone.
+    pub inbox: Option<bool>,
+}
+
+impl Session {
+    /// Takes the task that is to be done next, of those that this principal may do; of many who ask, each gets another one.
+    /// It comes with a fence, and goes back when its lease runs out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a lease that is too long, [`Error::NotFound`] for a workspace or task that is not there.
+    pub fn claim_task(&self, request: &ClaimRequest) -> Result<Option<TaskInfo>> {
+        let ttl_ms = check_ttl(Some(request.ttl_ms.unwrap_or(DEFAULT_TTL_MS)))?;
+        self.engine.adopt_tasks()?;
+        self.engine.expire_tasks()?;
+        let workspace = match &request.workspace {
+            Some(name) => Some(self.seen_workspace(name)?.row.id),
+            None => None,
+        };
+        if let Some(id) = &request.task_id {
+            self.find_task("task.claim", id)?;
+        }
+        let mut passed_over = BTreeSet::new();
+        loop {
+            let Some((seen, reservation)) = self.next_task(request, workspace, &passed_over)? else {
+                self.record("task.claim", Verb::Write, "/", "", Outcome::Allowed, "nothing")?;
+                return Ok(None);
+            };
+            match self.take_task(&seen, ttl_ms) {
+                Ok(Some(info)) => return Ok(Some(info)),
+                Ok(None) | Err(Error::Change(ChangeError::Store(StoreError::LockHeld { .. }))) => {
+                    passed_over.insert(seen.row.id.clone());
+                }
+                Err(error) => {
+                    return self.note_failure("task.claim", Verb::Write, &seen.path(), Err(error));
+                }
+            }
+            drop(reservation);
+        }
+    }
+
+    /// As [`Self::claim_task`], and waits for a task, at most so long; 25 seconds at the longest.
+    ///
+    /// # Errors
+    /// As [`Self::claim_task`].
+    pub fn wait_for_task(&self, request: &ClaimRequest, patience: Duration) -> Result<Option<TaskInfo>> {
+        let deadline = Instant::now() + patience.min(MAX_WAIT);
+        loop {
+            let news = self.engine.news.count();
+            let claimed = self.claim_task(request)?;
+            let now = Instant::now();
+            if claimed.is_some() || now >= deadline {
+                return Ok(claimed);
+            }
+            self.engine.news.wait_beyond(news, deadline.min(now + LOOK_AGAIN));
+        }
+    }
+
+    /// The first task that this principal may have, kept from others meanwhile.
+    fn next_task(
+        &self,
+        request: &ClaimRequest,
+        workspace: Option<WorkspaceId>,
+        passed_over: &BTreeSet<String>,
+    ) -> Result<Option<(Seen, Reservation<'_>)>> {
+        let (desk, policy, now_ms) = (&self.engine.tasks, self.engine.policy(), self.now_ms());
+        let (mut found, mut failed) = (None, None);
+        tasks::each_pending(&self.engine.catalog, workspace, &self.actor.principal, now_ms, &mut |row| {
+            let is_meant = request.task_id.as_ref().is_none_or(|id| *id == row.id);
+            if !is_meant || passed_over.contains(&row.id) || desk.is_reserved(&row.id) {
+                return true;
+            }
+            match self.may_claim(&row, request, &policy, now_ms) {
+                Ok(true) => found = desk.reserve(&row.id).map(|reservation| (row, reservation)),
+                Ok(false) => {}
+                Err(error) => failed = Some(error),
+            }
+            found.is_none() && failed.is_none()
+        })?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let Some((row, reservation)) = found else { return Ok(None) };
+        // Looked at again under the reservation: the list may be older than what others did meanwhile.
+        let row = tasks::task(&self.engine.catalog, &row.id)?.unwrap_or(row);
+        let workspace = self.engine.workspace_numbered(row.workspace);
+        Ok(workspace.map(|workspace| (Seen { row, workspace }, reservation)))
+    }
+
+    fn may_claim(
+        &self,
+        row: &TaskRow,
+        request: &ClaimRequest,
+        policy: &Policy,
+        now_ms: i64,
+    ) -> std::result::Result<bool, CatalogError> {
+        let worker = Worker { principal: &self.actor.principal, capabilities: &request.capabilities };
+        let Some(name) = self.engine.name_of(row.workspace) else { return Ok(false) };
+        let Some(spot) = tasks::spot(&name, &row.path) else { return Ok(false) };
+        let is_inbox = matches!(spot.queue, Queue::Inbox { .. });
+        if request.inbox.is_some_and(|inbox| inbox != is_inbox) || !tasks::may_have(row, worker, now_ms) {
+            return Ok(false);
+        }
+        let here = join_path(&name, &row.path);
+        let there = join_path(&name, &spot.queue.path(TaskState::InProgress, &spot.name));
+        let is_open =
+            |verb, path: &str| policy.gate(verb, path).is_none() || self.decide(Verb::Approve, path).allowed;
+        let may = self.decide(Verb::Read, &here).allowed
+            && self.decide(Verb::Write, &there).allowed
+            && is_open(Verb::Write, &there)
+            && (here == there || is_open(Verb::Delete, &here));
+        Ok(may && self.is_free_of_others(row, policy)?)
+    }
+
+    /// Whether everything that a task waits for is done. What its creator may not read counts as not there, so that nobody
+    /// learns of a hidden task by waiting for it.
+    fn is_free_of_others(&self, row: &TaskRow, policy: &Policy) -> std::result::Result<bool, CatalogError> {
+        let Some(workspace) = self.engine.name_of(row.workspace) else { return Ok(false) };
+        let creator = row.creator.as_str();
+        let may_read = |path: &str| {
+            let is_of_the_house = creator == ADMIN || crate::access::kind_of(creator).is_err();
+            is_of_the_house
+                || policy.decide(creator, &Limits::default(), Verb::Read, Target::Path, path).allowed
+        };
+        for name in &row.spec.depends_on {
+            let named = tasks::newest_named(&self.engine.catalog, row.workspace, name)?;
+            let newest = named.into_iter().find(|(path, _)| may_read(&join_path(&workspace, path)));
+            if newest.is_none_or(|(_, state)| state != TaskState::Done) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_task(&self, seen: &Seen, ttl_ms: i64) -> Result<Option<TaskInfo>> {
+        if seen.row.state != TaskState::Pending {
+            return Ok(None);
+        }
+        let now_ms = self.now_ms();
+        let mut after = seen.row.clone();
+        after.state = TaskState::InProgress;
+        after.note(now_ms, &self.actor.principal, "claimed", None);
+        let queue = Self::queue_of(seen);
+        let rule =
+            self.decide(Verb::Write, &seen.full(&queue.path(after.state, after.path.file_name()))).rule;
+        let passing = Passing {
+            seen,
+            after,
+            queue,
+            action: "task.claim",
+            verb: Verb::Write,
+            rule: &rule,
+            event: EventKind::TaskClaimed,
+            reason: None,
+            rewrites: false,
+            note: None,
+            lifts: None,
+            steps: Vec::new(),
+        };
+        // A lock where one may not write anyway neither binds nor is told of.
+        let concerns = |lock: &Lock| {
+            self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
+                || self.decide(Verb::Write, lock.pattern.as_str()).allowed
+        };
+        let taken = self.pass_on(passing, &mut |tx, after| {
+            let terms = LeaseTerms {
+                principal: &self.actor.principal,
+                now_ms,
+                ttl_ms,
+                fresh_id: &fresh_id,
+                concerns: &concerns,
+            };
+            Ok(tasks::take_lease(tx, after, &seen.workspace.row.name, &terms)?)
+        })?;
+        let Some((row, seq)) = taken else { return Ok(None) };
+        let content = self.content(&row)?;
+        let mut info = TaskInfo::new(row, seen.workspace.row.name.as_str());
+        (info.content, info.seq) = (content, Some(self.show_seq(seq)?));
+        Ok(Some(info))
+    }
+
+    fn content(&self, row: &TaskRow) -> Result<Option<String>> {
+        if row.size_bytes > MAX_CONTENT_BYTES {
+            return Ok(None);
+        }
+        Ok(self.engine.blobs.get(row.version)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// Moves the end of one's own lease, counted from now.
+    ///
+    /// # Errors
+    /// [`StoreError::LockExpired`] where it ran out, was taken away, or has another fence.
+    pub fn heartbeat_task(
+        &self,
+        id: &str,
+        fence: u64,
+        ttl_ms: Option<u64>,
+        note: Option<&str>,
+    ) -> Result<TaskInfo> {
+        let ttl_ms = check_ttl(Some(ttl_ms.unwrap_or(DEFAULT_TTL_MS)))?;
+        self.engine.adopt_tasks()?;
+        let seen = self.held_task("task.heartbeat", id, fence)?;
+        let now_ms = self.now_ms();
+        let extended = self.engine.catalog.write(|tx| -> std::result::Result<TaskRow, ChangeError> {
+            let row = tx.task(id)?.filter(|row| self.holds(row, fence));
+            let expired = || StoreError::LockExpired { lock: format!("fence {fence}") };
+            let mut row = row.ok_or_else(expired)?;
+            tasks::extend_lease(tx, &mut row, now_ms, ttl_ms)?;
+            if let Some(note) = note {
+                row.note(now_ms, &self.actor.principal, "noted", Some(note));
+            }
+            tx.put_task(&mut row)?;
+            self.record_in(tx, "task.heartbeat", Verb::Write, &seen.path(), "", "holder")?;
+            Ok(row)
+        });
+        let extended = extended.map_err(Error::from);
+        let row = self.note_failure("task.heartbeat", Verb::Write, &seen.path(), extended)?;
+        Ok(TaskInfo::new(row, seen.workspace.row.name.as_str()))
+    }
+
+    /// Whether this principal has a task under a fence, now.
+    pub(super) fn holds(&self, row: &TaskRow, fence: u64) -> bool {
+        row.state == TaskState::InProgress
+            && row.lease.as_ref().is_some_and(|lease| {
+                lease.holder == self.actor.principal
+                    && lease.fence == fence
+                    && lease.expires_ms > self.now_ms()
+            })
+    }
+
+    /// A task that this principal has under a fence.
+    pub(super) fn held_task(&self, action: &'static str, id: &str, fence: u64) -> Result<Seen> {
+        let seen = self.find_task(action, id)?;
+        if self.holds(&seen.row, fence) {
+            return Ok(seen);
+        }
+        self.note_failure(action, Verb::Write, &seen.path(), Err(late(fence)))
+    }
+}

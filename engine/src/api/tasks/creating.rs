@@ -1,0 +1,241 @@
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::approvals::GatedAct;
+use super::super::error::{Error, Result};
+use super::super::keys::fresh_id;
+use super::super::session::Session;
+use super::super::sites::{Gated, Site, Waiting};
+use super::info::TaskInfo;
+use super::looking::check_address;
+use crate::access::{self, Verb};
+use crate::change::{self, Author, ChangeError, Expected, Step};
+use crate::clock::parse_rfc3339;
+use crate::id::{RelPath, VersionId, WorkspaceName};
+use crate::journal::{EventKind, NewEvent};
+use crate::tasks::{self, MAX_ATTEMPTS, MAX_FILE_BYTES, Queue, TaskRow, TaskSpec, TaskState, Trouble};
+
+/// A task that is to be.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTask {
+    /// Where.
+    pub workspace: String,
+    /// For people; the file's name where it is missing.
+    pub title: Option<String>,
+    /// Whatever the worker needs.
+    pub payload: Option<Value>,
+    /// A principal, or an agent's name; whoever can do it where it is missing.
+    pub to: Option<String>,
+    /// What it takes.
+    pub capability: Option<String>,
+    /// Higher first; 0 where it is missing.
+    #[serde(default)]
+    pub priority: i64,
+    /// RFC 3339; orders tasks, and hinders none.
+    pub due_at: Option<String>,
+    /// Ids or file names of tasks of the same workspace that must be done before.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// 1 to 100; 3 where it is missing.
+    pub max_attempts: Option<u32>,
+    /// Whether somebody has to accept what was done.
+    #[serde(default)]
+    pub review: bool,
+    /// `retry`, `agent:NAME` or `human`, for the first, second, … trouble; the last one repeats.
+    #[serde(default)]
+    pub on_trouble: Vec<String>,
+    /// The wait after the first failure; it doubles with each further one.
+    pub retry_delay_ms: Option<u64>,
+    /// The file's name; the id and `.json` where it is missing.
+    pub name: Option<String>,
+    /// Puts it into the inbox of the agent that it is for.
+    #[serde(default)]
+    pub inbox: bool,
+}
+
+impl NewTask {
+    fn spec(&self, name: &str) -> Result<TaskSpec> {
+        let invalid = |field, found: String, expected: &str| Error::Invalid {
+            field,
+            found: found.chars().take(80).collect(),
+            expected: expected.to_owned(),
+        };
+        let mut spec = TaskSpec::named(self.title.as_deref().unwrap_or(name));
+        spec.to = self.to.as_deref().map(|to| check_address("to", to)).transpose()?;
+        spec.capability.clone_from(&self.capability);
+        spec.priority = self.priority;
+        if let Some(due_at) = &self.due_at {
+            let refused = || invalid("due_at", format!("`{due_at}`"), "an RFC 3339 time");
+            spec.due_ms = Some(parse_rfc3339(due_at).ok_or_else(refused)?);
+        }
+        spec.depends_on.clone_from(&self.depends_on);
+        if let Some(max_attempts) = self.max_attempts {
+            if !(1..=MAX_ATTEMPTS).contains(&max_attempts) {
+                return Err(invalid("max_attempts", max_attempts.to_string(), "1 to 100"));
+            }
+            spec.max_attempts = max_attempts;
+        }
+        spec.review = self.review;
+        for step in &self.on_trouble {
+            let refused = |expected| invalid("on_trouble", format!("`{step}`"), expected);
+            spec.on_trouble.push(Trouble::try_from(step.clone()).map_err(refused)?);
+        }
+        spec.retry_delay_ms = self.retry_delay_ms.unwrap_or(spec.retry_delay_ms);
+        spec.payload.clone_from(&self.payload);
+        Ok(spec)
+    }
+
+    fn queue(&self, workspace: &WorkspaceName, spec: &TaskSpec) -> Result<Queue> {
+        if !self.inbox && workspace.as_str() != "inbox" {
+            return Ok(Queue::Tasks);
+        }
+        match spec.to.as_deref().and_then(|to| to.strip_prefix("agent:")) {
+            Some(agent) => Ok(Queue::inbox(workspace, agent)),
+            None => Err(Error::Invalid {
+                field: "to",
+                found: self.to.as_ref().map_or("missing".to_owned(), |to| format!("`{to}`")),
+                expected: "an agent, whose inbox it is to lie in".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Session {
+    /// Makes a task: a JSON file among those that are pending, or in an agent's inbox.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Forbidden`], [`Error::NotFound`], [`Error::ApprovalRequired`]: it takes `write` on
+    /// the file's path, and `read` as well where its name is given.
+    pub fn create_task(&self, new: &NewTask) -> Result<TaskInfo> {
+        self.engine.adopt_tasks()?;
+        let id = fresh_id("tk");
+        let name = new.name.clone().unwrap_or_else(|| format!("{id}.json"));
+        let workspace = WorkspaceName::new(&new.workspace)?;
+        let spec = new.spec(&name)?;
+        let queue = new.queue(&workspace, &spec)?;
+        check_name(&workspace, &queue, &name)?;
+        let path = format!("/{workspace}/{}", queue.path(TaskState::Pending, &name));
+        if new.name.is_some() {
+            self.check_may_look(&path)?;
+        }
+        let bytes = spec.write(&id);
+        if bytes.len() > MAX_FILE_BYTES {
+            return Err(Error::Invalid {
+                field: "payload",
+                found: format!("{} bytes with the rest", bytes.len()),
+                expected: format!("at most {MAX_FILE_BYTES}; put more into a file and name its path"),
+            });
+        }
+        let site = self.task_site(&path, &bytes)?;
+        let row = self.new_row(id, &site, spec, &bytes);
+        let put = self.put_task(&site, row, &bytes).map_err(|error| self.without_hidden_name(error));
+        self.note_failure("task.create", Verb::Write, &path, put)
+    }
+
+    /// A name that is refused where it is there already tells that it is.
+    fn check_may_look(&self, path: &str) -> Result<()> {
+        if self.decide(Verb::Read, path).allowed || !self.decide(Verb::Write, path).allowed {
+            return Ok(());
+        }
+        let (principal, path) = (self.actor.principal.clone(), path.to_owned());
+        Err(Error::Forbidden { principal, verb: "read", path })
+    }
+
+    fn task_site(&self, path: &str, bytes: &[u8]) -> Result<Site> {
+        let act = || {
+            let version = VersionId::of(bytes);
+            Ok(GatedAct::Write { path: path.to_owned(), version, expected: None })
+        };
+        match self.site("task.create", Verb::Write, path, act) {
+            Ok(site) => Ok(site),
+            Err(Gated::Refused(error)) => Err(error),
+            Err(Gated::Wait(waiting)) => {
+                let staged = self.engine.blobs.stage(bytes)?;
+                let Waiting { act, gate, site } = *waiting;
+                Err(self.ask_approval("task.create", &act, &gate, &site, Some(&staged))?)
+            }
+        }
+    }
+
+    fn new_row(&self, id: String, site: &Site, spec: TaskSpec, bytes: &[u8]) -> TaskRow {
+        let now_ms = self.now_ms();
+        let mut row = TaskRow {
+            id,
+            workspace: site.workspace.row.id,
+            path: site.path.clone(),
+            state: TaskState::Pending,
+            spec,
+            creator: self.actor.principal.clone(),
+            attempts: 0,
+            troubles: 0,
+            lease: None,
+            worker: None,
+            not_before_ms: 0,
+            approval: None,
+            last_error: None,
+            history: Vec::new(),
+            artifacts: Vec::new(),
+            version: VersionId::of(bytes),
+            size_bytes: bytes.len() as u64,
+            created_ms: now_ms,
+            updated_ms: now_ms,
+            revision: 0,
+        };
+        row.note(now_ms, &self.actor.principal, "created", None);
+        row
+    }
+
+    fn put_task(&self, site: &Site, mut row: TaskRow, bytes: &[u8]) -> Result<TaskInfo> {
+        let place = self.engine.place(&site.workspace);
+        let prepared = change::prepare(&place, &site.path, bytes, site.approved_by.as_deref())?;
+        let (path, expected) = (site.path.clone(), Expected::Absent);
+        let steps = vec![Step::Put { place, path, expected, prepared, from: None }];
+        let policy = self.engine.policy();
+        let author = Author {
+            principal: &self.actor.principal,
+            approved_by: site.approved_by.as_deref(),
+            fence: None,
+            trace: Some(&self.trace),
+            may_write: &|principal, path| access::may_write(&policy, principal, path),
+        };
+        let mut told = None;
+        let done = change::execute(steps, author, &mut |tx, _| {
+            tx.put_task(&mut row)?;
+            told = Some(tx.append_event(&NewEvent {
+                kind: EventKind::TaskCreated,
+                workspace: row.workspace,
+                path: row.path.as_str(),
+                data: Some(&row.told(None).to_string()),
+                actor: &self.actor.principal,
+                trace: Some(&self.trace),
+                occurred_ms: row.created_ms,
+            })?);
+            let version = row.version.to_string();
+            self.record_in(tx, "task.create", Verb::Write, &site.full, &version, &site.rule)
+        });
+        match done {
+            Err(ChangeError::VersionConflict { path, .. }) => Err(ChangeError::Exists { path })?,
+            done => done?,
+        };
+        self.engine.wake(&site.workspace.row.name);
+        let mut info = TaskInfo::new(row, site.workspace.row.name.as_str());
+        info.seq = told.map(|seq| self.show_seq(seq)).transpose()?;
+        Ok(info)
+    }
+}
+
+/// A name that a queue knows as a task's.
+fn check_name(workspace: &WorkspaceName, queue: &Queue, name: &str) -> Result<()> {
+    let path = queue.path(TaskState::Pending, name);
+    let is_spot = !name.contains('/')
+        && RelPath::new(path.as_str()).is_ok_and(|path| tasks::spot(workspace, &path).is_some());
+    if is_spot {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        field: "name",
+        found: format!("`{}`", name.chars().take(80).collect::<String>()),
+        expected: "a file's name, without `/` and without a dot at its start".to_owned(),
+    })
+}

@@ -1,0 +1,26 @@
+//! Takes files in the folders of queues, gives tasks: who may have which one next, who has it under which lease, and what
+//! becomes of it after each trouble.
+//!
+//! Nouns: [`Queue`] (a place in a workspace where tasks live as plain files), [`TaskState`] (the folder that one stands
+//! in), [`TaskSpec`] (what its file says), [`TaskRow`] (what the catalog knows of it). The file is the truth for whether a
+//! task exists and where it stands: [`adopt`] carries the rows on from the journal. It decides no access and moves no file.
+
+mod adopt;
+mod error;
+mod lease;
+mod plan;
+mod queue;
+mod rows;
+mod spec;
+
+pub use adopt::{Adoption, adopt};
+pub use error::TaskError;
+pub use lease::{LeaseTerms, drop_lease, extend_lease, take_lease};
+pub use plan::{Mishap, Next, Worker, after_trouble, may_have};
+pub use queue::{Queue, Spot, TaskState, artifacts, spot};
+pub use rows::{
+    Lease, Past, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,
+};
+pub use spec::{
+    DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_FILE_BYTES, Note, TaskSpec, Trouble, address, rewrite,
+};

@@ -1,0 +1,220 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use waypost_engine::api::{
+    ClaimRequest, Completion, Failure, InboxEntry, NewTask, Session, TaskInfo, TasksFilter,
+};
+use waypost_engine::tasks::TaskState;
+
+use super::extract::{Body, NoParams, Params};
+use super::locks::ttl;
+use crate::paging::{Page, PageParams, page_in_order};
+use crate::problem::Problem;
+use crate::serve::App;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    workspace: Option<String>,
+    state: Option<TaskState>,
+    to: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxParams {
+    state: Option<TaskState>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Of `POST /v1/tasks/claim`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimBody {
+    workspace: Option<String>,
+    #[serde(alias = "id")]
+    task_id: Option<String>,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    inbox: Option<bool>,
+    ttl_ms: Option<u64>,
+    #[serde(alias = "lease_seconds")]
+    ttl_seconds: Option<u64>,
+    /// 0 to 25 seconds.
+    wait_seconds: Option<u64>,
+}
+
+/// What a claim gave.
+#[derive(Debug, Serialize)]
+pub struct Claimed {
+    task: Option<TaskInfo>,
+}
+
+/// Of `POST /v1/tasks/heartbeat`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatBody {
+    #[serde(alias = "id")]
+    task_id: String,
+    fence: u64,
+    ttl_ms: Option<u64>,
+    #[serde(alias = "lease_seconds")]
+    ttl_seconds: Option<u64>,
+    note: Option<String>,
+}
+
+/// Of `POST /v1/tasks/reject` and `/cancel`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonBody {
+    #[serde(alias = "id")]
+    task_id: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Of `POST /v1/tasks/accept`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptBody {
+    #[serde(alias = "id")]
+    task_id: String,
+}
+
+/// `GET /v1/tasks`.
+pub async fn all(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<TaskInfo>>, Problem> {
+    let filter = TasksFilter { workspace: params.workspace, state: params.state, to: params.to };
+    let tasks = app.bridge.run(move || session.tasks(&filter)).await?;
+    page_in_order(tasks, &PageParams { limit: params.limit, cursor: params.cursor }).map(Json)
+}
+
+/// `GET /v1/tasks/{id}`.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.task(&id)).await.map(Json)
+}
+
+/// `GET /v1/agents/{id}/inbox`.
+pub async fn inbox(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(params): Params<InboxParams>,
+) -> Result<Json<Page<InboxEntry>>, Problem> {
+    let entries = app.bridge.run(move || session.inbox(&id, params.state)).await?;
+    page_in_order(entries, &PageParams { limit: params.limit, cursor: params.cursor }).map(Json)
+}
+
+/// `POST /v1/tasks`.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<NewTask>,
+) -> Result<(StatusCode, Json<TaskInfo>), Problem> {
+    let task = app.bridge.run(move || session.create_task(&request)).await?;
+    Ok((StatusCode::CREATED, Json(task)))
+}
+
+/// `POST /v1/tasks/claim`: a task, or null; waits for one where that is asked.
+pub async fn claim(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    body: Option<Body<ClaimBody>>,
+) -> Result<Json<Claimed>, Problem> {
+    let body = body.map(|Body(body)| body).unwrap_or_default();
+    let request = ClaimRequest {
+        workspace: body.workspace,
+        task_id: body.task_id,
+        capabilities: body.capabilities,
+        ttl_ms: ttl(body.ttl_ms, body.ttl_seconds),
+        inbox: body.inbox,
+    };
+    let task = match body.wait_seconds.filter(|seconds| *seconds > 0) {
+        None => app.bridge.run(move || session.claim_task(&request)).await?,
+        Some(seconds) => {
+            let patience = Duration::from_secs(seconds);
+            let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
+            app.waits.run(move || session.wait_for_task(&request, patience)).await?
+        }
+    };
+    Ok(Json(Claimed { task }))
+}
+
+/// `POST /v1/tasks/heartbeat`.
+pub async fn heartbeat(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(body): Body<HeartbeatBody>,
+) -> Result<Json<TaskInfo>, Problem> {
+    let ttl_ms = ttl(body.ttl_ms, body.ttl_seconds);
+    let extend = move || session.heartbeat_task(&body.task_id, body.fence, ttl_ms, body.note.as_deref());
+    app.bridge.run(extend).await.map(Json)
+}
+
+/// `POST /v1/tasks/complete`.
+pub async fn complete(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(completion): Body<Completion>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.complete_task(&completion)).await.map(Json)
+}
+
+/// `POST /v1/tasks/fail`.
+pub async fn fail(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(failure): Body<Failure>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.fail_task(&failure)).await.map(Json)
+}
+
+/// `POST /v1/tasks/reject`.
+pub async fn reject(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.reject_task(&body.task_id, &body.reason)).await.map(Json)
+}
+
+/// `POST /v1/tasks/accept`.
+pub async fn accept(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(body): Body<AcceptBody>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.accept_task(&body.task_id)).await.map(Json)
+}
+
+/// `POST /v1/tasks/cancel`.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(body): Body<ReasonBody>,
+) -> Result<Json<TaskInfo>, Problem> {
+    app.bridge.run(move || session.cancel_task(&body.task_id, &body.reason)).await.map(Json)
+}
