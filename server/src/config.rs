@@ -21,11 +21,19 @@ struct FileSettings {
     listen: Option<String>,
     allowed_hosts: Option<Vec<String>>,
     allowed_origins: Option<Vec<String>>,
-    net_allow: Option<Vec<String>>,
+    #[serde(default)]
+    net: NetSettings,
     #[serde(default)]
     webhooks: WebhookSettings,
     #[serde(default)]
     command: Vec<CommandSettings>,
+}
+
+/// What may be reached although it is private, and by those who are not the home's owner.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetSettings {
+    allow: Option<Vec<String>>,
 }
 
 /// How patient webhooks are.
@@ -91,7 +99,8 @@ pub struct Config {
     pub allowed_hosts: Setting<Vec<String>>,
     /// Origins that a browser's request may come from.
     pub allowed_origins: Setting<Vec<String>>,
-    /// Private addresses, ranges and names that webhooks may reach.
+    /// Addresses, ranges and names that webhooks may reach although they are private; others than the owner's may reach no
+    /// other.
     pub net_allow: Setting<Vec<String>>,
     /// The wait after each failed delivery; after the last one the event is a dead letter.
     pub webhook_retry_seconds: Setting<Vec<f64>>,
@@ -204,7 +213,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         net_allow: pick(
             (!globals.net_allow.is_empty()).then(|| globals.net_allow.clone()),
             variable("WAYPOST_NET_ALLOW").map(words),
-            file.net_allow,
+            file.net.allow,
             Vec::new(),
         ),
         webhook_retry_seconds: pick(

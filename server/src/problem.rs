@@ -161,7 +161,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "own_work" => "somebody else with `approve`, or the task's creator, reviews it",
         "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
         "address_refused" => {
-            "the server's operator may allow it: `waypost serve --net-allow HOST`, `net_allow` in `waypost.toml`, or \
+            "the server's operator may allow it: `waypost serve --net-allow HOST`, `allow` under `[net]` in `waypost.toml`, or \
              `WAYPOST_NET_ALLOW`; an address, a range such as 10.0.0.0/8, or a host name"
         }
         "invalid_secret" => "leave `secret` out to have one made",

@@ -35,6 +35,9 @@ mod audit;
 /// Both eras of MCP.
 mod mcp;
 
+/// Files as resources of MCP, and following them.
+mod resources;
+
 /// The tools that change files, and those that look back.
 mod writing;
 
@@ -55,6 +58,9 @@ mod webhooks;
 
 /// Webhooks while the server is killed again and again.
 mod outage;
+
+/// Drop-off, supervisor and bus.
+mod patterns;
 
 /// Programs that the operator has started for events.
 mod hooks;

@@ -68,7 +68,8 @@ impl<'a> Client<'a> {
     /// Asks, and gives the whole answer.
     pub fn request(&self, method: &str, mut params: Value) -> Value {
         let mut headers = Vec::new();
-        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let named = if method == "resources/read" { &params["uri"] } else { &params["name"] };
+        let name = named.as_str().unwrap_or_default().to_owned();
         if self.session.is_none() {
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -109,7 +110,7 @@ pub fn message(reply: &Reply) -> Value {
     messages.rfind(|message| message["id"].is_number()).unwrap_or_else(|| panic!("{} {text}", reply.status))
 }
 
-fn in_both_eras(server: &Server, check: impl Fn(&Client<'_>)) {
+pub fn in_both_eras(server: &Server, check: impl Fn(&Client<'_>)) {
     check(&Client::modern(server, ""));
     check(&Client::legacy(server, "", &server.token));
 }

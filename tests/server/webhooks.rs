@@ -336,6 +336,22 @@ fn row_19_an_endpoint_on_this_machine_or_network_is_refused_unless_the_operator_
 }
 
 #[test]
+fn an_agent_opens_no_way_out_that_the_operator_did_not_list() {
+    let server = Server::start_quick("//- a.md\nAlpha.\n");
+    let agent = server.user("agent:a", &["read /docs/**"]);
+    let url = json!({"url": "https://evil.example/collect"});
+    assert_eq!(agent.post("/v1/webhooks", &url).problem(), (400, "address_refused".to_owned()));
+    let made = server.post("/v1/webhooks", &url);
+    assert_eq!(made.status, 201, "the owner may: {}", made.text());
+    let listed = agent.post("/v1/webhooks", &json!({"url": "http://127.0.0.1:9/"}));
+    assert_eq!(listed.status, 201, "{}", listed.text());
+    let id = listed.json()["id"].as_str().unwrap().to_owned();
+    let headers = [("content-type", "application/json")];
+    let moved = agent.ask("PATCH", &format!("/v1/webhooks/{id}"), &headers, &url.to_string());
+    assert_eq!(moved.problem(), (400, "address_refused".to_owned()));
+}
+
+#[test]
 fn a_webhook_is_paused_changed_pinged_and_removed() {
     let server = Server::start_quick("//- a.md\nAlpha.\n");
     let receiver = Receiver::willing();
@@ -381,4 +397,44 @@ fn a_new_webhook_may_begin_with_the_past_and_may_speak_cloud_events() {
     assert_eq!(events[0]["specversion"], "1.0");
     assert_eq!(events[0]["source"], "/workspaces/docs");
     assert_eq!(events[1]["data"]["path"], "/docs/b.md");
+}
+
+#[test]
+fn an_implementation_in_another_language_verifies_the_signatures() {
+    const SCRIPT: &str = "import sys, json\n\
+        from standardwebhooks.webhooks import Webhook\n\
+        sent = json.load(sys.stdin)\n\
+        print(Webhook(sent['secret']).verify(sent['body'].encode(), sent['headers'])['path'])";
+    let known = std::process::Command::new("python3").args(["-c", "import standardwebhooks"]).output();
+    if !known.is_ok_and(|known| known.status.success()) {
+        println!("skipped: `pip install standardwebhooks` brings the other implementation");
+        return;
+    }
+    let server = Server::start_quick("//- a.md\nAlpha.\n");
+    let receiver = Receiver::willing();
+    let (_, secret) = subscribe(&server, &receiver.url(), &json!({}));
+    put(&server, "/docs/b.md", "Beta \u{e4}.");
+    let got = &receiver.wait_for(1)[0];
+    let sent = json!({
+        "secret": secret,
+        "body": String::from_utf8(got.body.clone()).unwrap(),
+        "headers": {
+            "webhook-id": got.id, "webhook-timestamp": got.timestamp, "webhook-signature": got.signature
+        },
+    });
+    let verify = |sent: &Value| {
+        let mut python = std::process::Command::new("python3")
+            .args(["-c", SCRIPT])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut python.stdin.take().unwrap(), sent.to_string().as_bytes()).unwrap();
+        String::from_utf8(python.wait_with_output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(verify(&sent), "/docs/b.md\n");
+    let mut forged = sent.clone();
+    forged["body"] = json!(sent["body"].as_str().unwrap().replace("/docs/b.md", "/docs/c.md"));
+    assert_eq!(verify(&forged), "", "a body that was changed is not verified");
 }

@@ -37,6 +37,7 @@ mod workspaces;
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::EventFilter;
 pub use crate::net::Reach;
+pub use crate::tasks::TaskState;
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
 pub use consuming::{ConsumeOptions, Consumed, ConsumedEvent, GroupInfo, Start, UnfinishedEvent};

@@ -113,18 +113,32 @@ impl Reach {
         if url.fragment().is_some() {
             return invalid("it has a fragment (`#`), expected none".to_owned());
         }
-        let is_listed = match url.host() {
-            Some(Host::Domain(name)) => self.judge_name(name)?,
-            Some(Host::Ipv4(address)) => self.judge_address(&address.to_string(), address.into())?,
-            Some(Host::Ipv6(address)) => self.judge_address(&address.to_string(), address.into())?,
-            None => return invalid("it has no host".to_owned()),
-        };
+        if url.host().is_none() {
+            return invalid("it has no host".to_owned());
+        }
+        let is_listed = self.judge_host(url)?;
         let port = url.port_or_known_default().unwrap_or(0);
         if is_listed || WEB_PORTS.contains(&port) || port >= FIRST_OPEN_PORT {
             return Ok(());
         }
         let host = url.host_str().unwrap_or_default();
         Err(refused(host, None, format!("its port is {port}, expected 80, 443, or 1024 and above")))
+    }
+
+    /// Judges a URL's host. Gives whether it is listed.
+    fn judge_host(&self, url: &Url) -> Result<bool, NetError> {
+        match url.host() {
+            Some(Host::Domain(name)) => self.judge_name(name),
+            Some(Host::Ipv4(address)) => self.judge_address(&address.to_string(), address.into()),
+            Some(Host::Ipv6(address)) => self.judge_address(&address.to_string(), address.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether the operator listed a URL's host by its name or address. A name that only leads to a listed address is
+    /// not listed: no name is resolved here.
+    pub(super) fn lists_host(&self, url: &Url) -> bool {
+        self.judge_host(url).unwrap_or(false)
     }
 
     /// Judges a host name by itself. Gives whether it is listed.

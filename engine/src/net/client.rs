@@ -134,6 +134,22 @@ impl Client {
         Ok(url)
     }
 
+    /// As [`Self::check`], and the host must be one that the operator listed: for those who may not choose a way out.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_listed(&self, url: &str) -> Result<Url, NetError> {
+        let url = self.check(url)?;
+        if self.reach.lists_host(&url) {
+            return Ok(url);
+        }
+        Err(NetError::Refused {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            address: None,
+            why: "only the home's owner may name a host that is not listed".to_owned(),
+        })
+    }
+
     /// Sends a request and reads the answer, following redirects if the request says so.
     ///
     /// # Errors

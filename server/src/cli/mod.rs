@@ -1,5 +1,6 @@
 //! The command line: reads it, does the one thing asked, and ends with the right code.
 
+mod agent;
 mod approval;
 mod ask;
 mod audit;
@@ -18,6 +19,7 @@ mod prune;
 mod search;
 mod serve;
 mod snapshot;
+mod task;
 mod token;
 mod webhook;
 mod workspace;
@@ -110,6 +112,12 @@ enum Command {
     Lock(lock::LockCommand),
     /// Forget old versions; today's files, snapshots and pending approvals keep theirs
     Prune(prune::PruneArgs),
+    /// Make, follow and review tasks
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// See what lies before an agent
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
     /// Manage who is told of what happens, and see what became of it
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -198,6 +206,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Snapshot(command) => snapshot::run(&globals, &command),
         Command::Lock(command) => lock::run(&globals, &command),
         Command::Prune(args) => prune::run(&globals, &args),
+        Command::Task(command) => task::run(&globals, &command),
+        Command::Agent(command) => agent::run(&globals, &command),
         Command::Webhook(command) => webhook::run(&globals, &command),
         Command::Token(command) => token::run(&globals, &command),
         Command::Principal(command) => principal::run(&globals, &command),
