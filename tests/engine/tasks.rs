@@ -438,6 +438,31 @@ fn of_many_workers_each_task_goes_to_one() {
 }
 
 #[test]
+fn an_agent_that_runs_many_times_does_each_task_of_its_inbox_once() {
+    const TASKS: usize = 60;
+    let works = Works::new();
+    for n in 0..TASKS {
+        works.drop_file(&format!("inbox/bob/{n}.txt"), "x");
+    }
+    works.scan();
+    let bob = works.worker("agent:bob");
+    let claimed = Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                while let Some(task) = claim(&bob) {
+                    claimed.lock().unwrap().push(task.id.clone());
+                    complete(&bob, &task).unwrap();
+                }
+            });
+        }
+    });
+    let claimed = claimed.into_inner().unwrap();
+    let different: BTreeSet<&String> = claimed.iter().collect();
+    assert_eq!((claimed.len(), different.len()), (TASKS, TASKS));
+}
+
+#[test]
 fn a_task_that_may_not_be_read_is_not_there() {
     let works = Works::new();
     let other = works.user("agent:other", &[("/w/docs/**", &ALL)]);

@@ -22,7 +22,7 @@ enum After {
     /// The same bytes under a new modification time.
     Touched { entry: Entry },
     /// New bytes, or a new reason to skip it.
-    Changed { state: FileState, staged: Option<Staged>, news: Option<Value> },
+    Changed { state: Box<FileState>, staged: Option<Staged>, news: Option<Value> },
     /// No longer there.
     Gone,
     /// There, but left out by an ignore file.
@@ -72,7 +72,7 @@ pub fn look(
             if is_known && before.is_some_and(|row| !is_unread(&row.state)) {
                 return seen(After::Touched { entry });
             }
-            let state = describe(place, path, &bytes, staged.version(), entry.mtime_ns);
+            let state = Box::new(describe(place, path, &bytes, staged.version(), entry.mtime_ns));
             let news = topics::short_json(path, &bytes);
             seen(After::Changed { state, staged: Some(staged), news })
         }
@@ -84,7 +84,7 @@ pub fn look(
             if before.is_some_and(|row| row.state.version == version && version != VersionId::UNKNOWN) {
                 return seen(After::Touched { entry });
             }
-            let state = unread_state(&entry, &error, version);
+            let state = Box::new(unread_state(&entry, &error, version));
             seen(After::Changed { state, staged: None, news: None })
         }
     }

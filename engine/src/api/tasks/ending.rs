@@ -8,7 +8,7 @@ use super::super::session::Session;
 use super::super::sites::Site;
 use super::info::TaskInfo;
 use super::looking::Seen;
-use super::passing::{Passing, Trouble};
+use super::passing::{Passed, Passing, Trouble};
 use crate::access::Verb;
 use crate::change::{self, Expected, Step};
 use crate::id::{RelPath, Seq};
@@ -85,12 +85,7 @@ impl Session {
         Err(TaskError::Busy { task: completion.task_id.clone() }.into())
     }
 
-    fn complete(
-        &self,
-        seen: &Seen,
-        fence: u64,
-        files: &[(String, Vec<u8>)],
-    ) -> Result<Option<(TaskRow, Seq)>> {
+    fn complete(&self, seen: &Seen, fence: u64, files: &[(String, Vec<u8>)]) -> Result<Passed> {
         let mut after = seen.row.clone();
         after.state = if after.spec.review { TaskState::Review } else { TaskState::Done };
         after.last_error = None;

@@ -57,6 +57,9 @@ pub(super) struct Trouble<'a> {
     pub note: Option<Note<'a>>,
 }
 
+/// A task as it is now, and the place of what was told of it; nothing where somebody was faster.
+pub(super) type Passed = Option<(TaskRow, Seq)>;
+
 /// What the transaction adds; it may refuse.
 pub(super) type InTx<'a> = &'a mut dyn FnMut(&Tx<'_>, &mut TaskRow) -> std::result::Result<(), ChangeError>;
 
@@ -68,7 +71,7 @@ impl Session {
 
     /// Takes a task on, with file, row, event and audit record in one transaction. `None`: somebody was faster, and
     /// nothing has happened.
-    pub(super) fn pass_on(&self, passing: Passing<'_>, in_tx: InTx<'_>) -> Result<Option<(TaskRow, Seq)>> {
+    pub(super) fn pass_on(&self, passing: Passing<'_>, in_tx: InTx<'_>) -> Result<Passed> {
         let Passing { seen, mut after, queue, rewrites, note, steps, .. } = passing;
         after.path = self.free_path(seen, &queue, after.state)?;
         let own = self.file_steps(seen, &after, rewrites, note)?;
@@ -207,7 +210,7 @@ impl Session {
     }
 
     /// Does what a task's spec says about a trouble. `None`: somebody was faster.
-    pub(super) fn meet_trouble(&self, seen: &Seen, trouble: &Trouble<'_>) -> Result<Option<(TaskRow, Seq)>> {
+    pub(super) fn meet_trouble(&self, seen: &Seen, trouble: &Trouble<'_>) -> Result<Passed> {
         let (row, now_ms) = (&seen.row, self.now_ms());
         let next = tasks::after_trouble(&row.spec, row.attempts, row.troubles, trouble.mishap);
         let mut after = row.clone();

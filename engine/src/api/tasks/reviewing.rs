@@ -4,10 +4,9 @@ use super::super::session::Session;
 use super::ending::MAX_TRIES;
 use super::info::TaskInfo;
 use super::looking::Seen;
-use super::passing::{Passing, Trouble};
+use super::passing::{Passed, Passing, Trouble};
 use crate::access::{Approval, ApprovalState, Verb};
 use crate::change::ChangeError;
-use crate::id::Seq;
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::tasks::{self, Mishap, Note, TaskError, TaskRow, TaskState};
 
@@ -20,7 +19,7 @@ impl Session {
     pub fn accept_task(&self, id: &str) -> Result<TaskInfo> {
         let action = "task.accept";
         self.until_done(id, action, &|seen| {
-            self.check_state(action, seen, &[TaskState::Review], "review")?;
+            self.check_state(seen, &[TaskState::Review], "review")?;
             let rule = self.check_reviewer(action, seen)?;
             let mut after = seen.row.clone();
             after.state = TaskState::Done;
@@ -37,7 +36,7 @@ impl Session {
     pub fn reject_task(&self, id: &str, reason: &str) -> Result<TaskInfo> {
         let action = "task.reject";
         self.until_done(id, action, &|seen| {
-            self.check_state(action, seen, &[TaskState::Review, TaskState::Done], "review or done")?;
+            self.check_state(seen, &[TaskState::Review, TaskState::Done], "review or done")?;
             let rule = self.check_reviewer(action, seen)?;
             let note = Note { by: &self.actor.principal, text: reason, at_ms: self.now_ms() };
             let trouble = Trouble {
@@ -63,7 +62,7 @@ impl Session {
         let action = "task.cancel";
         let open = [TaskState::Pending, TaskState::Waiting, TaskState::InProgress, TaskState::Review];
         self.until_done(id, action, &|seen| {
-            self.check_state(action, seen, &open, "not ended yet")?;
+            self.check_state(seen, &open, "not ended yet")?;
             let decision = self.decide(Verb::Delete, &seen.path());
             if !decision.allowed && seen.row.creator != self.actor.principal {
                 return Err(self.deny_task(action, Verb::Delete, seen, &decision.rule)?);
@@ -117,7 +116,7 @@ impl Session {
         &self,
         id: &str,
         action: &'static str,
-        act: &dyn Fn(&Seen) -> Result<Option<(TaskRow, Seq)>>,
+        act: &dyn Fn(&Seen) -> Result<Passed>,
     ) -> Result<TaskInfo> {
         for _ in 0..MAX_TRIES {
             self.engine.adopt_tasks()?;
@@ -130,13 +129,7 @@ impl Session {
         Err(TaskError::Busy { task: id.to_owned() }.into())
     }
 
-    fn check_state(
-        &self,
-        _action: &'static str,
-        seen: &Seen,
-        expected: &[TaskState],
-        named: &'static str,
-    ) -> Result<()> {
+    fn check_state(&self, seen: &Seen, expected: &[TaskState], named: &'static str) -> Result<()> {
         if expected.contains(&seen.row.state) {
             return Ok(());
         }
