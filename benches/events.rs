@@ -8,7 +8,7 @@
 //!
 //! It does not tell what the index costs: no indexer runs but for the second question.
 //!
-//! `cargo bench -p waypost --bench events`
+//! `cargo bench --workspace --bench events`
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

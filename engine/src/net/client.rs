@@ -361,7 +361,8 @@ fn header(response: &Response<Body>, name: &HeaderName) -> Option<String> {
     String::from_utf8(response.headers().get(name)?.as_bytes().to_vec()).ok()
 }
 
-/// An answer that is compressed against our word would be taken for its content, or would grow in our hands.
+/// An answer that is compressed against our word would be taken for its content. Where `ureq` was built to expand it, it has
+/// no such header any more, and the bound is on what it expands to.
 fn refuse_encoding(response: &Response<Body>, url: &Url) -> Result<(), NetError> {
     match header(response, &CONTENT_ENCODING) {
         Some(encoding) if !encoding.trim().eq_ignore_ascii_case("identity") => {
