@@ -20,7 +20,6 @@ mod home;
 mod indexer;
 mod keys;
 mod locking;
-mod news;
 mod opening;
 mod past;
 mod replies;

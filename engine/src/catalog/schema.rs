@@ -170,9 +170,10 @@ CREATE TABLE deliveries (
     due_ms INTEGER NOT NULL,
     log TEXT NOT NULL,
     updated_ms INTEGER NOT NULL,
-    PRIMARY KEY (webhook, seq)
+    PRIMARY KEY (seq, webhook)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_pending ON deliveries (webhook, path, seq) WHERE state = 'pending';
+CREATE INDEX deliveries_dead ON deliveries (webhook, seq) WHERE state = 'dead';
 ",
     "
 ALTER TABLE locks ADD COLUMN base TEXT NOT NULL DEFAULT '';

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::office::{Counter, Office};
 use super::records::{self, Delivery, DeliveryState};
 use super::schedule::Schedule;
 use super::secret::Secret;
+use super::sender::STUCK;
 use super::{DeliveryError, Endpoint, endpoints};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -89,7 +91,8 @@ impl Drop for Courier {
     fn drop(&mut self) {
         let office = &self.post.office;
         office.lock().ended = true;
-        for condvar in [&office.for_reader, &office.for_sender, &office.for_ledger, &office.written] {
+        office.bell.tell();
+        for condvar in [&office.for_sender, &office.for_ledger, &office.written] {
             condvar.notify_all();
         }
         for thread in self.threads.drain(..) {
@@ -104,6 +107,7 @@ impl Post {
     fn read(self: &Arc<Self>) {
         let mut pruned: Option<Instant> = None;
         loop {
+            let rung = self.office.bell.count();
             if self.take_changes() {
                 return;
             }
@@ -113,10 +117,10 @@ impl Post {
             }
             match self.read_some() {
                 Ok(true) => {}
-                Ok(false) => self.wait_for_news(),
+                Ok(false) => self.wait_beyond(rung),
                 Err(error) => {
                     tracing::warn!(%error, "the journal can't be read for webhooks; it is tried again");
-                    self.wait_for_news();
+                    self.wait_beyond(rung);
                 }
             }
         }
@@ -175,7 +179,7 @@ impl Post {
             endpoint: Arc::new(endpoint),
             line,
             generation: GENERATIONS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            read_at_news: None,
+            read_at: None,
             failing_since_ms,
             written,
         })
@@ -183,17 +187,13 @@ impl Post {
 
     /// Reads on for those who are furthest behind; `false` where nobody wants more.
     fn read_some(self: &Arc<Self>) -> Result<bool, DeliveryError> {
-        let (cursor, news) = {
+        let n_grown = self.office.n_grown.load(Ordering::SeqCst);
+        let is_hungry = |counter: &&Counter| counter.is_hungry(n_grown);
+        let cursor = {
             let state = self.office.lock();
-            let hungry = state
-                .lines
-                .values()
-                .filter(|counter| counter.line.wants_more() && counter.read_at_news != Some(state.news));
-            let Some(cursor) = hungry.map(|counter| counter.line.read_up_to()).min() else {
-                return Ok(false);
-            };
-            (cursor, state.news)
+            state.lines.values().filter(is_hungry).map(|counter| counter.line.read_up_to()).min()
         };
+        let Some(cursor) = cursor else { return Ok(false) };
         let events = journal::events_after(&self.catalog, cursor, READ_AT_ONCE)?;
         let is_end = events.len() < READ_AT_ONCE;
         let posted: Vec<Arc<Posted>> = events.into_iter().map(|event| Arc::new(self.posted(event))).collect();
@@ -213,7 +213,7 @@ impl Post {
                 }
             }
             if is_end && took_all {
-                counter.read_at_news = Some(news);
+                counter.read_at = Some(n_grown);
             }
         }
         self.enter(state, spilled);
@@ -230,19 +230,18 @@ impl Post {
         Posted { event, key: path.map_or_else(String::new, |path| fold(&path)) }
     }
 
-    fn wait_for_news(self: &Arc<Self>) {
-        let mut state = self.office.lock();
-        self.call_senders(&mut state);
-        let news = state.news;
-        let is_hungry = |counter: &Counter| counter.line.wants_more() && counter.read_at_news != Some(news);
-        if state.ended || state.endpoints_changed || state.lines.values().any(is_hungry) {
-            return;
-        }
-        let wakes_at = state.lines.values().filter_map(|counter| counter.line.wakes_at()).min();
+    /// Waits until the bell rings again, or something is due.
+    fn wait_beyond(self: &Arc<Self>, rung: u64) {
+        let wakes_at = {
+            let mut state = self.office.lock();
+            self.call_senders(&mut state);
+            state.lines.values().filter_map(|counter| counter.line.wakes_at()).min()
+        };
         let left = wakes_at.map_or(READER_PATIENCE, |at_ms| {
-            Duration::from_millis(u64::try_from(at_ms - self.clock.now_ms()).unwrap_or(0).max(1))
+            // What is due now and not taken yet may need a further sender.
+            Duration::from_millis(u64::try_from(at_ms - self.clock.now_ms()).unwrap_or(0)).max(STUCK)
         });
-        drop(self.office.for_reader.wait_timeout(state, left.min(READER_PATIENCE)));
+        self.office.bell.wait_beyond(rung, Instant::now() + left.min(READER_PATIENCE));
     }
 
     fn prune(&self) {

@@ -11,8 +11,8 @@ use crate::catalog::{Catalog, Tx};
 use crate::id::{Seq, WorkspaceId};
 use crate::journal::{EventKind, NewEvent};
 
-/// Entries are written together, so long after each other.
-const LEDGER_PACE: Duration = Duration::from_millis(4);
+/// Entries are written together, so long after each other: what a kill makes be brought twice is what was sent meanwhile.
+const LEDGER_PACE: Duration = Duration::from_millis(15);
 /// A full disk is tried again after so long.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 

@@ -1,11 +1,14 @@
 //! What waits for all endpoints, shared between the threads that bring events and those who change endpoints.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::Endpoint;
 use super::ledger::{Entry, Place};
 use super::line::{Job, Line};
+use crate::journal::News;
 
 /// A place in the journal is written down after so many events that an endpoint did not want.
 const MAX_UNWRITTEN: u64 = 1000;
@@ -14,7 +17,10 @@ const MAX_UNWRITTEN: u64 = 1000;
 #[derive(Default)]
 pub struct Office {
     state: Mutex<State>,
-    pub(super) for_reader: Condvar,
+    /// Wakes the reader. A writer rings it, and waits for nothing else here.
+    pub(super) bell: News,
+    /// How often the journal grew.
+    pub(super) n_grown: AtomicU64,
     pub(super) for_sender: Condvar,
     pub(super) for_ledger: Condvar,
     pub(super) written: Condvar,
@@ -31,11 +37,11 @@ pub(super) struct State {
     /// Entries ever, and those that are written down.
     pub(super) n_entries: u64,
     pub(super) n_written: u64,
-    /// How often the journal grew.
-    pub(super) news: u64,
     pub(super) endpoints_changed: bool,
     pub(super) n_senders: usize,
     pub(super) n_idle: usize,
+    /// When a sender last ended something, or began.
+    pub(super) last_end: Option<Instant>,
     pub(super) ended: bool,
 }
 
@@ -45,13 +51,18 @@ pub(super) struct Counter {
     pub(super) line: Line,
     /// Of this line: what belongs to an older one of the same endpoint ends without it.
     pub(super) generation: u64,
-    /// The journal was read to its end at this count of news.
-    pub(super) read_at_news: Option<u64>,
+    /// The journal was read to its end when it had grown so often.
+    pub(super) read_at: Option<u64>,
     pub(super) failing_since_ms: Option<i64>,
     pub(super) written: Place,
 }
 
 impl Counter {
+    /// Whether the journal, which has grown so often, holds more for it.
+    pub(super) fn is_hungry(&self, n_grown: u64) -> bool {
+        self.line.wants_more() && self.read_at != Some(n_grown)
+    }
+
     pub(super) fn place(&self) -> Place {
         Place {
             webhook: self.endpoint.id.clone(),
@@ -68,14 +79,14 @@ impl Office {
 
     /// The journal has grown.
     pub fn tell(&self) {
-        self.lock().news += 1;
-        self.for_reader.notify_one();
+        self.n_grown.fetch_add(1, Ordering::SeqCst);
+        self.bell.tell();
     }
 
     /// Endpoints came, went, or changed.
     pub fn endpoints_changed(&self) {
         self.lock().endpoints_changed = true;
-        self.for_reader.notify_one();
+        self.bell.tell();
     }
 
     /// An endpoint was changed so that what is known of it here does not hold any more: its place, or whether it is active.
@@ -84,7 +95,7 @@ impl Office {
         state.lines.remove(webhook);
         state.endpoints_changed = true;
         drop(state);
-        self.for_reader.notify_one();
+        self.bell.tell();
     }
 
     /// Something of these paths was put into the table again, to be brought at once.
@@ -94,7 +105,7 @@ impl Office {
             keys.into_iter().for_each(|key| counter.line.hold(key, now_ms));
         }
         drop(state);
-        self.for_reader.notify_one();
+        self.bell.tell();
         self.for_sender.notify_one();
     }
 

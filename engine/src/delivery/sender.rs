@@ -1,6 +1,7 @@
 //! The threads that send: as many as there is to send, and no more than so many. One endpoint never has more than a few.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::command::{self, KEPT_BYTES};
@@ -19,10 +20,15 @@ use crate::net::{Client, Method, NetError, Outgoing};
 const MIN_SENDERS: usize = 2;
 /// Threads at most; an endpoint that keeps silent has one after its first failures.
 const MAX_SENDERS: usize = 96;
+/// Where none of them has ended anything for so long, a further one begins.
+pub(super) const STUCK: Duration = Duration::from_millis(5);
 /// A thread beyond [`MIN_SENDERS`] ends after so long without work.
 const IDLE: Duration = Duration::from_secs(10);
 /// Entries that wait for the disk; then nothing more is sent.
 const MAX_ENTRIES: usize = 4096;
+/// Of a thread that sends: what it does may wait for those who write.
+#[cfg(target_os = "linux")]
+const SENDER_NICENESS: i32 = 10;
 /// A letter that can't be written now is tried again after so long, in milliseconds.
 const SCRIBE_PATIENCE_MS: i64 = 1000;
 
@@ -82,7 +88,11 @@ impl Post {
         for _ in 0..n_due.min(state.n_idle) {
             self.office.for_sender.notify_one();
         }
-        if n_due > state.n_idle && state.n_senders < MAX_SENDERS && !state.ended {
+        // Quick receivers need few threads, which leave the processor to others; silent ones hold a thread each.
+        let is_stuck = state.last_end.is_none_or(|last| last.elapsed() >= STUCK);
+        let may_grow = state.n_senders < MIN_SENDERS || (is_stuck && state.n_senders < MAX_SENDERS);
+        if n_due > state.n_idle && may_grow && !state.ended {
+            state.last_end = Some(Instant::now());
             state.n_senders += 1;
             let sender = Arc::clone(self);
             std::thread::spawn(move || sender.send_all());
@@ -90,6 +100,7 @@ impl Post {
     }
 
     fn send_all(self: &Arc<Self>) {
+        give_way();
         while let Some((endpoint, generation, job)) = self.next_job() {
             self.bring(&endpoint, generation, &job);
         }
@@ -207,13 +218,18 @@ impl Post {
         let now_ms = self.clock.now_ms();
         let mut state = self.office.lock();
         let state = &mut *state;
+        state.last_end = Some(Instant::now());
         let mut entries: Vec<Entry> =
             delivery.into_iter().map(|delivery| Entry::Delivery(Box::new(delivery))).collect();
         let counter = state.lines.get_mut(&endpoint.id);
+        // The reader has to look where something waits for a time, or room was made for more.
+        let mut rings =
+            verdict != Some(Verdict::Delivered) || outcome != Outcome::Finished { next_due_ms: None };
         if let Some(counter) = counter.filter(|counter| counter.generation == generation) {
             let to_table = counter.line.finish(job, outcome);
             entries
                 .extend(to_table.iter().map(|posted| Entry::Delivery(Box::new(fresh(&endpoint.id, posted)))));
+            rings |= counter.is_hungry(self.office.n_grown.load(Ordering::SeqCst));
             let pause = verdict.and_then(|verdict| self.weigh(counter, verdict, now_ms));
             if let Some(reason) = pause {
                 let (webhook, owner) = (endpoint.id.clone(), endpoint.owner.clone());
@@ -225,7 +241,9 @@ impl Post {
         }
         self.enter(state, entries);
         self.call_senders(state);
-        self.office.for_reader.notify_one();
+        if rings {
+            self.office.bell.tell();
+        }
     }
 
     /// What an attempt says about its endpoint; a reason where it is paused.
@@ -249,6 +267,15 @@ impl Post {
         let since_ms = *counter.failing_since_ms.get_or_insert(now_ms);
         let is_dead = now_ms - since_ms >= self.schedule.pause_after.as_millis() as i64 && failures > 1;
         is_dead.then(|| format!("every delivery failed since {}", crate::clock::rfc3339(since_ms)))
+    }
+}
+
+/// Lets whoever writes go first where there are more threads than cores.
+fn give_way() {
+    // On Linux this is the priority of this thread alone; elsewhere it would be that of the process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, SENDER_NICENESS) {
+        tracing::debug!(%error, "a sender can't lower its priority");
     }
 }
 

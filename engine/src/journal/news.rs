@@ -1,4 +1,4 @@
-//! Tells those who wait that the journal has grown.
+//! Tells those who wait that the journal has grown, or that something else is to be looked at.
 
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
