@@ -31,7 +31,7 @@ impl Process {
             .args(["serve", "--offline", "--json", "--net-allow", "127.0.0.1", "--listen", listen, "--home"])
             .arg(home)
             .env("WAYPOST_MODELS", home.join("no-models"))
-            .env("WAYPOST_WEBHOOK_RETRY_SECONDS", "0.3,0.6,1.2,2.4")
+            .env("WAYPOST_WEBHOOK_RETRY_SECONDS", "0.05,0.1,0.2,0.4")
             .env("WAYPOST_WEBHOOK_TIMEOUT_SECONDS", "1")
             .env("WAYPOST_WEBHOOK_PAUSE_AFTER_SECONDS", "15")
             .stdout(Stdio::piped())
@@ -266,7 +266,9 @@ fn every_event_arrives_over_kills_failures_and_silence() {
             assert!(before.is_none_or(|before| before < place), "{path}: {place} after {before:?}");
         }
     }
-    assert!(n_duplicates * 100 < n_taken, "{n_duplicates} duplicates of {n_taken}");
+    // A kill has brought again what was sent in the instant before it: of few events that is a larger share.
+    let allowed = (n_taken / 100).max(30 * n_kills);
+    assert!(n_duplicates < allowed, "{n_duplicates} duplicates of {n_taken}");
 
     // Those that kept silent are paused by now; somewhere else they get everything.
     for id in &silent {
