@@ -358,8 +358,8 @@ mod tests {
         let mut jobs: Vec<(Job, Seq)> = Vec::new();
         let mut line = Line::default();
         let mut chances = chances.iter().cycle().copied();
-        let mut now_ms = 0;
         for step in 0..100_000 {
+            let now_ms = step as i64;
             let chance = chances.next().unwrap_or(0);
             if step == restart_at {
                 // What is under way is lost; nothing of it was written down.
@@ -405,7 +405,6 @@ mod tests {
             if is_over && jobs.is_empty() && line.cursor() == Seq(all.len() as u64) {
                 return arrived;
             }
-            now_ms += 1;
         }
         panic!("it never ends");
     }
