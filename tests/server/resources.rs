@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -35,7 +36,9 @@ impl Stream {
     /// Reads until a message of this method comes.
     fn wait_for(&mut self, method: &str) -> Value {
         let mut line = String::new();
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "`{method}` never came");
             line.clear();
             assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended before `{method}`");
             let Some(data) = line.trim().strip_prefix("data: ") else { continue };
@@ -111,7 +114,8 @@ fn a_resource_that_is_followed_tells_of_its_changes_in_the_newer_era() {
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let written = std::thread::scope(|threads| {
         let writer = threads.spawn(|| {
-            for n in 0.. {
+            // More than anybody waits for.
+            for n in 0..3000 {
                 put(&server, "/docs/closed/c.md", "Not followed.");
                 put(&server, "/docs/open/a b.md".replace(' ', "%20").as_str(), &format!("Alpha {n}."));
                 if is_over.load(std::sync::atomic::Ordering::Relaxed) {
@@ -126,7 +130,7 @@ fn a_resource_that_is_followed_tells_of_its_changes_in_the_newer_era() {
         assert_eq!(told["params"]["uri"], uris[0], "{told}");
         writer.join().unwrap()
     });
-    assert!(written < 1000);
+    assert!(written < 3000);
     put(&server, "/docs/later.md", "Now it is there.");
     loop {
         let told = stream.wait_for("notifications/resources/updated");
@@ -149,9 +153,11 @@ fn a_resource_that_is_followed_tells_of_its_changes_in_the_older_era() {
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let told = std::thread::scope(|threads| {
         threads.spawn(|| {
-            let mut n = 0;
-            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                n += 1;
+            // More than anybody waits for.
+            for n in 0..3000 {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
                 put(&server, "/docs/closed/c.md", &format!("Gamma {n}."));
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
