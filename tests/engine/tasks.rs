@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use waypost_engine::access::{ApprovalState, Effect, Grant, NewToken, Target, Verb};
+use waypost_engine::access::{ApprovalState, Effect, Gate, Grant, NewToken, Target, Verb};
 use waypost_engine::api::{
     Artifact, ClaimRequest, Completion, Engine, EngineOptions, EventFilter, Failure, NewTask, Session,
     Supervisor, TaskInfo, TasksFilter, WriteOptions,
@@ -299,6 +299,25 @@ fn a_failure_is_tried_again_later_and_given_up_at_last() {
     let (task_id, fence) = (task.id, task.fence.unwrap());
     worker.fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false) }).unwrap();
     assert_eq!(fs::read(works.file("tasks/failed/note.txt")).unwrap(), b"milk\n");
+}
+
+#[test]
+fn nobody_takes_a_task_through_a_gate_without_the_right_to_pass_it() {
+    let works = Works::new();
+    let gate = Gate::new("/w/tasks/done/**", BTreeSet::new(), "").unwrap();
+    works.owner().put_gate(&gate).unwrap();
+    let (creator, worker) = (works.worker("agent:creator"), works.worker("agent:worker"));
+    let reviewer = works.user("human:reviewer", &[("/w/**", &ALL)]);
+    creator.create_task(&NewTask { review: true, ..new("x.json") }).unwrap();
+    let task = worker.claim_task(&ClaimRequest::default()).unwrap().unwrap();
+    let done = Completion { task_id: task.id.clone(), fence: task.fence.unwrap(), ..Completion::default() };
+    assert_eq!(worker.complete_task(&done).unwrap().state, TaskState::Review);
+    // Its creator may accept it elsewhere; here that would be a way around the gate.
+    assert_eq!(creator.accept_task(&task.id).unwrap_err().code(), "forbidden");
+    assert!(works.exists("tasks/review/x.json"));
+    assert_eq!(reviewer.accept_task(&task.id).unwrap().state, TaskState::Done);
+    let versions = works.owner().versions("/w/tasks/done/x.json").unwrap();
+    assert_eq!(versions[0].approved_by.as_deref(), Some("human:reviewer"));
 }
 
 #[test]

@@ -27,12 +27,7 @@ impl Session {
         let id = fresh_id("lk");
         let now_ms = self.now_ms();
         let taken = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
-            // A lock where one may not write anyway neither binds nor is told of.
-            let concerns = |lock: &Lock| {
-                let there = base_of(lock.pattern.as_str(), &lock.pattern);
-                self.decide(Verb::Write, &there).allowed
-                    || self.decide(Verb::Write, lock.pattern.as_str()).allowed
-            };
+            let concerns = |lock: &Lock| self.is_concerned_by(lock);
             let lock =
                 tx.acquire_lock(&id, &checked, mode, &self.actor.principal, now_ms, ttl_ms, &concerns)?;
             self.record_in(tx, "lock.take", Verb::Write, pattern, "", &rule)?;
@@ -40,6 +35,13 @@ impl Session {
         });
         let lock = self.note_failure("lock.take", Verb::Write, pattern, taken.map_err(Error::from))?;
         Ok(show(&lock))
+    }
+
+    /// Whether another one's lock stands in the way of this principal's: one where it may not write anyway neither binds it
+    /// nor is told of.
+    pub(super) fn is_concerned_by(&self, lock: &Lock) -> bool {
+        self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
+            || self.decide(Verb::Write, lock.pattern.as_str()).allowed
     }
 
     /// Moves the end of one's own lease.
@@ -108,7 +110,7 @@ impl Session {
 }
 
 /// Where a pattern is decided about: itself for a path, everything below its fixed start for a pattern.
-pub(super) fn base_of(text: &str, pattern: &Pattern) -> String {
+fn base_of(text: &str, pattern: &Pattern) -> String {
     if text.contains(['*', '?']) { pattern.base() } else { text.trim_end_matches('/').to_owned() }
 }
 

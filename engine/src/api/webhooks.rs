@@ -9,7 +9,8 @@ use super::session::Session;
 use crate::access::{Limits, Verb};
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::delivery::{
-    self, Attempt, Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState, Format, Secret, Sink,
+    self, Attempt, Delivery, DeliveryFilter, DeliveryOrder, DeliveryState, Endpoint, EndpointState, Format,
+    Secret, Sink,
 };
 use crate::id::Seq;
 use crate::journal::{self, EventFilter, Outcome};
@@ -508,18 +509,25 @@ impl Session {
         const ACTION: &str = "webhook.replay";
         let endpoint = self.own_endpoint(ACTION, id)?;
         self.engine.office.barrier();
-        let filter = DeliveryFilter {
+        let mut filter = DeliveryFilter {
             state: Some(replay.state.unwrap_or(DeliveryState::Dead)),
             before: None,
             from: replay.from.as_deref().map(|text| self.read_bound("from", text)).transpose()?,
             to: replay.to.as_deref().map(|text| self.read_bound("to", text)).transpose()?,
+            order: DeliveryOrder::OldestFirst,
         };
-        let mut rows = delivery::deliveries(&self.engine.catalog, id, filter, usize::MAX >> 1)?;
-        rows.reverse();
         let mut visible = Vec::new();
-        for row in rows {
-            if visible.len() < MAX_REPLAYED && self.delivered_event(&row)?.is_some() {
-                visible.push(row);
+        loop {
+            let rows = delivery::deliveries(&self.engine.catalog, id, filter, READ_AT_ONCE)?;
+            let n_rows = rows.len();
+            for row in rows {
+                filter.from = Some(Seq(row.seq.0 + 1));
+                if visible.len() < MAX_REPLAYED && self.delivered_event(&row)?.is_some() {
+                    visible.push(row);
+                }
+            }
+            if n_rows < READ_AT_ONCE || visible.len() >= MAX_REPLAYED {
+                break;
             }
         }
         Ok(self.put_back(ACTION, &endpoint, visible)?.len() as u64)

@@ -234,6 +234,10 @@ CREATE TABLE consumer_pending (
     FOREIGN KEY (workspace, topic, name) REFERENCES consumer_groups (workspace, topic, name) ON DELETE CASCADE
 ) STRICT;
 ",
+    // These two were JSON strings, with their quotation marks.
+    "
+UPDATE webhooks SET state = trim(state, '\"'), format = trim(format, '\"');
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

@@ -21,6 +21,15 @@ pub enum Format {
     CloudEvents,
 }
 
+impl Format {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::CloudEvents => "cloudevents",
+        }
+    }
+}
+
 /// How somebody is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,13 +46,21 @@ pub enum Sink {
 }
 
 /// Whether events are brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointState {
     /// They are.
     Active,
     /// They wait in the journal.
     Paused,
+}
+
+impl EndpointState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// Who is told of what, and how far they were.
@@ -123,11 +140,11 @@ impl Tx<'_> {
                 json(serde_json::to_string(&endpoint.sink)),
                 json(serde_json::to_string(&endpoint.filter.paths)),
                 json(serde_json::to_string(&endpoint.filter.kinds)),
-                json(serde_json::to_string(&endpoint.format)),
+                endpoint.format.as_str(),
                 endpoint.secret,
                 endpoint.former.as_ref().map(|(secret, _)| secret),
                 endpoint.former.as_ref().map(|(_, until_ms)| until_ms),
-                json(serde_json::to_string(&endpoint.state)),
+                endpoint.state.as_str(),
                 endpoint.reason,
                 endpoint.failing_since_ms,
                 endpoint.cursor.0 as i64,
@@ -158,7 +175,7 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached(
                 "UPDATE webhooks SET cursor = max(cursor, ?2), failing_since_ms = ?3
-                 WHERE id = ?1 AND state = '\"active\"'",
+                 WHERE id = ?1 AND state = 'active'",
             )?
             .execute(params![id, cursor.0 as i64, failing_since_ms])?;
         Ok(())
@@ -179,7 +196,7 @@ impl Tx<'_> {
     /// [`DeliveryError::Catalog`].
     pub fn pause_endpoint(&self, id: &str, reason: &str) -> Result<bool, DeliveryError> {
         let changed = self.sql().execute(
-            "UPDATE webhooks SET state = '\"paused\"', reason = ?2 WHERE id = ?1 AND state = '\"active\"'",
+            "UPDATE webhooks SET state = 'paused', reason = ?2 WHERE id = ?1 AND state = 'active'",
             params![id, reason],
         )?;
         Ok(changed == 1)
@@ -237,10 +254,14 @@ fn read_row(row: &Row<'_>) -> Result<Endpoint, rusqlite::Error> {
         name: row.get(4)?,
         sink: serde_json::from_str(&text(5)?).map_err(|error| unreadable(5, Box::new(error)))?,
         filter,
-        format: serde_json::from_str(&text(8)?).map_err(|error| unreadable(8, Box::new(error)))?,
+        format: if text(8)? == Format::CloudEvents.as_str() { Format::CloudEvents } else { Format::Standard },
         secret: row.get(9)?,
         former: former.zip(row.get(11)?),
-        state: serde_json::from_str(&text(12)?).map_err(|error| unreadable(12, Box::new(error)))?,
+        state: if text(12)? == EndpointState::Active.as_str() {
+            EndpointState::Active
+        } else {
+            EndpointState::Paused
+        },
         reason: row.get(13)?,
         failing_since_ms: row.get(14)?,
         cursor: Seq(row.get::<_, i64>(15)? as u64),

@@ -115,6 +115,16 @@ impl Delivery {
     }
 }
 
+/// In which order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeliveryOrder {
+    /// As they are listed.
+    #[default]
+    NewestFirst,
+    /// As they are brought.
+    OldestFirst,
+}
+
 /// Which deliveries.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeliveryFilter {
@@ -126,6 +136,8 @@ pub struct DeliveryFilter {
     pub from: Option<Seq>,
     /// Up to this event.
     pub to: Option<Seq>,
+    /// In which order.
+    pub order: DeliveryOrder,
 }
 
 const COLUMNS: &str = "webhook, seq, path, state, attempts, due_ms, log, updated_ms";
@@ -172,7 +184,7 @@ impl Tx<'_> {
     }
 }
 
-/// An endpoint's deliveries, newest first.
+/// An endpoint's deliveries.
 ///
 /// # Errors
 /// [`DeliveryError::Catalog`].
@@ -185,11 +197,12 @@ pub fn deliveries(
     let as_i64 = |seq: Option<Seq>, default: i64| seq.map_or(default, |seq| seq.0 as i64);
     // Written out, for an index over some states is used only where the query names the state.
     let of_state = filter.state.map_or_else(String::new, |state| format!("AND state = '{}'", state.as_str()));
+    let order = if filter.order == DeliveryOrder::OldestFirst { "ASC" } else { "DESC" };
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM deliveries
              WHERE webhook = ?1 {of_state} AND seq < ?2 AND seq >= ?3 AND seq <= ?4
-             ORDER BY seq DESC LIMIT ?5"
+             ORDER BY seq {order} LIMIT ?5"
         ))?;
         let rows = statement.query_map(
             params![

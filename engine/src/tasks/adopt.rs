@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::lease::{LeaseTerms, drop_lease, take_lease};
 use super::queue::{Queue, Spot, TaskState, spot};
-use super::rows::{TaskRow, version_at};
+use super::rows::{TaskFile, TaskRow, version_at};
 use super::spec::{MAX_FILE_BYTES, TaskSpec};
 use crate::catalog::{Catalog, CatalogError, FileRow, Tx};
 use crate::id::{RelPath, Seq, VersionId, WorkspaceId, WorkspaceName, split_path};
@@ -226,29 +226,14 @@ impl Adoption<'_> {
             Some(id) if tx.task(&id)?.is_none() => id,
             _ => (self.fresh_id)("tk"),
         };
-        let mut row = TaskRow {
-            id,
+        let file = TaskFile {
             workspace: touched.workspace,
             path: touched.path.clone(),
-            state: touched.spot.state,
-            spec: addressed(spec, &touched.spot.queue),
-            creator: touched.actor.clone(),
-            attempts: 0,
-            troubles: 0,
-            lease: None,
-            worker: None,
-            not_before_ms: 0,
-            approval: None,
-            last_error: None,
-            history: Vec::new(),
-            artifacts: Vec::new(),
             version: file.state.version,
             size_bytes: file.state.size_bytes,
-            created_ms: touched.at_ms,
-            updated_ms: touched.at_ms,
-            revision: 0,
         };
-        row.note(touched.at_ms, &touched.actor, "created", None);
+        let spec = addressed(spec, &touched.spot.queue);
+        let mut row = TaskRow::new(id, file, spec, &touched.actor, touched.at_ms);
         notes.iter().for_each(|note| row.note(touched.at_ms, &touched.actor, "noted", Some(note)));
         self.enter(tx, &mut row, touched, touched.spot.state)?;
         tx.put_task(&mut row)?;

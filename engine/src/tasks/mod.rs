@@ -19,7 +19,7 @@ pub use lease::{LeaseTerms, drop_lease, extend_lease, take_lease};
 pub use plan::{Mishap, Next, Worker, after_trouble, may_have};
 pub use queue::{Queue, Spot, TaskState, artifacts, spot};
 pub use rows::{
-    Lease, Past, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,
+    Lease, Past, TaskFile, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,
 };
 pub use spec::{
     DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_FILE_BYTES, Note, TaskSpec, Trouble, address, rewrite,

@@ -97,7 +97,48 @@ pub struct TaskRow {
     pub revision: i64,
 }
 
+/// The file of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskFile {
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// Below the workspace's root.
+    pub path: RelPath,
+    /// Its bytes.
+    pub version: VersionId,
+    /// Their length.
+    pub size_bytes: u64,
+}
+
 impl TaskRow {
+    /// A task that somebody just made, and nobody has had.
+    pub fn new(id: String, file: TaskFile, spec: TaskSpec, creator: &str, created_ms: i64) -> Self {
+        let mut row = Self {
+            id,
+            workspace: file.workspace,
+            path: file.path,
+            state: TaskState::Pending,
+            spec,
+            creator: creator.to_owned(),
+            attempts: 0,
+            troubles: 0,
+            lease: None,
+            worker: None,
+            not_before_ms: 0,
+            approval: None,
+            last_error: None,
+            history: Vec::new(),
+            artifacts: Vec::new(),
+            version: file.version,
+            size_bytes: file.size_bytes,
+            created_ms,
+            updated_ms: created_ms,
+            revision: 0,
+        };
+        row.note(created_ms, creator, "created", None);
+        row
+    }
+
     /// What events tell of it.
     pub fn told(&self, reason: Option<&str>) -> Value {
         let mut told = json!({

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::super::error::{Error, Result};
 use super::super::keys::fresh_id;
-use super::super::locking::{base_of, check_ttl};
+use super::super::locking::check_ttl;
 use super::super::session::Session;
 use super::info::TaskInfo;
 use super::looking::Seen;
@@ -193,11 +193,7 @@ impl Session {
             lifts: None,
             steps: Vec::new(),
         };
-        // A lock where one may not write anyway neither binds nor is told of.
-        let concerns = |lock: &Lock| {
-            self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
-                || self.decide(Verb::Write, lock.pattern.as_str()).allowed
-        };
+        let concerns = |lock: &Lock| self.is_concerned_by(lock);
         let taken = self.pass_on(passing, &mut |tx, after| {
             let terms = LeaseTerms {
                 principal: &self.actor.principal,

@@ -13,7 +13,9 @@ use crate::change::{self, Author, ChangeError, Expected, Step};
 use crate::clock::parse_rfc3339;
 use crate::id::{RelPath, VersionId, WorkspaceName};
 use crate::journal::{EventKind, NewEvent};
-use crate::tasks::{self, MAX_ATTEMPTS, MAX_FILE_BYTES, Queue, TaskRow, TaskSpec, TaskState, Trouble};
+use crate::tasks::{
+    self, MAX_ATTEMPTS, MAX_FILE_BYTES, Queue, TaskFile, TaskRow, TaskSpec, TaskState, Trouble,
+};
 
 /// A task that is to be.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -128,7 +130,13 @@ impl Session {
             });
         }
         let site = self.task_site(&path, &bytes)?;
-        let row = self.new_row(id, &site, spec, &bytes);
+        let file = TaskFile {
+            workspace: site.workspace.row.id,
+            path: site.path.clone(),
+            version: VersionId::of(&bytes),
+            size_bytes: bytes.len() as u64,
+        };
+        let row = TaskRow::new(id, file, spec, &self.actor.principal, self.now_ms());
         let put = self.put_task(&site, row, &bytes).map_err(|error| self.without_hidden_name(error));
         self.note_failure("task.create", Verb::Write, &path, put)
     }
@@ -156,34 +164,6 @@ impl Session {
                 Err(self.ask_approval("task.create", &act, &gate, &site, Some(&staged))?)
             }
         }
-    }
-
-    fn new_row(&self, id: String, site: &Site, spec: TaskSpec, bytes: &[u8]) -> TaskRow {
-        let now_ms = self.now_ms();
-        let mut row = TaskRow {
-            id,
-            workspace: site.workspace.row.id,
-            path: site.path.clone(),
-            state: TaskState::Pending,
-            spec,
-            creator: self.actor.principal.clone(),
-            attempts: 0,
-            troubles: 0,
-            lease: None,
-            worker: None,
-            not_before_ms: 0,
-            approval: None,
-            last_error: None,
-            history: Vec::new(),
-            artifacts: Vec::new(),
-            version: VersionId::of(bytes),
-            size_bytes: bytes.len() as u64,
-            created_ms: now_ms,
-            updated_ms: now_ms,
-            revision: 0,
-        };
-        row.note(now_ms, &self.actor.principal, "created", None);
-        row
     }
 
     fn put_task(&self, site: &Site, mut row: TaskRow, bytes: &[u8]) -> Result<TaskInfo> {

@@ -9,7 +9,7 @@ use crate::access::{self, APPROVAL_TTL_MS, NewApproval, Verb};
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, Seq, VersionId};
-use crate::journal::{EventKind, NewEvent};
+use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::tasks::{self, MAX_FILE_BYTES, Mishap, Next, Note, Queue, TaskRow, TaskState};
 
 /// The gate's name of a task that waits for a person.
@@ -74,14 +74,16 @@ impl Session {
     pub(super) fn pass_on(&self, passing: Passing<'_>, in_tx: InTx<'_>) -> Result<Passed> {
         let Passing { seen, mut after, queue, rewrites, note, steps, .. } = passing;
         after.path = self.free_path(seen, &queue, after.state)?;
-        let own = self.file_steps(seen, &after, rewrites, note)?;
-        let steps: Vec<Step<'_>> = steps.into_iter().chain(own).collect();
         let (mut told, full) = (Seq(0), seen.full(&after.path));
+        let is_move = after.path != seen.row.path;
+        let approved_by = if is_move { self.pass_gate(passing.action, passing.verb, &full)? } else { None };
+        let own = self.file_steps(seen, &after, rewrites, note, approved_by.as_deref())?;
+        let steps: Vec<Step<'_>> = steps.into_iter().chain(own).collect();
         let policy = self.engine.policy();
         let lifts = passing.lifts;
         let author = Author {
             principal: &self.actor.principal,
-            approved_by: None,
+            approved_by: approved_by.as_deref(),
             fence: None,
             trace: Some(&self.trace),
             may_write: &|principal, path| {
@@ -164,6 +166,19 @@ impl Session {
         Ok(queue.path(state, &named))
     }
 
+    /// Who lets a task's file through the gate before its new place; `None` where there is none. Nothing waits here: who may
+    /// not pass a gate takes no task through it.
+    fn pass_gate(&self, action: &'static str, verb: Verb, full: &str) -> Result<Option<String>> {
+        let policy = self.engine.policy();
+        let Some(gate) = policy.gate(Verb::Write, full) else { return Ok(None) };
+        if self.decide(Verb::Approve, full).allowed {
+            return Ok(Some(self.actor.principal.clone()));
+        }
+        self.record(action, verb, full, "", Outcome::Denied, &gate.id)?;
+        let principal = self.actor.principal.clone();
+        Err(Error::Forbidden { principal, verb: "approve", path: full.to_owned() })
+    }
+
     /// What brings the file to its new place, and what became of the task into it.
     fn file_steps<'a>(
         &'a self,
@@ -171,17 +186,18 @@ impl Session {
         after: &TaskRow,
         rewrites: bool,
         note: Option<Note<'_>>,
+        approved_by: Option<&str>,
     ) -> Result<Vec<Step<'a>>> {
         let place = self.engine.place(&seen.workspace);
         let (from, to) = (seen.row.path.clone(), after.path.clone());
         let is_move = from != to;
         let rewritten = if rewrites { self.rewritten(seen, after, note)? } else { None };
         let Some((version, bytes)) = rewritten else {
-            let (expected, approved_by) = (Expected::Present, None);
+            let (expected, approved_by) = (Expected::Present, approved_by.map(str::to_owned));
             let step = Step::Move { place, from, expected, to, approved_by };
             return Ok(if is_move { vec![step] } else { Vec::new() });
         };
-        let prepared = change::prepare(&place, &to, &bytes, None)?;
+        let prepared = change::prepare(&place, &to, &bytes, approved_by)?;
         let as_read = Expected::OneOf(vec![version]);
         if !is_move {
             return Ok(vec![Step::Put { place, path: to, expected: as_read, prepared, from: None }]);
