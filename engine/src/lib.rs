@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod api;
+pub mod cards;
 pub mod catalog;
 pub mod change;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod ingest;
 pub mod journal;
 pub mod net;
 pub mod pattern;
+pub mod route;
 pub mod search;
 pub mod span;
 pub mod store;

@@ -26,6 +26,8 @@ struct FileSettings {
     #[serde(default)]
     webhooks: WebhookSettings,
     #[serde(default)]
+    route: RouteSettings,
+    #[serde(default)]
     command: Vec<CommandSettings>,
 }
 
@@ -43,6 +45,13 @@ struct WebhookSettings {
     retry_seconds: Option<Vec<f64>>,
     timeout_seconds: Option<f64>,
     pause_after_seconds: Option<f64>,
+}
+
+/// How sure routing has to be.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteSettings {
+    max_error: Option<f64>,
 }
 
 /// A program that is started for events.
@@ -108,6 +117,8 @@ pub struct Config {
     pub webhook_timeout_seconds: Setting<f64>,
     /// An endpoint that only failed for so long is paused.
     pub webhook_pause_after_seconds: Setting<f64>,
+    /// The share of routed intents that may go wrong.
+    pub route_max_error: Setting<f64>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
 }
@@ -125,7 +136,13 @@ impl Config {
             timeout: duration(self.webhook_timeout_seconds.value)?,
             pause_after: duration(self.webhook_pause_after_seconds.value)?,
         };
-        let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value);
+        let max_error = self.route_max_error.value;
+        if !(0.0..1.0).contains(&max_error) || max_error == 0.0 {
+            bail!(
+                "`{max_error}` is no error rate of routes: expected a share above 0 and below 1, such as 0.05"
+            );
+        }
+        let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         Ok(options.reach(reach).schedule(schedule))
     }
 
@@ -233,6 +250,12 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             number("WAYPOST_WEBHOOK_PAUSE_AFTER_SECONDS")?,
             file.webhooks.pause_after_seconds,
             usual.pause_after.as_secs_f64(),
+        ),
+        route_max_error: pick(
+            None,
+            number("WAYPOST_ROUTE_MAX_ERROR")?,
+            file.route.max_error,
+            waypost_engine::route::DEFAULT_MAX_ERROR,
         ),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
     })

@@ -37,6 +37,15 @@ pub fn list<T: Serialize>(for_programs: bool, items: &[T], line: impl Fn(&T)) ->
     Ok(())
 }
 
+/// Prints one thing: as an object for programs, as `show` does for people.
+pub fn one<T: Serialize>(for_programs: bool, item: &T, show: impl Fn(&T)) -> anyhow::Result<()> {
+    if for_programs {
+        return json(item);
+    }
+    show(item);
+    Ok(())
+}
+
 /// Says what was done to one thing, such as `removed` and its id.
 pub fn done(for_programs: bool, did: &str, what: &str) -> anyhow::Result<()> {
     if for_programs {

@@ -139,6 +139,13 @@ fn hint(code: &str) -> Option<&'static str> {
         "not_found" => {
             "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed"
         }
+        "no_route" => {
+            "name an agent with `to`, or say it in other words; `POST /v1/route` shows who comes into question"
+        }
+        "ambiguous_route" => "ask the question, or name one of the two with `to`",
+        "invalid_card" => {
+            "send a card such as `{\"name\", \"description\", \"capabilities\", \"examples\"}`, or an A2A agent card"
+        }
         "unauthorized" => "send `Authorization: Bearer wp_…` with a token of this home",
         "unsupported_type" => "send JSON with `Content-Type: application/json`",
         "busy" | "timeout" => "wait a second and ask again, or ask for less",

@@ -1,4 +1,5 @@
-//! Writes acts that change nothing into the audit chain, many at a time, from a thread of its own.
+//! Writes acts that change nothing into the audit chain, and the decisions of routing beside it, many at a time, from a
+//! thread of its own.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::error::{Error, Result};
 use crate::catalog::{Catalog, CatalogError};
 use crate::journal::Act;
+use crate::route::DecisionRow;
 
 /// How long an act waits for others to be written down with it.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -30,9 +32,13 @@ struct Shared {
     changed: Condvar,
 }
 
+/// A decision, and the revisions that it stands on.
+type Decision = (DecisionRow, Vec<i64>);
+
 #[derive(Default)]
 struct Waiting {
     acts: Vec<(Act, i64)>,
+    decisions: Vec<Decision>,
     is_writing: bool,
     is_ended: bool,
 }
@@ -51,8 +57,20 @@ impl Auditor {
     /// # Errors
     /// [`Error::AuditFull`] where acts can't be written down.
     pub fn record(&self, act: Act, now_ms: i64) -> Result<()> {
+        self.take(|waiting| waiting.acts.push((act, now_ms)))
+    }
+
+    /// Takes a decision, which is kept as acts are.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn keep_decision(&self, decision: DecisionRow, revisions: Vec<i64>) -> Result<()> {
+        self.take(|waiting| waiting.decisions.push((decision, revisions)))
+    }
+
+    fn take(&self, put: impl FnOnce(&mut Waiting)) -> Result<()> {
         let waiting = self.shared.lock();
-        let is_full = |waiting: &mut Waiting| waiting.acts.len() >= MAX_WAITING;
+        let is_full = |waiting: &mut Waiting| waiting.acts.len().max(waiting.decisions.len()) >= MAX_WAITING;
         let (mut waiting, timeout) = self
             .shared
             .changed
@@ -61,7 +79,7 @@ impl Auditor {
         if timeout.timed_out() {
             return Err(Error::AuditFull);
         }
-        waiting.acts.push((act, now_ms));
+        put(&mut waiting);
         self.shared.changed.notify_all();
         Ok(())
     }
@@ -72,13 +90,19 @@ impl Auditor {
     /// [`Error::AuditFull`] where that does not come about within five seconds.
     pub fn flush(&self) -> Result<()> {
         let waiting = self.shared.lock();
-        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.acts.is_empty();
+        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.is_empty();
         let (_waiting, timeout) = self
             .shared
             .changed
             .wait_timeout_while(waiting, Duration::from_secs(5), is_busy)
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if timeout.timed_out() { Err(Error::AuditFull) } else { Ok(()) }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.acts.is_empty() && self.decisions.is_empty()
     }
 }
 
@@ -90,10 +114,10 @@ impl Shared {
     fn work(&self) {
         loop {
             let mut waiting = self.lock();
-            while waiting.acts.is_empty() && !waiting.is_ended {
+            while waiting.is_empty() && !waiting.is_ended {
                 waiting = self.changed.wait(waiting).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            if waiting.acts.is_empty() {
+            if waiting.is_empty() {
                 return;
             }
             if !waiting.is_ended {
@@ -104,10 +128,12 @@ impl Shared {
                     .0;
             }
             let acts = std::mem::take(&mut waiting.acts);
+            let decisions = std::mem::take(&mut waiting.decisions);
             waiting.is_writing = true;
             self.changed.notify_all();
             drop(waiting);
             let written = self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
+                tx.put_decisions(decisions.iter().map(|(row, revisions)| (row, revisions.as_slice())))?;
                 tx.audit_all(acts.iter().map(|(act, at_ms)| (act, *at_ms)), &self.key)
             });
             let mut waiting = self.lock();
@@ -117,6 +143,8 @@ impl Shared {
                 tracing::error!(%error, "acts can't be written into the audit chain");
                 let later = std::mem::replace(&mut waiting.acts, acts);
                 waiting.acts.extend(later);
+                let later = std::mem::replace(&mut waiting.decisions, decisions);
+                waiting.decisions.extend(later);
             }
             self.changed.notify_all();
             drop(waiting);

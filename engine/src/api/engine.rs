@@ -9,6 +9,7 @@ use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
 use super::past::PastCache;
+use super::routing::RouteDesk;
 use super::session::Session;
 use super::tasks::Desk;
 use super::visible::VisibleCache;
@@ -24,6 +25,7 @@ use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::journal::News;
 use crate::net::{Client, Reach};
+use crate::route::DEFAULT_MAX_ERROR;
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
 use crate::text;
@@ -50,6 +52,8 @@ pub struct EngineOptions {
     pub reach: Reach,
     /// How patient webhooks are.
     pub schedule: Schedule,
+    /// The share of routed intents that may go wrong; [`DEFAULT_MAX_ERROR`] by default.
+    pub max_error: f64,
 }
 
 impl EngineOptions {
@@ -64,6 +68,7 @@ impl EngineOptions {
             secret: None,
             reach: Reach::default(),
             schedule: Schedule::default(),
+            max_error: DEFAULT_MAX_ERROR,
         }
     }
 
@@ -102,6 +107,13 @@ impl EngineOptions {
         self
     }
 
+    /// With this share of routed intents that may go wrong, `(0, 1)`.
+    #[must_use]
+    pub fn max_error(mut self, max_error: f64) -> Self {
+        self.max_error = max_error;
+        self
+    }
+
     /// With this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -128,11 +140,13 @@ pub struct Engine {
     pub(super) client: Client,
     pub(super) schedule: Schedule,
     pub(super) tasks: Desk,
+    pub(super) routing: RouteDesk,
+    pub(super) max_error: f64,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
     pub(super) reranker: Option<Arc<dyn Reranker>>,
-    cache: Option<EmbeddingCache>,
+    pub(super) cache: Option<EmbeddingCache>,
     pub(super) max_file_bytes: u64,
     pub(super) clock: Clock,
     pub(super) workspaces: RwLock<BTreeMap<WorkspaceName, Arc<OpenWorkspace>>>,
@@ -193,6 +207,8 @@ impl Engine {
             client: Client::new(options.reach),
             schedule: options.schedule,
             tasks: Desk::default(),
+            routing: RouteDesk::default(),
+            max_error: options.max_error,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::access::AccessError;
+use crate::cards::CardError;
 use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::delivery::DeliveryError;
@@ -11,6 +12,7 @@ use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
 use crate::net::NetError;
+use crate::route::RouteError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 use crate::tasks::TaskError;
@@ -120,6 +122,26 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Nobody that may be asked can do it.
+    #[error("nobody here is known to do this: \"{intent}\"")]
+    NoRoute {
+        /// Its beginning.
+        intent: String,
+    },
+    /// Two could do it, and they are not the same.
+    #[error("{question}")]
+    AmbiguousRoute {
+        /// What would tell them apart.
+        question: String,
+        /// Their ids.
+        candidates: Vec<String>,
+    },
+    /// See [`CardError`].
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// See [`RouteError`].
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// See [`AccessError`].
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -207,6 +229,7 @@ impl Error {
         // Transparent wrappers hide their inner error from `source`.
         match self {
             Self::Catalog(error)
+            | Self::Route(RouteError::Catalog(error))
             | Self::Delivery(DeliveryError::Catalog(error))
             | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
             | Self::Access(AccessError::Catalog(error))
@@ -225,15 +248,18 @@ impl Error {
             Self::Id(_)
             | Self::Invalid { .. }
             | Self::Folder { .. }
+            | Self::Card(_)
             | Self::Net(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
             Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
-            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoRoute { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
             Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
                 ErrorKind::Denied
             }
-            Self::ApprovalClosed { .. } | Self::EditMismatch { .. } => ErrorKind::Conflict,
+            Self::ApprovalClosed { .. } | Self::EditMismatch { .. } | Self::AmbiguousRoute { .. } => {
+                ErrorKind::Conflict
+            }
             Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull | Self::Output { .. } => {
                 ErrorKind::Unavailable
             }
@@ -272,6 +298,9 @@ impl Error {
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
             Self::EditMismatch { .. } => "edit_mismatch",
+            Self::NoRoute { .. } => "no_route",
+            Self::AmbiguousRoute { .. } => "ambiguous_route",
+            Self::Card(_) => "invalid_card",
             Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",
             Self::IndexBehind { .. } => "index_behind",

@@ -23,6 +23,7 @@ mod locking;
 mod opening;
 mod past;
 mod replies;
+mod routing;
 mod scribe;
 mod session;
 mod sites;
@@ -50,6 +51,10 @@ pub use replies::{
     NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,
     SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
     WriteReply,
+};
+pub use routing::{
+    AgentInfo, DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Figures, Lesson,
+    LintReply, RouteCandidate, RouteOutcome, RoutePart, RouteReply, RouteRequest, Standing,
 };
 pub use scribe::CommandHook;
 pub use session::{Principal, Session};

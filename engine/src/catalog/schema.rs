@@ -238,6 +238,49 @@ CREATE TABLE consumer_pending (
     "
 UPDATE webhooks SET state = trim(state, '\"'), format = trim(format, '\"');
 ",
+    "
+CREATE TABLE agents (
+    id TEXT PRIMARY KEY,
+    card TEXT NOT NULL,
+    source TEXT,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE route_entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    body TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    until_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX route_entries_now ON route_entries (kind, id) WHERE until_ms IS NULL;
+CREATE TABLE route_books (hash BLOB PRIMARY KEY, revisions BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE route_decisions (
+    id TEXT PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    intent TEXT NOT NULL,
+    question TEXT NOT NULL,
+    book BLOB NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
+CREATE INDEX route_decisions_at ON route_decisions (at_ms);
+CREATE INDEX route_decisions_book ON route_decisions (book);
+CREATE TABLE dispatches (
+    task TEXT PRIMARY KEY,
+    agent TEXT NOT NULL,
+    decision TEXT,
+    principal TEXT NOT NULL,
+    intent TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    outcome TEXT,
+    ended_ms INTEGER
+) STRICT;
+CREATE INDEX dispatches_agent ON dispatches (agent, at_ms);
+CREATE INDEX dispatches_open ON dispatches (task) WHERE outcome IS NULL;
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

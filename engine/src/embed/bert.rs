@@ -9,10 +9,10 @@ use super::batch;
 use super::config::EncoderConfig;
 use super::encoder::{Encoder, Scratch};
 use super::kernels::Isa;
-use super::manifest::{CONFIG_FILE, ModelSpec, TOKENIZER_FILE, WEIGHTS_FILE};
+use super::manifest::{CONFIG_FILE, ModelSpec, Pooling, TOKENIZER_FILE, WEIGHTS_FILE};
 use super::resolve::Resolved;
 use super::tokens::Tokens;
-use super::{EmbedError, Embedder, ModelId};
+use super::{EmbedError, Embedder, Features, ModelId};
 
 /// A BERT-family model, open for embedding.
 ///
@@ -80,11 +80,41 @@ impl Bert {
         }
     }
 
-    fn encode(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {
+    fn encode<T>(
+        &self,
+        texts: &[&[u32]],
+        encode: impl Fn(&Encoder, &[&[u32]], Pooling, &mut Scratch) -> T,
+    ) -> T {
         let mut scratch = self.pool().pop().unwrap_or_default();
-        let vectors = self.encoder.encode(texts, self.spec.pooling, &mut scratch);
+        let encoded = encode(&self.encoder, texts, self.spec.pooling, &mut scratch);
         self.pool().push(scratch);
-        vectors
+        encoded
+    }
+
+    /// Encodes many texts, in batches of like lengths, one batch a thread; gives what comes out in the order of `texts`.
+    fn encode_all<T: Clone + Default + Send>(
+        &self,
+        prefix: &str,
+        texts: &[&str],
+        encode: impl Fn(&Encoder, &[&[u32]], Pooling, &mut Scratch) -> Vec<T> + Sync,
+    ) -> Result<Vec<T>, EmbedError> {
+        let ids: Vec<Vec<u32>> =
+            texts.par_iter().map(|text| self.ids(prefix, text)).collect::<Result<_, _>>()?;
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let batches = batch::plan(&lengths, rayon::current_num_threads());
+        let encoded: Vec<Vec<T>> = batches
+            .par_iter()
+            .with_max_len(1)
+            .map(|batch| {
+                let batch: Vec<&[u32]> = batch.iter().map(|&text_idx| &ids[text_idx][..]).collect();
+                self.encode(&batch, &encode)
+            })
+            .collect();
+        let mut all = vec![T::default(); texts.len()];
+        for (text_idx, one) in batches.into_iter().flatten().zip(encoded.into_iter().flatten()) {
+            all[text_idx] = one;
+        }
+        Ok(all)
     }
 
     fn pool(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
@@ -113,27 +143,22 @@ impl Embedder for Bert {
     }
 
     fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let ids: Vec<Vec<u32>> = texts
-            .par_iter()
-            .map(|text| self.ids(&self.spec.document_prefix, text))
-            .collect::<Result<_, _>>()?;
-        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let batches = batch::plan(&lengths, rayon::current_num_threads());
-        let encoded: Vec<Vec<Vec<f32>>> = batches
-            .par_iter()
-            .with_max_len(1)
-            .map(|batch| self.encode(&batch.iter().map(|&text_idx| &ids[text_idx][..]).collect::<Vec<_>>()))
-            .collect();
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for (text_idx, vector) in batches.into_iter().flatten().zip(encoded.into_iter().flatten()) {
-            vectors[text_idx] = self.checked(text_idx, vector)?;
-        }
-        Ok(vectors)
+        let vectors = self.encode_all(&self.spec.document_prefix, texts, Encoder::encode)?;
+        vectors.into_iter().enumerate().map(|(text_idx, vector)| self.checked(text_idx, vector)).collect()
+    }
+
+    fn embed_intents(&self, texts: &[&str]) -> Result<Vec<Features>, EmbedError> {
+        let encoded = self.encode_all(&self.spec.query_prefix, texts, Encoder::encode_twice)?;
+        let check = |(text_idx, (embedding, middle))| {
+            let embedding = self.checked(text_idx, embedding)?;
+            Ok(Features { embedding, middle: Some(self.checked(text_idx, middle)?) })
+        };
+        encoded.into_iter().enumerate().map(check).collect()
     }
 
     fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
         let ids = self.ids(&self.spec.query_prefix, text)?;
-        let vector = self.encode(&[&ids]).pop().unwrap_or_default();
+        let vector = self.encode(&[&ids], Encoder::encode).pop().unwrap_or_default();
         self.checked(0, vector)
     }
 

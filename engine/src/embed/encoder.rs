@@ -90,15 +90,33 @@ impl Encoder {
         for layer in &self.layers {
             self.run_layer(layer, texts, scratch);
         }
+        self.pooled(texts, pooling, scratch)
+    }
+
+    /// As [`Self::encode`], and for each text the mean of its rows after two thirds of the layers as well, `[hidden]`,
+    /// L2-normalised: what a text says there is nearer to its words.
+    pub(super) fn encode_twice(
+        &self,
+        texts: &[&[u32]],
+        pooling: Pooling,
+        scratch: &mut Scratch,
+    ) -> Vec<(Vec<f32>, Vec<f32>)> {
+        self.embed_tokens(texts, scratch);
+        let (early, late) = self.layers.split_at(self.layers.len() * 2 / 3);
+        early.iter().for_each(|layer| self.run_layer(layer, texts, scratch));
+        let middle = self.pooled(texts, Pooling::Mean, scratch);
+        late.iter().for_each(|layer| self.run_layer(layer, texts, scratch));
+        self.pooled(texts, pooling, scratch).into_iter().zip(middle).collect()
+    }
+
+    fn pooled(&self, texts: &[&[u32]], pooling: Pooling, scratch: &Scratch) -> Vec<Vec<f32>> {
         let mut first = 0;
-        texts
-            .iter()
-            .map(|text| {
-                let rows = &scratch.rows[first * self.config.hidden..][..text.len() * self.config.hidden];
-                first += text.len();
-                normalised(pool(rows, self.config.hidden, pooling))
-            })
-            .collect()
+        let each = texts.iter().map(|text| {
+            let rows = &scratch.rows[first * self.config.hidden..][..text.len() * self.config.hidden];
+            first += text.len();
+            normalised(pool(rows, self.config.hidden, pooling))
+        });
+        each.collect()
     }
 
     /// Floating-point operations of a text with so many tokens: products only, a multiply-add counts two.

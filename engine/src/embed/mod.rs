@@ -38,6 +38,15 @@ pub use manifest::{FileSpec, Manifest, ModelSpec, PackageSpec, Pooling};
 pub use model_id::ModelId;
 pub use resolve::{Progress, Resolved, Source, Sources, resolve};
 
+/// Two views of a short text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// The embedding, `[dim]` f32, L2-normalised.
+    pub embedding: Vec<f32>,
+    /// From an earlier layer of the same pass, `[dim]` f32, L2-normalised; `None` where the model has no such thing.
+    pub middle: Option<Vec<f32>>,
+}
+
 /// Something that turns texts into vectors.
 ///
 /// Vectors of one [`ModelId`] can be compared with each other, and with no others.
@@ -65,6 +74,16 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// As [`Embedder::embed_documents`].
     fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError>;
+
+    /// Both views of each text, which is read as a query: what decides between short sentences. They compare with each
+    /// other, view by view.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_documents`].
+    fn embed_intents(&self, texts: &[&str]) -> Result<Vec<Features>, EmbedError> {
+        let embed = |text: &&str| Ok(Features { embedding: self.embed_query(text)?, middle: None });
+        texts.iter().map(embed).collect()
+    }
 
     /// Tokens of the whole text, uncut, special tokens included, without the model's prefix.
     fn count_tokens(&self, text: &str) -> usize;

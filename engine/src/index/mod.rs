@@ -11,14 +11,16 @@ mod hnsw;
 mod kernels;
 mod lexical;
 mod nearest;
+mod table;
 mod terms;
 mod vector;
 
 pub use bm25::idf;
 pub use error::IndexError;
-pub use kernels::ScanStats;
+pub use kernels::{ScanStats, dot_f32};
 pub use lexical::{DocSet, FileSet, LexicalQuery, LexicalScores, Searcher, TermMatches, WorkspaceIndex};
 pub use nearest::{Nearest, nearest};
+pub use table::VectorTable;
 pub use terms::{ANALYZER_VERSION, Term, each_term, terms};
 
 use serde::{Deserialize, Serialize};

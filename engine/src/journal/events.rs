@@ -36,13 +36,15 @@ pub enum EventKind {
     TaskRejected,
     /// Its lease ran out, and others may have it.
     TaskExpired,
+    /// An intent was handed to an agent; the path is its task's.
+    AgentDispatched,
     /// A webhook's endpoint has been dead for so long that it is left alone. Only its owner is told.
     WebhookPaused,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -57,6 +59,7 @@ impl EventKind {
         Self::TaskFailed,
         Self::TaskRejected,
         Self::TaskExpired,
+        Self::AgentDispatched,
         Self::WebhookPaused,
     ];
 
@@ -77,6 +80,7 @@ impl EventKind {
             Self::TaskFailed => "task.failed",
             Self::TaskRejected => "task.rejected",
             Self::TaskExpired => "task.expired",
+            Self::AgentDispatched => "agent.dispatched",
             Self::WebhookPaused => "webhook.paused",
         }
     }

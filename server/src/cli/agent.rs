@@ -1,13 +1,39 @@
-//! `waypost agent`: what lies before an agent, and what jams it.
+//! `waypost agent`: cards of agents, and what lies before one and jams it.
 
+use std::path::PathBuf;
+
+use anyhow::Context;
 use clap::Subcommand;
-use waypost_engine::api::InboxEntry;
+use serde_json::Value;
+use waypost_engine::api::{AgentInfo, InboxEntry, LintReply};
 
-use super::{Globals, Outcome, home};
+use super::{Globals, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 #[derive(Subcommand)]
 pub enum AgentCommand {
+    /// Register an agent by its card: Waypost's own JSON, or an A2A agent card
+    Add {
+        /// A file, `-` for standard input, or the URL of a card such as `https://host/.well-known/agent-card.json`
+        card: String,
+        /// `researcher`, or `agent:researcher`; the card's `id`, or its name, where it is missing
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// List the agents
+    List,
+    /// Show an agent's card, and how it stands
+    Show {
+        /// `researcher`, or `agent:researcher`
+        name: String,
+    },
+    /// Forget an agent's card; its principal, grants and inbox stay
+    Remove {
+        /// `researcher`, or `agent:researcher`
+        name: String,
+    },
+    /// Find collisions, dead and over-broad entries among agents and tools
+    Lint,
     /// What waits for an agent or is stuck with it, oldest first: age, attempts, last error
     Inbox {
         /// `researcher`, or `agent:researcher`
@@ -19,10 +45,109 @@ pub enum AgentCommand {
 }
 
 pub fn run(globals: &Globals, command: &AgentCommand) -> Outcome {
-    let AgentCommand::Inbox { name, state } = command;
-    let entries = home::owner(globals)?.inbox(name, *state)?;
-    output::list(globals.json, &entries, line)?;
-    Ok(0)
+    let session = home::owner(globals)?;
+    match command {
+        AgentCommand::Add { card, id } => {
+            let agent = if card.starts_with("https://") || card.starts_with("http://") {
+                let id = id
+                    .as_deref()
+                    .context("a card from a URL needs `--id NAME`: it says who answers to it here")?;
+                session.fetch_agent(id, card)?
+            } else {
+                let bytes = input(Some(&PathBuf::from(card)))?;
+                let value: Value =
+                    serde_json::from_slice(&bytes).with_context(|| format!("`{card}` is no JSON"))?;
+                session.put_agent(&id_of(id.as_deref(), &value)?, &value)?
+            };
+            output::one(globals.json, &agent, print_agent)?;
+            Ok(0)
+        }
+        AgentCommand::List => {
+            output::list(globals.json, &session.agents()?, agent_line)?;
+            Ok(0)
+        }
+        AgentCommand::Show { name } => {
+            output::one(globals.json, &session.agent(name)?, print_agent)?;
+            Ok(0)
+        }
+        AgentCommand::Remove { name } => {
+            session.remove_agent(name)?;
+            Ok(0)
+        }
+        AgentCommand::Lint => lint(globals, &session.lint_routes()?),
+        AgentCommand::Inbox { name, state } => {
+            output::list(globals.json, &session.inbox(name, *state)?, line)?;
+            Ok(0)
+        }
+    }
+}
+
+/// Under which id a card is taken in: the one that is given, the card's own, or its name in small letters.
+fn id_of(given: Option<&str>, card: &Value) -> anyhow::Result<String> {
+    if let Some(id) = given.or_else(|| card.get("id").and_then(Value::as_str)) {
+        return Ok(id.to_owned());
+    }
+    let name = card.get("name").and_then(Value::as_str).context("the card has no `name`")?;
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    Ok(words.join("-"))
+}
+
+fn lint(globals: &Globals, reply: &LintReply) -> Outcome {
+    if globals.json {
+        output::json(reply)?;
+    } else {
+        print_lint(reply);
+    }
+    Ok(u8::from(!reply.findings.is_empty()))
+}
+
+fn print_lint(reply: &LintReply) {
+    for finding in &reply.findings {
+        anstream::println!(
+            "{BAD}{}{BAD:#} {STRONG}{}{STRONG:#}: {}",
+            finding.fault.as_str(),
+            output::safe(&finding.entries.join(", ")),
+            output::safe(&finding.detail)
+        );
+        for example in &finding.examples {
+            anstream::println!("  {FAINT}{}{FAINT:#}", output::safe(example));
+        }
+    }
+    let accuracy = reply.accuracy.map_or_else(
+        || "no examples to check with".to_owned(),
+        |accuracy| format!("{:.1} % of {} examples find their own entry", 100.0 * accuracy, reply.examples),
+    );
+    anstream::println!("{FAINT}{} findings · {accuracy}{FAINT:#}", reply.findings.len());
+}
+
+fn agent_line(agent: &AgentInfo) {
+    let open = agent.standing.as_ref().map(|standing| format!("  {} open", standing.open_tasks));
+    anstream::println!(
+        "{STRONG}{}{STRONG:#}  {}{}",
+        agent.id,
+        output::safe(&agent.card.name),
+        open.unwrap_or_default()
+    );
+}
+
+fn print_agent(agent: &AgentInfo) {
+    agent_line(agent);
+    anstream::println!("  {}", output::safe(&agent.card.description));
+    for capability in &agent.card.capabilities {
+        anstream::println!("  · {}", output::safe(&capability.name));
+    }
+    for finding in agent.lint.iter().flatten() {
+        anstream::println!(
+            "  {BAD}{}{BAD:#} {}: {}",
+            finding.fault.as_str(),
+            output::safe(&finding.entries.join(", ")),
+            output::safe(&finding.detail)
+        );
+    }
 }
 
 fn line(entry: &InboxEntry) {
@@ -59,5 +184,14 @@ mod tests {
     fn an_age_is_told_in_two_units() {
         let shown = [5, 125, 3700, 200_000].map(super::age);
         assert_eq!(shown, ["5 s", "2 min 5 s", "1 h 1 min", "2 d 7 h"]);
+    }
+
+    #[test]
+    fn a_card_says_who_it_is() {
+        let id = |given: Option<&str>, card: serde_json::Value| super::id_of(given, &card).unwrap();
+        let card = serde_json::json!({"name": "Contract Reviewer (EU)"});
+        assert_eq!(id(None, card.clone()), "contract-reviewer-eu");
+        assert_eq!(id(Some("lea"), card), "lea");
+        assert_eq!(id(None, serde_json::json!({"id": "agent:lea", "name": "Lea"})), "agent:lea");
     }
 }

@@ -16,6 +16,7 @@ mod models;
 mod policy;
 mod principal;
 mod prune;
+mod route;
 mod search;
 mod serve;
 mod snapshot;
@@ -90,6 +91,8 @@ enum Command {
     Search(search::SearchArgs),
     /// Answer a question with citations
     Ask(ask::AskArgs),
+    /// Find the agent or tool that can do what you want done
+    Route(route::RouteArgs),
     /// List, fetch and measure embedding models
     Models(models::ModelsArgs),
     /// Measure quality on a data set
@@ -115,7 +118,7 @@ enum Command {
     /// Make, follow and review tasks
     #[command(subcommand)]
     Task(task::TaskCommand),
-    /// See what lies before an agent
+    /// Register agents by their cards, and see what lies before one
     #[command(subcommand)]
     Agent(agent::AgentCommand),
     /// Manage who is told of what happens, and see what became of it
@@ -158,6 +161,9 @@ struct EvalArgs {
     /// Split or language in the files' names
     #[arg(long)]
     split: Option<String>,
+    /// For routing: use the first N examples of each route; 0 leaves descriptions alone [default: all]
+    #[arg(long, value_name = "N")]
+    shots: Option<usize>,
     /// Keep the indexed corpus here and start from it (the indexing speed then means nothing)
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -197,6 +203,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Index(args) => index::run(&globals, &args),
         Command::Search(args) => search::run(&globals, &args),
         Command::Ask(args) => ask::run(&globals, &args),
+        Command::Route(args) => route::run(&globals, &args),
         Command::Models(args) => models::run(&globals, &args),
         Command::Eval(args) => evaluate(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
@@ -225,7 +232,13 @@ fn evaluate(globals: &Globals, args: &EvalArgs) -> Outcome {
     let dir = data_set(&args.dir)?;
     let config = crate::config::load(&dir, globals)?;
     let embedder = if args.no_model { None } else { Some(crate::models::require(&config)?) };
-    let report = eval::run(args.kind, &dir, args.split.as_deref(), embedder, args.keep.as_deref())?;
+    let set = eval::Set {
+        folder: &dir,
+        split: args.split.as_deref(),
+        shots: args.shots,
+        keep: args.keep.as_deref(),
+    };
+    let report = eval::run(args.kind, &set, embedder)?;
     if globals.json {
         output::json(&report)?;
     } else {

@@ -30,6 +30,20 @@ pub fn reciprocal_rank(ranked: &[String], relevant: &BTreeMap<String, f64>, k: u
     first.map_or(0.0, |rank_idx| 1.0 / (rank_idx + 1) as f64)
 }
 
+/// The chance that one of `higher` scores above one of `lower`, ties counting half (Mann, Whitney 1947).
+pub fn auroc(higher: &[f64], lower: &[f64]) -> f64 {
+    let mut all: Vec<(f64, bool)> =
+        higher.iter().map(|score| (*score, true)).chain(lower.iter().map(|score| (*score, false))).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut wins, mut below) = (0.0, 0.0);
+    for tied in all.chunk_by(|a, b| a.0 == b.0) {
+        let n_lower = tied.iter().filter(|(_, is_higher)| !is_higher).count() as f64;
+        wins += (tied.len() as f64 - n_lower) * (below + n_lower / 2.0);
+        below += n_lower;
+    }
+    wins / (higher.len() as f64 * lower.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +57,11 @@ mod tests {
         assert!((recall(&ranked, &relevant, 10) - 0.5).abs() < 1e-12);
         assert!((reciprocal_rank(&ranked, &relevant, 10) - 0.5).abs() < 1e-12);
         assert_eq!(reciprocal_rank(&ranked, &relevant, 1), 0.0);
+    }
+
+    #[test]
+    fn auroc_counts_pairs() {
+        assert_eq!(auroc(&[0.9, 0.5], &[0.1, 0.5]), 3.5 / 4.0);
+        assert_eq!(auroc(&[1.0], &[0.0]), 1.0);
     }
 }

@@ -5,6 +5,7 @@ mod corpus;
 mod data;
 mod metrics;
 mod retrieval;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,6 +30,21 @@ pub enum Kind {
     Retrieval,
     /// Extractive answers against gold answers.
     Answers,
+    /// Intents against the routes that they are for.
+    Routing,
+}
+
+/// What is measured over.
+#[derive(Debug, Clone, Copy)]
+pub struct Set<'a> {
+    /// With the data set's files.
+    pub folder: &'a Path,
+    /// Split or language in the files' names.
+    pub split: Option<&'a str>,
+    /// Of each route, so many examples.
+    pub shots: Option<usize>,
+    /// Where the indexed corpus is kept.
+    pub keep: Option<&'a Path>,
 }
 
 /// What came out.
@@ -42,33 +58,30 @@ pub struct Report {
     speed: Speed,
 }
 
-/// Indexes the set's corpus and asks its questions.
-pub fn run(
-    kind: Kind,
-    folder: &Path,
-    split: Option<&str>,
-    embedder: Option<Arc<dyn Embedder>>,
-    keep: Option<&Path>,
-) -> Result<Report> {
-    let documents: Vec<Document> = read_lines(&find(folder, "corpus", JSONL, split)?)?;
+/// Takes the set in and asks its questions.
+pub fn run(kind: Kind, set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Report> {
     let model = embedder.as_ref().map(|embedder| embedder.id().to_string());
-    let (kind, results, speed) = match kind {
+    let lines = |name| find(set.folder, name, JSONL, set.split);
+    let corpus = |documents: &[Document]| Corpus::build(documents, embedder.clone(), set.keep);
+    let (kind, (results, speed)) = match kind {
         Kind::Retrieval => {
-            let queries: Vec<Query> = read_lines(&find(folder, "queries", JSONL, split)?)?;
-            let qrels = read_qrels(&find(folder, "qrels", TSV, split)?)?;
-            let corpus = Corpus::build(&documents, embedder, keep)?;
-            let (results, speed) = retrieval::run(&corpus, &queries, &qrels)?;
-            ("retrieval", results, speed)
+            let documents: Vec<Document> = read_lines(&lines("corpus")?)?;
+            let queries: Vec<Query> = read_lines(&lines("queries")?)?;
+            let qrels = read_qrels(&find(set.folder, "qrels", TSV, set.split)?)?;
+            ("retrieval", retrieval::run(&corpus(&documents)?, &queries, &qrels)?)
         }
         Kind::Answers => {
-            let questions: Vec<Question> = read_lines(&find(folder, "qa", JSONL, split)?)?;
-            let corpus = Corpus::build(&documents, embedder, keep)?;
-            let (results, speed) = answers::run(&corpus, &documents, &questions)?;
-            ("answers", results, speed)
+            let documents: Vec<Document> = read_lines(&lines("corpus")?)?;
+            let questions: Vec<Question> = read_lines(&lines("qa")?)?;
+            ("answers", answers::run(&corpus(&documents)?, &documents, &questions)?)
+        }
+        Kind::Routing => {
+            let (routes, queries) = (read_lines(&lines("routes")?)?, read_lines(&lines("queries")?)?);
+            ("routing", routing::run(&routes, &queries, set.shots, embedder.as_ref())?)
         }
     };
-    let dataset = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(Report { kind, dataset, split: split.unwrap_or("test").to_owned(), model, results, speed })
+    let dataset = set.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    Ok(Report { kind, dataset, split: set.split.unwrap_or("test").to_owned(), model, results, speed })
 }
 
 impl Report {

@@ -203,6 +203,8 @@ fn next_step(code: &str) -> Option<&'static str> {
         }
         "wrong_state" => "look at it again with `list_tasks`",
         "own_work" => "leave it to somebody else",
+        "no_route" => "tell the user that nobody here does this, or name an agent of `find_agents` with `to`",
+        "ambiguous_route" => "ask the user this question, then call again with `to`",
         "edit_mismatch" => "read_file again and give an `oldText` that stands there exactly once",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",

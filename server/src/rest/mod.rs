@@ -3,6 +3,7 @@
 //! Nouns: `Body`, `Params` and `FilePath`: what a request carries, with every unknown name refused.
 
 mod access;
+mod agents;
 mod answers;
 mod approvals;
 mod audit;
@@ -13,6 +14,7 @@ mod files;
 mod health;
 mod locks;
 mod range;
+mod routing;
 mod snapshots;
 mod tasks;
 mod webhooks;
@@ -48,6 +50,7 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .merge(state_routes())
         .merge(webhook_routes())
         .merge(task_routes())
+        .merge(routing_routes())
         .merge(access_routes())
         .route("/metrics", get(health::metrics))
 }
@@ -119,6 +122,18 @@ fn task_routes() -> Router<Arc<App>> {
         .route("/v1/consumers", get(consumers::all).delete(consumers::remove))
         .route("/v1/consumers/fetch", post(consumers::fetch))
         .route("/v1/consumers/ack", post(consumers::ack))
+}
+
+fn routing_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/agents", get(agents::all))
+        .route("/v1/agents/{id}", get(agents::one).put(agents::put).delete(agents::remove))
+        .route("/v1/route", post(routing::route))
+        .route("/v1/route/explain", post(routing::explain))
+        .route("/v1/route/lint", post(routing::lint))
+        .route("/v1/route/feedback", get(routing::lessons).post(routing::feedback))
+        .route("/v1/route/feedback/{id}", axum::routing::delete(routing::forget))
+        .route("/v1/dispatch", post(routing::dispatch))
 }
 
 fn access_routes() -> Router<Arc<App>> {

@@ -9,9 +9,10 @@ use super::super::sites::{Gated, Site, Waiting};
 use super::info::TaskInfo;
 use super::looking::check_address;
 use crate::access::{self, Verb};
+use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Expected, Step};
 use crate::clock::parse_rfc3339;
-use crate::id::{RelPath, VersionId, WorkspaceName};
+use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::journal::{EventKind, NewEvent};
 use crate::tasks::{
     self, MAX_ATTEMPTS, MAX_FILE_BYTES, Queue, TaskFile, TaskRow, TaskSpec, TaskState, Trouble,
@@ -103,6 +104,27 @@ impl NewTask {
     }
 }
 
+/// A task that is about to be made.
+pub(in crate::api) struct PreparedTask {
+    pub id: String,
+    pub workspace: WorkspaceName,
+    pub path: RelPath,
+    spec: TaskSpec,
+    bytes: Vec<u8>,
+}
+
+impl PreparedTask {
+    fn row(&self, site: &Site, creator: &str, now_ms: i64) -> TaskRow {
+        let file = TaskFile {
+            workspace: site.workspace.row.id,
+            path: site.path.clone(),
+            version: VersionId::of(&self.bytes),
+            size_bytes: self.bytes.len() as u64,
+        };
+        TaskRow::new(self.id.clone(), file, self.spec.clone(), creator, now_ms)
+    }
+}
+
 impl Session {
     /// Makes a task: a JSON file among those that are pending, or in an agent's inbox.
     ///
@@ -111,16 +133,26 @@ impl Session {
     /// the file's path, and `read` as well where its name is given.
     pub fn create_task(&self, new: &NewTask) -> Result<TaskInfo> {
         self.engine.adopt_tasks()?;
+        let task = self.prepare_task(new)?;
+        let path = join_path(&task.workspace, &task.path);
+        if new.name.is_some() {
+            self.check_may_look(&path)?;
+        }
+        let site = self.task_site(&path, &task.bytes)?;
+        let put = self.put_task(&site, task, ("task.create", Verb::Write), &mut |_, _| Ok(()));
+        let put = put.map_err(|error| self.without_hidden_name(error));
+        self.note_failure("task.create", Verb::Write, &path, put)
+    }
+
+    /// What a new task's file will say, and where it will lie; nothing is decided or done.
+    pub(in crate::api) fn prepare_task(&self, new: &NewTask) -> Result<PreparedTask> {
         let id = fresh_id("tk");
         let name = new.name.clone().unwrap_or_else(|| format!("{id}.json"));
         let workspace = WorkspaceName::new(&new.workspace)?;
         let spec = new.spec(&name)?;
         let queue = new.queue(&workspace, &spec)?;
         check_name(&workspace, &queue, &name)?;
-        let path = format!("/{workspace}/{}", queue.path(TaskState::Pending, &name));
-        if new.name.is_some() {
-            self.check_may_look(&path)?;
-        }
+        let path = queue.path(TaskState::Pending, &name);
         let bytes = spec.write(&id);
         if bytes.len() > MAX_FILE_BYTES {
             return Err(Error::Invalid {
@@ -129,16 +161,7 @@ impl Session {
                 expected: format!("at most {MAX_FILE_BYTES}; put more into a file and name its path"),
             });
         }
-        let site = self.task_site(&path, &bytes)?;
-        let file = TaskFile {
-            workspace: site.workspace.row.id,
-            path: site.path.clone(),
-            version: VersionId::of(&bytes),
-            size_bytes: bytes.len() as u64,
-        };
-        let row = TaskRow::new(id, file, spec, &self.actor.principal, self.now_ms());
-        let put = self.put_task(&site, row, &bytes).map_err(|error| self.without_hidden_name(error));
-        self.note_failure("task.create", Verb::Write, &path, put)
+        Ok(PreparedTask { id, workspace, path, spec, bytes })
     }
 
     /// A name that is refused where it is there already tells that it is.
@@ -166,9 +189,17 @@ impl Session {
         }
     }
 
-    fn put_task(&self, site: &Site, mut row: TaskRow, bytes: &[u8]) -> Result<TaskInfo> {
+    /// Makes a task where `site` says, in one transaction with its file, its event, the act and what `in_tx` adds.
+    pub(in crate::api) fn put_task(
+        &self,
+        site: &Site,
+        task: PreparedTask,
+        (action, verb): (&'static str, Verb),
+        in_tx: &mut dyn FnMut(&Tx<'_>, &TaskRow) -> std::result::Result<(), ChangeError>,
+    ) -> Result<TaskInfo> {
+        let mut row = task.row(site, &self.actor.principal, self.now_ms());
         let place = self.engine.place(&site.workspace);
-        let prepared = change::prepare(&place, &site.path, bytes, site.approved_by.as_deref())?;
+        let prepared = change::prepare(&place, &site.path, &task.bytes, site.approved_by.as_deref())?;
         let (path, expected) = (site.path.clone(), Expected::Absent);
         let steps = vec![Step::Put { place, path, expected, prepared, from: None }];
         let policy = self.engine.policy();
@@ -182,6 +213,7 @@ impl Session {
         let mut told = None;
         let done = change::execute(steps, author, &mut |tx, _| {
             tx.put_task(&mut row)?;
+            in_tx(tx, &row)?;
             told = Some(tx.append_event(&NewEvent {
                 kind: EventKind::TaskCreated,
                 workspace: row.workspace,
@@ -192,7 +224,7 @@ impl Session {
                 occurred_ms: row.created_ms,
             })?);
             let version = row.version.to_string();
-            self.record_in(tx, "task.create", Verb::Write, &site.full, &version, &site.rule)
+            self.record_in(tx, action, verb, &site.full, &version, &site.rule)
         });
         match done {
             Err(ChangeError::VersionConflict { path, .. }) => Err(ChangeError::Exists { path })?,

@@ -168,7 +168,12 @@ impl Session {
 
     /// Who lets a task's file through the gate before its new place; `None` where there is none. Nothing waits here: who may
     /// not pass a gate takes no task through it.
-    fn pass_gate(&self, action: &'static str, verb: Verb, full: &str) -> Result<Option<String>> {
+    pub(in crate::api) fn pass_gate(
+        &self,
+        action: &'static str,
+        verb: Verb,
+        full: &str,
+    ) -> Result<Option<String>> {
         let policy = self.engine.policy();
         let Some(gate) = policy.gate(Verb::Write, full) else { return Ok(None) };
         if self.decide(Verb::Approve, full).allowed {

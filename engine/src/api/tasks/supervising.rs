@@ -171,7 +171,8 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
     let mut told = String::new();
     while !ended.load(Ordering::Relaxed) {
         let news = engine.news.count();
-        match engine.adopt_tasks().and_then(|()| engine.expire_tasks()) {
+        match engine.adopt_tasks().and_then(|()| engine.expire_tasks()).and_then(|()| engine.learn_outcomes())
+        {
             Ok(()) => told.clear(),
             Err(error) if error.to_string() != told => {
                 tracing::error!(%error, "tasks could not be looked after");

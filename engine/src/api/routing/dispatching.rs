@@ -1,0 +1,213 @@
+//! An intent handed to an agent: a task file in its inbox, an event, a place in the trace.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::engine::Engine;
+use super::super::error::{Error, Result};
+use super::super::session::Session;
+use super::super::sites::Site;
+use super::super::tasks::{NewTask, TaskInfo};
+use super::agents::absent_agent;
+use super::deciding::check_intent;
+use super::replies::{RouteOutcome, RouteReply, RouteRequest};
+use crate::access::{Target, Verb};
+use crate::cards::{self, AgentRow};
+use crate::id::{RelPath, WorkspaceName, join_path};
+use crate::journal::{EventKind, NewEvent, Outcome};
+use crate::route::{Dispatched, EntryKind};
+
+/// Where inboxes are when a card says nothing.
+const INBOX: &str = "inbox";
+
+/// What is to be handed on.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispatchRequest {
+    /// In a sentence.
+    pub intent: String,
+    /// An agent; the one that the intent is routed to where it is missing.
+    pub to: Option<String>,
+    /// Whatever the agent needs.
+    pub payload: Option<Value>,
+    /// The trace that it belongs to; that of the request where it is missing.
+    pub trace: Option<String>,
+    /// Higher first; 0 where it is missing.
+    #[serde(default)]
+    pub priority: i64,
+    /// Whether somebody has to accept what was done.
+    #[serde(default)]
+    pub review: bool,
+}
+
+/// Where it lies now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DispatchReply {
+    /// `tk_…`.
+    pub task_id: String,
+    /// Who has it before them.
+    pub agent: String,
+    /// Of the task's file, `/workspace/…`.
+    pub path: String,
+    /// Whoever goes on with it brings this along.
+    pub trace_id: String,
+    /// How many hands the trace has gone through.
+    pub hop: u32,
+    /// The decision that led there, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
+    /// How likely it is the right one, `[0, 1]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// The place of the change.
+    pub seq: Option<String>,
+}
+
+impl Session {
+    /// Hands an intent to an agent. It takes `dispatch` on the agent and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::NoRoute`] and [`Error::AmbiguousRoute`] where it can't be told to whom; [`Error::NotFound`] for an agent
+    /// that is not there or may not be seen; [`Error::Forbidden`].
+    pub fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchReply> {
+        check_intent(&request.intent)?;
+        let session = match &request.trace {
+            Some(trace) => self.clone().with_trace(trace),
+            None => self.clone(),
+        };
+        let (agent, decision) = match &request.to {
+            Some(to) => (session.dispatchable(to)?, None),
+            None => session.dispatched_by_route(request)?,
+        };
+        session.hand(request, &agent, decision.as_ref())
+    }
+
+    fn dispatched_by_route(&self, request: &DispatchRequest) -> Result<(AgentRow, Option<RouteReply>)> {
+        let question = RouteRequest {
+            intent: request.intent.clone(),
+            kinds: [EntryKind::Agent].into(),
+            ..RouteRequest::default()
+        };
+        let reply = self.route(&question)?;
+        let refused = |error| {
+            self.record("dispatch", Verb::Dispatch, "/", "", Outcome::Failed, "route")?;
+            Err(error)
+        };
+        match (reply.outcome, &reply.decision) {
+            (RouteOutcome::Routed, Some(decision)) => {
+                let agent = self.dispatchable(&decision.id)?;
+                Ok((agent, Some(reply)))
+            }
+            (RouteOutcome::Ambiguous, _) => refused(Error::AmbiguousRoute {
+                question: reply.question.clone().unwrap_or_default(),
+                candidates: reply.candidates.iter().take(2).map(|candidate| candidate.id.clone()).collect(),
+            }),
+            _ => refused(Error::NoRoute { intent: request.intent.chars().take(80).collect() }),
+        }
+    }
+
+    /// An agent that this principal may hand something to.
+    fn dispatchable(&self, name: &str) -> Result<AgentRow> {
+        let id = cards::agent_id(name)?;
+        let decision = self.actor.decide(&self.engine.policy(), Verb::Dispatch, Target::Agent, &id);
+        if !decision.allowed {
+            self.record("dispatch", Verb::Dispatch, &id, "", Outcome::Denied, &decision.rule)?;
+            let (principal, path) = (self.actor.principal.clone(), id.clone());
+            let forbidden = Error::Forbidden { principal, verb: "dispatch", path };
+            return Err(if self.sees_agent(&id) { forbidden } else { absent_agent(name) });
+        }
+        let row = cards::agent(&self.engine.catalog, &id)?;
+        self.note_failure("dispatch", Verb::Dispatch, &id, row.ok_or_else(|| absent_agent(name)))
+    }
+
+    fn hand(
+        &self,
+        request: &DispatchRequest,
+        agent: &AgentRow,
+        decision: Option<&RouteReply>,
+    ) -> Result<DispatchReply> {
+        self.engine.adopt_tasks()?;
+        let workspace = self.engine.inbox_workspace(agent)?;
+        let trace = json!({"id": self.trace, "from": self.actor.principal});
+        let mut payload = json!({"intent": request.intent, "trace": trace});
+        if let Some(given) = &request.payload {
+            payload["payload"] = given.clone();
+        }
+        let task = self.prepare_task(&NewTask {
+            workspace: workspace.to_string(),
+            title: Some(request.intent.clone()),
+            payload: Some(payload),
+            to: Some(agent.id.clone()),
+            priority: request.priority,
+            review: request.review,
+            inbox: true,
+            ..NewTask::default()
+        })?;
+        let site = self.inbox_site(&workspace, &task.path, &agent.id)?;
+        let dispatched = Dispatched {
+            task: task.id.clone(),
+            agent: agent.id.clone(),
+            decision: decision.map(|reply| reply.decision_id.clone()),
+            principal: self.actor.principal.clone(),
+            intent: request.intent.clone(),
+            at_ms: self.now_ms(),
+        };
+        let hop = 1;
+        let put = self.put_task(&site, task, ("dispatch", Verb::Dispatch), &mut |tx, row| {
+            tx.put_dispatch(&dispatched)?;
+            let data = json!({"task_id": row.id, "agent": agent.id, "hop": hop, "title": row.spec.title});
+            tx.append_event(&NewEvent {
+                kind: EventKind::AgentDispatched,
+                workspace: row.workspace,
+                path: row.path.as_str(),
+                data: Some(&data.to_string()),
+                actor: &self.actor.principal,
+                trace: Some(&self.trace),
+                occurred_ms: row.created_ms,
+            })?;
+            Ok(())
+        });
+        let put = put.map_err(|error| self.without_hidden_name(error));
+        let info = self.note_failure("dispatch", Verb::Dispatch, &agent.id, put)?;
+        Ok(self.dispatch_reply(info, hop, decision))
+    }
+
+    fn dispatch_reply(&self, info: TaskInfo, hop: u32, decision: Option<&RouteReply>) -> DispatchReply {
+        DispatchReply {
+            task_id: info.task_id,
+            agent: info.to.unwrap_or_default(),
+            path: info.path,
+            trace_id: self.trace.clone(),
+            hop,
+            decision_id: decision.map(|reply| reply.decision_id.clone()),
+            confidence: decision.and_then(|reply| Some(reply.decision.as_ref()?.confidence)),
+            seq: info.seq,
+        }
+    }
+
+    /// The place of a task in an agent's inbox, by the right to hand it something. A gate there is not passed so.
+    fn inbox_site(&self, workspace: &WorkspaceName, path: &RelPath, agent: &str) -> Result<Site> {
+        let full = join_path(workspace, path);
+        let open = self.engine.workspace(workspace);
+        let open = open.ok_or_else(|| Error::NotFound { what: "workspace", name: workspace.to_string() })?;
+        let approved_by = self.pass_gate("dispatch", Verb::Dispatch, &full)?;
+        let rule = self.actor.decide(&self.engine.policy(), Verb::Dispatch, Target::Agent, agent).rule;
+        Ok(Site { rule, approved_by, ..Site::bare(&open, path, &full) })
+    }
+}
+
+impl Engine {
+    /// The workspace of an agent's inbox, made where it is missing and the card names none.
+    fn inbox_workspace(&self, agent: &AgentRow) -> Result<WorkspaceName> {
+        let name = WorkspaceName::new(agent.card.inbox.as_deref().unwrap_or(INBOX))?;
+        if self.workspace(&name).is_none() && agent.card.inbox.is_none() {
+            match self.create_workspace(&name) {
+                // Somebody else may have made it meanwhile.
+                Err(_) if self.workspace(&name).is_some() => {}
+                made => drop(made?),
+            }
+        }
+        Ok(name)
+    }
+}

@@ -1,0 +1,248 @@
+//! Routing quality: every query to its route, or to none, with and without the right to abstain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+use waypost_engine::embed::{Embedder, Features};
+use waypost_engine::route::{
+    DEFAULT_MAX_ERROR, Embedded, Entry, EntryKind, Intent, Ranking, Router, Verdict, parts,
+};
+
+use super::metrics::{auroc, ndcg};
+use super::{Results, Speed};
+
+/// Texts embedded in one call.
+const TEXTS_PER_CALL: usize = 64;
+
+/// A route of a set.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Route {
+    route: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    examples: Vec<String>,
+}
+
+/// A query of a routing set: for one route, for several, or for none.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RoutedQuery {
+    text: String,
+    #[serde(default)]
+    route: Option<String>,
+    #[serde(default)]
+    routes: Vec<String>,
+}
+
+impl RoutedQuery {
+    fn gold(&self) -> BTreeMap<String, f64> {
+        self.routes.iter().chain(&self.route).map(|route| (route.clone(), 1.0)).collect()
+    }
+}
+
+/// Metrics by mode, and speed. Without a model there is the lexical mode alone.
+pub fn run(
+    routes: &[Route],
+    queries: &[RoutedQuery],
+    shots: Option<usize>,
+    embedder: Option<&Arc<dyn Embedder>>,
+) -> Result<(Results, Speed)> {
+    let names: BTreeSet<&str> = routes.iter().map(|route| route.route.as_str()).collect();
+    let known = |query: &&RoutedQuery| query.gold().keys().all(|route| names.contains(route.as_str()));
+    ensure!(!routes.is_empty(), "the set has no route");
+    ensure!(queries.iter().all(|query| known(&query)), "a query names a route that the set does not have");
+    let (mut results, mut speed) = (Results::new(), Speed::new());
+    let mut entries: Vec<Embedded> =
+        (1..).zip(routes).map(|(revision, route)| Embedded::new(revision, entry(route, shots))).collect();
+    let begun = Instant::now();
+    if let Some(embedder) = embedder {
+        embed_entries(embedder.as_ref(), &mut entries)?;
+    }
+    let intents = intents(embedder.map(Arc::as_ref), queries)?;
+    speed.insert("embedding_seconds".to_owned(), begun.elapsed().as_secs_f64());
+    let modes: &[&str] = if embedder.is_some() { &["lexical", "semantic", "hybrid"] } else { &["lexical"] };
+    for mode in modes {
+        let begun = Instant::now();
+        let router = Router::fit(entries.iter().map(|entry| Arc::new(only(mode, entry))).collect());
+        let refit = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        let rankings: Vec<Ranking> = intents.iter().map(|asked| asked.rank(&router, mode)).collect();
+        let routing = begun.elapsed().as_secs_f64();
+        results.insert((*mode).to_owned(), measure(&router, queries, &rankings));
+        if mode == modes.last().expect("there is a mode") {
+            speed.insert("refit_seconds".to_owned(), refit);
+            speed.insert("queries_per_second".to_owned(), queries.len() as f64 / routing);
+        }
+    }
+    speed.insert("queries".to_owned(), queries.len() as f64);
+    Ok((results, speed))
+}
+
+fn entry(route: &Route, shots: Option<usize>) -> Entry {
+    let n_examples = shots.unwrap_or(usize::MAX);
+    Entry {
+        kind: EntryKind::Tool,
+        id: route.route.clone(),
+        name: route.route.clone(),
+        description: route.description.clone(),
+        capabilities: Vec::new(),
+        examples: route.examples.iter().take(n_examples).cloned().collect(),
+        counterexamples: Vec::new(),
+        learned: Vec::new(),
+    }
+}
+
+/// A query made ready, with its parts.
+struct Asked {
+    whole: Intent,
+    parts: Vec<Intent>,
+}
+
+impl Asked {
+    fn rank(&self, router: &Router, mode: &str) -> Ranking {
+        let parts: Vec<Intent> = self.parts.iter().map(|part| only_intent(mode, part)).collect();
+        router.rank_with_parts(&only_intent(mode, &self.whole), &parts)
+    }
+}
+
+/// Sets the documents' features.
+fn embed_entries(embedder: &dyn Embedder, entries: &mut [Embedded]) -> Result<()> {
+    let mut documents: Vec<_> = entries.iter_mut().flat_map(|entry| &mut entry.documents).collect();
+    for some in documents.chunks_mut(TEXTS_PER_CALL) {
+        let texts: Vec<&str> = some.iter().map(|document| document.text.as_str()).collect();
+        let features = embedder.embed_intents(&texts)?;
+        for (document, features) in some.iter_mut().zip(features) {
+            document.features = Some(features);
+        }
+    }
+    Ok(())
+}
+
+fn intents(embedder: Option<&dyn Embedder>, queries: &[RoutedQuery]) -> Result<Vec<Asked>> {
+    let texts: Vec<&str> = queries
+        .iter()
+        .flat_map(|query| std::iter::once(query.text.as_str()).chain(parts(&query.text)))
+        .collect();
+    let mut features: Vec<Option<Features>> = Vec::with_capacity(texts.len());
+    for some in texts.chunks(TEXTS_PER_CALL) {
+        match embedder {
+            Some(embedder) => features.extend(embedder.embed_intents(some)?.into_iter().map(Some)),
+            None => features.extend(some.iter().map(|_| None)),
+        }
+    }
+    let mut ready = texts.iter().zip(features).map(|(text, features)| Intent::new(text, features));
+    let mut asked = Vec::with_capacity(queries.len());
+    for query in queries {
+        let Some(whole) = ready.next() else { break };
+        let parts = ready.by_ref().take(parts(&query.text).len()).collect();
+        asked.push(Asked { whole, parts });
+    }
+    Ok(asked)
+}
+
+/// An entry as one arm alone sees it.
+fn only(mode: &str, entry: &Embedded) -> Embedded {
+    let mut entry = entry.clone();
+    for document in &mut entry.documents {
+        match mode {
+            "lexical" => document.features = None,
+            "semantic" => document.words.clear(),
+            _ => {}
+        }
+    }
+    entry
+}
+
+fn only_intent(mode: &str, intent: &Intent) -> Intent {
+    let mut intent = intent.clone();
+    match mode {
+        "lexical" => intent.features = None,
+        "semantic" => intent.words.clear(),
+        _ => {}
+    }
+    intent
+}
+
+fn measure(router: &Router, queries: &[RoutedQuery], rankings: &[Ranking]) -> BTreeMap<String, f64> {
+    let mut tally = Tally::default();
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for (query, ranking) in queries.iter().zip(rankings) {
+        let gold = query.gold();
+        let ranked: Vec<String> =
+            ranking.scored.iter().map(|scored| router.entries()[scored.entry].entry.id.clone()).collect();
+        if gold.is_empty() {
+            outside.push(ranking.confidence)
+        } else {
+            inside.push(ranking.confidence)
+        }
+        tally.add(&gold, &ranked, router.decide(ranking, DEFAULT_MAX_ERROR));
+    }
+    let mut metrics = tally.metrics();
+    if !inside.is_empty() && !outside.is_empty() {
+        metrics.insert("auroc".to_owned(), auroc(&inside, &outside));
+    }
+    metrics
+}
+
+/// Counts over queries.
+#[derive(Default)]
+struct Tally {
+    inside: f64,
+    outside: f64,
+    hit_1: f64,
+    hit_5: f64,
+    all_5: f64,
+    ndcg_5: f64,
+    routed: f64,
+    routed_inside: f64,
+    right: f64,
+    ambiguous: f64,
+    none: f64,
+    none_outside: f64,
+}
+
+impl Tally {
+    fn add(&mut self, gold: &BTreeMap<String, f64>, ranked: &[String], verdict: Verdict) {
+        let one = |holds: bool| f64::from(u8::from(holds));
+        let is_hit = |id: &String| gold.contains_key(id);
+        let is_outside = gold.is_empty();
+        self.inside += one(!is_outside);
+        self.outside += one(is_outside);
+        self.hit_1 += one(ranked.first().is_some_and(is_hit));
+        self.hit_5 += one(ranked.iter().take(5).any(is_hit));
+        let found = ranked.iter().take(5).filter(|id| is_hit(id)).count();
+        self.all_5 += one(!is_outside && found == gold.len());
+        self.ndcg_5 += if is_outside { 0.0 } else { ndcg(ranked, gold, 5) };
+        let is_routed = verdict == Verdict::Routed;
+        self.routed += one(is_routed);
+        self.routed_inside += one(is_routed && !is_outside);
+        self.right += one(is_routed && ranked.first().is_some_and(is_hit));
+        self.ambiguous += one(verdict == Verdict::Ambiguous && !is_outside);
+        self.none += one(!is_routed);
+        self.none_outside += one(!is_routed && is_outside);
+    }
+
+    fn metrics(&self) -> BTreeMap<String, f64> {
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+        let mut metrics = BTreeMap::from([
+            ("accuracy", share(self.hit_1, self.inside)),
+            ("hit@1", share(self.hit_1, self.inside)),
+            ("hit@5", share(self.hit_5, self.inside)),
+            ("all@5", share(self.all_5, self.inside)),
+            ("ndcg@5", share(self.ndcg_5, self.inside)),
+            ("stated_error", DEFAULT_MAX_ERROR),
+            ("coverage", share(self.routed_inside, self.inside)),
+            ("error", share(self.routed_inside - self.right, self.routed_inside)),
+            ("error_with_oos", share(self.routed - self.right, self.routed)),
+            ("ambiguous", share(self.ambiguous, self.inside)),
+        ]);
+        if self.outside > 0.0 {
+            metrics.insert("oos_recall", share(self.none_outside, self.outside));
+            metrics.insert("oos_precision", share(self.none_outside, self.none));
+        }
+        metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}

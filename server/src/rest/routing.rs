@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::Serialize;
+use waypost_engine::api::{
+    DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Lesson, LintReply, RouteReply,
+    RouteRequest, Session,
+};
+
+use super::extract::{Body, NoParams, Params};
+use crate::paging::{Page, PageParams, page_in_order};
+use crate::problem::Problem;
+use crate::serve::App;
+
+/// What a word of feedback changed.
+#[derive(Debug, Serialize)]
+pub struct Learned {
+    learned: Vec<Lesson>,
+}
+
+/// `POST /v1/route`.
+pub async fn route(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<RouteRequest>,
+) -> Result<Json<RouteReply>, Problem> {
+    app.bridge.run(move || session.route(&request)).await.map(Json)
+}
+
+/// `POST /v1/route/explain`.
+pub async fn explain(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<ExplainRequest>,
+) -> Result<Json<ExplainReply>, Problem> {
+    app.bridge.run(move || session.explain_route(&request)).await.map(Json)
+}
+
+/// `POST /v1/route/lint`.
+pub async fn lint(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<LintReply>, Problem> {
+    app.bridge.run(move || session.lint_routes()).await.map(Json)
+}
+
+/// `POST /v1/route/feedback`.
+pub async fn feedback(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(feedback): Body<Feedback>,
+) -> Result<Json<Learned>, Problem> {
+    let learned = app.bridge.run(move || session.route_feedback(&feedback)).await?;
+    Ok(Json(Learned { learned }))
+}
+
+/// `GET /v1/route/feedback`: what was learned.
+pub async fn lessons(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<Lesson>>, Problem> {
+    let lessons = app.bridge.run(move || session.lessons()).await?;
+    page_in_order(lessons, &params).map(Json)
+}
+
+/// `DELETE /v1/route/feedback/{id}`: takes a lesson back.
+pub async fn forget(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.bridge.run(move || session.forget_lesson(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/dispatch`.
+pub async fn dispatch(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<DispatchRequest>,
+) -> Result<(StatusCode, Json<DispatchReply>), Problem> {
+    let reply = app.bridge.run(move || session.dispatch(&request)).await?;
+    Ok((StatusCode::CREATED, Json(reply)))
+}
