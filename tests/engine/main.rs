@@ -11,6 +11,7 @@ mod house;
 mod load;
 mod odd_files;
 mod ranking;
+mod routing;
 mod scope;
 mod state;
 mod tasks;

@@ -42,6 +42,7 @@ mod resources;
 mod writing;
 
 /// Attacks from outside, by the numbers of the attack table.
+mod routing;
 mod security;
 
 /// Paths, names and loads of those who hold a token, by the numbers of the attack table.
