@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod api;
+pub mod budget;
 pub mod catalog;
 pub mod change;
 pub mod clock;
@@ -22,3 +23,4 @@ pub mod span;
 pub mod store;
 pub mod tasks;
 pub mod text;
+pub mod trace;

@@ -27,6 +27,7 @@ use crate::net::{Client, Reach};
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
 use crate::text;
+use crate::trace;
 
 /// Larger files are noted and not indexed, unless the settings say otherwise.
 pub const DEFAULT_MAX_FILE_BYTES: u64 = 32 << 20;
@@ -50,6 +51,8 @@ pub struct EngineOptions {
     pub reach: Reach,
     /// How patient webhooks are.
     pub schedule: Schedule,
+    /// How far a trace may go.
+    pub hop_limits: trace::Limits,
 }
 
 impl EngineOptions {
@@ -64,6 +67,7 @@ impl EngineOptions {
             secret: None,
             reach: Reach::default(),
             schedule: Schedule::default(),
+            hop_limits: trace::Limits::default(),
         }
     }
 
@@ -102,6 +106,13 @@ impl EngineOptions {
         self
     }
 
+    /// With these limits of traces.
+    #[must_use]
+    pub fn hop_limits(mut self, hop_limits: trace::Limits) -> Self {
+        self.hop_limits = hop_limits;
+        self
+    }
+
     /// With this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -127,6 +138,7 @@ pub struct Engine {
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
     pub(super) schedule: Schedule,
+    pub(super) hop_limits: trace::Limits,
     pub(super) tasks: Desk,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
@@ -192,6 +204,7 @@ impl Engine {
             office: Arc::new(Office::default()),
             client: Client::new(options.reach),
             schedule: options.schedule,
+            hop_limits: options.hop_limits,
             tasks: Desk::default(),
             policy,
             waker: RwLock::new(None),

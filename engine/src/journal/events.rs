@@ -38,11 +38,15 @@ pub enum EventKind {
     TaskExpired,
     /// A webhook's endpoint has been dead for so long that it is left alone. Only its owner is told.
     WebhookPaused,
+    /// A budget has no room left. Only the principal that met its end is told, and the owner.
+    BudgetExceeded,
+    /// Agents hand each other the same thing again and again.
+    LoopDetected,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -58,6 +62,8 @@ impl EventKind {
         Self::TaskRejected,
         Self::TaskExpired,
         Self::WebhookPaused,
+        Self::BudgetExceeded,
+        Self::LoopDetected,
     ];
 
     /// Its name.
@@ -78,6 +84,8 @@ impl EventKind {
             Self::TaskRejected => "task.rejected",
             Self::TaskExpired => "task.expired",
             Self::WebhookPaused => "webhook.paused",
+            Self::BudgetExceeded => "budget.exceeded",
+            Self::LoopDetected => "loop.detected",
         }
     }
 }

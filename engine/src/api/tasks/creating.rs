@@ -54,6 +54,9 @@ pub struct NewTask {
     /// Puts it into the inbox of the agent that it is for.
     #[serde(default)]
     pub inbox: bool,
+    /// What was reserved for it, which ends with it. The engine sets it; no request can.
+    #[serde(skip)]
+    pub reservation: Option<String>,
 }
 
 impl NewTask {
@@ -136,7 +139,8 @@ impl Session {
             version: VersionId::of(&bytes),
             size_bytes: bytes.len() as u64,
         };
-        let row = TaskRow::new(id, file, spec, &self.actor.principal, self.now_ms());
+        let mut row = TaskRow::new(id, file, spec, &self.actor.principal, self.now_ms());
+        row.reservation.clone_from(&new.reservation);
         let put = self.put_task(&site, row, &bytes).map_err(|error| self.without_hidden_name(error));
         self.note_failure("task.create", Verb::Write, &path, put)
     }
