@@ -125,12 +125,12 @@ fn take(session: &Session, name: &str) -> TaskInfo {
 fn complete(session: &Session, task: &TaskInfo) -> waypost_engine::api::Result<TaskInfo> {
     let (task_id, fence) = (task.id.clone(), task.fence.unwrap());
     let result = Some(json!({"ok": true}));
-    session.complete_task(&Completion { task_id, fence, result, artifacts: Vec::new() })
+    session.complete_task(&Completion { task_id, fence, result, artifacts: Vec::new(), usage: None })
 }
 
 fn fail(session: &Session, task: &TaskInfo, error: &str) -> TaskInfo {
     let (task_id, fence) = (task.id.clone(), task.fence.unwrap());
-    session.fail_task(&Failure { task_id, fence, error: error.to_owned(), retry: None }).unwrap()
+    session.fail_task(&Failure { task_id, fence, error: error.to_owned(), retry: None, usage: None }).unwrap()
 }
 
 fn said(task: &TaskInfo) -> Vec<&str> {
@@ -199,6 +199,7 @@ fn a_task_is_made_claimed_kept_and_completed() {
     assert!(claim(&worker).is_none(), "the lease was extended");
     let artifact = Artifact { name: "notes/a.md".to_owned(), content: "three\n".to_owned() };
     let completion = Completion {
+        usage: None,
         task_id: task.id.clone(),
         fence: task.fence.unwrap(),
         result: Some(json!({"n": 3})),
@@ -297,7 +298,7 @@ fn a_failure_is_tried_again_later_and_given_up_at_last() {
     works.scan();
     let task = take(&worker, "note.txt");
     let (task_id, fence) = (task.id, task.fence.unwrap());
-    worker.fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false) }).unwrap();
+    worker.fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false), usage: None }).unwrap();
     assert_eq!(fs::read(works.file("tasks/failed/note.txt")).unwrap(), b"milk\n");
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::engine::Engine;
-use super::error::{Error, Result};
+use super::error::Result;
 use super::keys::fresh_id;
 use super::session::Session;
 use crate::access::{ADMIN, AccessError, Policy, Verb};
@@ -219,7 +219,7 @@ impl Session {
     /// One budget; the admin may ask how it stands with another principal, which matters for one that everybody has alone.
     ///
     /// # Errors
-    /// [`BudgetError::NotFound`], also for one that does not bind who asks; [`Error::Forbidden`] for asking about others.
+    /// [`BudgetError::NotFound`], also for one that does not bind who asks; [`Error::Forbidden`](super::error::Error::Forbidden) for asking about others.
     pub fn budget(&self, id: &str, principal: Option<&str>) -> Result<BudgetInfo> {
         let principal = principal.unwrap_or(&self.actor.principal);
         if principal != self.actor.principal {
@@ -245,7 +245,7 @@ impl Session {
     /// Adds a budget; of one with the same holder, target and period the limits change, and what was counted stays.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for all but the admin; [`AccessError::NotFound`] for a holder that is not known;
+    /// [`Error::Forbidden`](super::error::Error::Forbidden) for all but the admin; [`AccessError::NotFound`] for a holder that is not known;
     /// [`BudgetError::TooMany`].
     pub fn put_budget(&self, budget: &Budget) -> Result<BudgetInfo> {
         let rule = self.require_admin("budget.put", &budget.id)?;
@@ -268,7 +268,7 @@ impl Session {
     /// Takes a budget away.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for all but the admin; [`BudgetError::NotFound`].
+    /// [`Error::Forbidden`](super::error::Error::Forbidden) for all but the admin; [`BudgetError::NotFound`].
     pub fn remove_budget(&self, id: &str) -> Result<()> {
         let rule = self.require_admin("budget.remove", id)?;
         let removed = self.engine.catalog.write(|tx| -> Result<()> {
