@@ -54,6 +54,12 @@ impl Works {
         self.engine.session(&token.token).unwrap()
     }
 
+    /// A principal that is there already, by another token.
+    pub fn session(&self, id: &str) -> Session {
+        let new = NewToken { principal: id.to_owned(), ..NewToken::default() };
+        self.engine.session(&self.owner().issue_token(&new).unwrap().token).unwrap()
+    }
+
     pub fn worker(&self, id: &str) -> Session {
         self.user(id, &[("/w/**", &[Verb::List, Verb::Read, Verb::Write])])
     }
@@ -85,14 +91,14 @@ impl Works {
     }
 
     /// As after the end of the process.
-    fn reopen(self) -> Self {
+    pub fn reopen(self) -> Self {
         let Self { folder, engine, time } = self;
         drop(engine);
         let engine = open(folder.path(), time);
         Self { folder, engine, time }
     }
 
-    fn events(&self, kind: &str) -> Vec<Value> {
+    pub fn events(&self, kind: &str) -> Vec<Value> {
         let filter = EventFilter::new(&[], &[kind.to_owned()]).unwrap();
         let page = self.owner().events(None, &filter, 1000).unwrap();
         page.items.into_iter().map(|event| event.data.unwrap()).collect()
