@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use waypost_engine::api::{CommandHook, EngineOptions, Error, Reach, Schedule};
+use waypost_engine::api::{CommandHook, EngineOptions, Error, HopLimits, Reach, Schedule};
 
 use crate::cli::Globals;
 
@@ -26,6 +26,8 @@ struct FileSettings {
     #[serde(default)]
     webhooks: WebhookSettings,
     #[serde(default)]
+    traces: TraceSettings,
+    #[serde(default)]
     command: Vec<CommandSettings>,
 }
 
@@ -43,6 +45,13 @@ struct WebhookSettings {
     retry_seconds: Option<Vec<f64>>,
     timeout_seconds: Option<f64>,
     pause_after_seconds: Option<f64>,
+}
+
+/// How far agents may hand things on.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TraceSettings {
+    max_hops: Option<u32>,
 }
 
 /// A program that is started for events.
@@ -108,6 +117,8 @@ pub struct Config {
     pub webhook_timeout_seconds: Setting<f64>,
     /// An endpoint that only failed for so long is paused.
     pub webhook_pause_after_seconds: Setting<f64>,
+    /// Handovers to further agents along one chain of causes.
+    pub max_hops: Setting<u32>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
 }
@@ -126,7 +137,8 @@ impl Config {
             pause_after: duration(self.webhook_pause_after_seconds.value)?,
         };
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value);
-        Ok(options.reach(reach).schedule(schedule))
+        let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
+        Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
     }
 
     /// The programs that are started for events.
@@ -178,6 +190,10 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
     let offline = variable("WAYPOST_OFFLINE").map(|text| !matches!(text.as_str(), "" | "0" | "false"));
     let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
+        None => None,
+    };
+    let max_hops = match variable("WAYPOST_MAX_HOPS") {
+        Some(text) => Some(text.parse().context("WAYPOST_MAX_HOPS is no number of handovers")?),
         None => None,
     };
     let usual = Schedule::default();
@@ -234,6 +250,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.webhooks.pause_after_seconds,
             usual.pause_after.as_secs_f64(),
         ),
+        max_hops: pick(None, max_hops, file.traces.max_hops, HopLimits::default().max_delegations),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
     })
 }

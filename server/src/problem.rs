@@ -169,11 +169,12 @@ impl Problem {
     fn exceeded(exceeded: &Exceeded) -> Self {
         let shown = BudgetShown::of(exceeded);
         let wait_ms = exceeded.resets_ms.map(|resets_ms| resets_ms.saturating_sub(Clock::System.now_ms()));
-        let mut problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded", exceeded.to_string());
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded", exceeded.to_string());
         problem.budget = Some(Box::new(shown));
         match wait_ms {
-            Some(wait_ms) => problem.header(header::RETRY_AFTER, HeaderValue::from((wait_ms / 1000 + 1).max(1))),
+            Some(wait_ms) => {
+                problem.header(header::RETRY_AFTER, HeaderValue::from((wait_ms / 1000 + 1).max(1)))
+            }
             None => problem,
         }
     }

@@ -90,8 +90,15 @@ fn what_is_settled_counts_as_what_was_used() {
     let second = a.reserve(&tokens(60)).unwrap();
     a.settle(second, Usage::call().tokens(95), false).unwrap();
     let refused = exceeded(a.reserve(&tokens(1)));
-    assert_eq!((refused.used, refused.reserved, refused.left), (115, 0, 0), "more than there was, and not lost");
-    assert_eq!(refused.to_string().split(": ").nth(1).unwrap(), "limit 100, used 115, reserved 0, left 0, this takes 1; it resets at 2026-09-22T00:00:00Z");
+    assert_eq!(
+        (refused.used, refused.reserved, refused.left),
+        (115, 0, 0),
+        "more than there was, and not lost"
+    );
+    assert_eq!(
+        refused.to_string().split(": ").nth(1).unwrap(),
+        "limit 100, used 115, reserved 0, left 0, this takes 1; it resets at 2026-09-22T00:00:00Z"
+    );
     let total = a.usage(&UsageRequest::default()).unwrap().total;
     assert_eq!((total.used.tokens, total.used.calls, total.failures), (115, 2, 1));
     let third = a.reserve(&charge());

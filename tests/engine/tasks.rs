@@ -304,7 +304,9 @@ fn a_failure_is_tried_again_later_and_given_up_at_last() {
     works.scan();
     let task = take(&worker, "note.txt");
     let (task_id, fence) = (task.id, task.fence.unwrap());
-    worker.fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false), usage: None }).unwrap();
+    worker
+        .fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false), usage: None })
+        .unwrap();
     assert_eq!(fs::read(works.file("tasks/failed/note.txt")).unwrap(), b"milk\n");
 }
 

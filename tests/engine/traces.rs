@@ -5,7 +5,8 @@ use std::sync::Barrier;
 use serde_json::json;
 use waypost_engine::access::{ApprovalState, Effect, Grant, Target, Verb};
 use waypost_engine::api::{Error, Handover, Recorded, Session, TraceError, TraceState};
-use waypost_engine::embed::Embedder;
+use waypost_engine::embed::{Bert, Embedder, Manifest, Sources, resolve};
+use waypost_engine::trace::{Likeness, Sketch};
 
 use crate::house::WordTable;
 use crate::tasks::Works;
@@ -59,9 +60,10 @@ impl Talk {
 
     /// Says one thing after the other, by turns, and gives how many got through.
     fn turns(&self, a: &Session, b: &Session, texts: &[&str]) -> usize {
-        let said = texts.iter().enumerate().map(|(turn, text)| {
-            if turn % 2 == 0 { self.say(a, "b", text) } else { self.say(b, "a", text) }
-        });
+        let said = texts
+            .iter()
+            .enumerate()
+            .map(|(turn, text)| if turn % 2 == 0 { self.say(a, "b", text) } else { self.say(b, "a", text) });
         said.take_while(Result::is_ok).count()
     }
 }
@@ -138,6 +140,56 @@ fn honest_work_of_many_rounds_is_not_stopped() {
             answer.unwrap_or_else(|error| panic!("round {round}: {error}"));
         }
     }
+}
+
+#[test]
+fn many_requests_that_differ_by_what_they_name_are_honest() {
+    for talk in [Talk::by_words(), Talk::by_meaning()] {
+        let a = talk.agent("a");
+        for chapter in ["one", "two", "three", "four", "five", "six", "seven", "eight"] {
+            talk.say(&a, "b", &format!("Translate chapter {chapter} into French.")).unwrap();
+        }
+        for chapter in 9..40 {
+            talk.say(&a, "b", &format!("Translate chapter {chapter} into French.")).unwrap();
+        }
+    }
+}
+
+/// Where `WAYPOST_MODELS` holds the default model.
+#[test]
+fn the_threshold_tells_rewordings_from_other_requests() {
+    let found = std::env::var_os("WAYPOST_MODELS").and_then(|cache| {
+        resolve(Manifest::built_in().default_model(), &Sources::new(cache), &mut |_| ()).ok()
+    });
+    let Some(found) = found else {
+        println!("skipped: the default model is not in the cache named by WAYPOST_MODELS");
+        return;
+    };
+    let model = Bert::open(&found).unwrap();
+    let sketch = |text: &str| Sketch::of(&model.embed_documents(&[text]).unwrap()[0]).unwrap();
+    let check = |a: &str, b: &str, expected: bool| {
+        let (first, second) = (sketch(a), sketch(b));
+        let likeness = Likeness::of((a, Some(&first)), (b, Some(&second)));
+        assert_eq!(likeness.is_same(), expected, "{:.2}: {a} | {b}", likeness.value);
+    };
+    check("Please check the invoice of March.", "Can you have a look at the March invoice?", true);
+    check("Translate chapter one into French.", "Could you please put chapter one into French?", true);
+    check(
+        "I can't tell, please ask the agent that knows about invoices.",
+        "I don't know either, could you ask the invoice agent?",
+        true,
+    );
+    check(
+        "Please check the invoice of March.",
+        "I can't tell, please ask the agent that knows about invoices.",
+        false,
+    );
+    check(
+        "cache holds its lock across io, line 3",
+        "In src/cache.rs line 40 the lock is held across the fsync; please release it first.",
+        false,
+    );
+    check("parser overflows on empty input, line 12", "lexer overflows on empty input, line 77", false);
 }
 
 #[test]

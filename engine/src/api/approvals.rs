@@ -208,7 +208,9 @@ impl Session {
             fields.remove("reason");
         }
         // Who went in circles with whom is for whoever decides about it.
-        if let Some(fields) = shown.as_object_mut().filter(|_| !self.decide(Verb::Approve, &approval.path).allowed) {
+        if let Some(fields) =
+            shown.as_object_mut().filter(|_| !self.decide(Verb::Approve, &approval.path).allowed)
+        {
             fields.remove("evidence");
         }
         let has_run_out = approval.state == ApprovalState::Pending && approval.expires_ms <= self.now_ms();

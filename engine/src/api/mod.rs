@@ -37,8 +37,8 @@ mod workspace;
 mod workspaces;
 
 pub use crate::budget::{
-    Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority, TargetPattern,
-    Usage, UsageReport,
+    Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
+    TargetPattern, Usage, UsageReport,
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::EventFilter;

@@ -76,19 +76,19 @@ impl Tx<'_> {
                      updated_ms = ?12"
         );
         self.sql().prepare_cached(&query)?.execute(params![
-                key.budget,
-                key.who,
-                key.period,
-                used[0],
-                used[1],
-                used[2],
-                used[3],
-                reserved[0],
-                reserved[1],
-                reserved[2],
-                reserved[3],
-                now_ms,
-            ])?;
+            key.budget,
+            key.who,
+            key.period,
+            used[0],
+            used[1],
+            used[2],
+            used[3],
+            reserved[0],
+            reserved[1],
+            reserved[2],
+            reserved[3],
+            now_ms,
+        ])?;
         Ok(())
     }
 

@@ -138,8 +138,7 @@ fn read_budget(row: &Row<'_>) -> Result<Budget, rusqlite::Error> {
     let (kind, pattern): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
     let target = kind.zip(pattern).map(|(kind, pattern)| read_target(&kind, &pattern)).transpose()?;
     let limit = |idx| row.get::<_, Option<i64>>(idx).map(|limit| limit.map(|limit| limit.max(0) as u64));
-    let limits =
-        Limits { usd_micros: limit(4)?, tokens: limit(5)?, calls: limit(6)?, bytes: limit(7)? };
+    let limits = Limits { usd_micros: limit(4)?, tokens: limit(5)?, calls: limit(6)?, bytes: limit(7)? };
     let (holder, period, note): (String, String, String) = (row.get(0)?, row.get(3)?, row.get(8)?);
     let period: Period = period.parse().map_err(|error| unread(3, error))?;
     Budget::new(&holder, target, period, limits, &note).map_err(|error| unread(4, error))

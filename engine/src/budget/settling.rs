@@ -111,12 +111,7 @@ impl Tx<'_> {
 }
 
 fn line(reserved: &Reserved) -> Line<'_> {
-    Line {
-        principal: &reserved.principal,
-        day: reserved.day,
-        kind: &reserved.kind,
-        target: &reserved.target,
-    }
+    Line { principal: &reserved.principal, day: reserved.day, kind: &reserved.kind, target: &reserved.target }
 }
 
 fn minus(a: Usage, b: Usage) -> [i64; 4] {

@@ -20,8 +20,7 @@ const BATCH: usize = 1000;
 /// [`CatalogError::Sqlite`].
 pub fn has_overdue(catalog: &Catalog, now_ms: i64) -> Result<bool, CatalogError> {
     catalog.read(|sql| {
-        let query =
-            "SELECT EXISTS (SELECT 1 FROM reservations WHERE state = 'open' AND deadline_ms <= ?1)";
+        let query = "SELECT EXISTS (SELECT 1 FROM reservations WHERE state = 'open' AND deadline_ms <= ?1)";
         Ok(sql.prepare_cached(query)?.query_row([now_ms], |row| row.get(0))?)
     })
 }

@@ -230,10 +230,7 @@ mod tests {
     fn a_report_names_what_it_knows() {
         let report: UsageReport = serde_json::from_str(r#"{"usd": "0.02", "tokens": 1200}"#).unwrap();
         let estimate = Usage::call().usd_micros(5).bytes(7);
-        assert_eq!(
-            report.over(estimate),
-            Usage { usd_micros: 20_000, tokens: 1200, calls: 1, bytes: 7 }
-        );
+        assert_eq!(report.over(estimate), Usage { usd_micros: 20_000, tokens: 1200, calls: 1, bytes: 7 });
         let number: UsageReport = serde_json::from_str(r#"{"usd": 0.1}"#).unwrap();
         assert_eq!(number.usd_micros, Some(100_000));
         for bad in [r#"{"usd": -1}"#, r#"{"usd": true}"#, r#"{"tokens": -1}"#, r#"{"cost": 1}"#] {

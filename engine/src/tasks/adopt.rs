@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::lease::{LeaseTerms, drop_lease, take_lease};
-use super::reserved::{drop_reserved, settle_reserved};
 use super::queue::{Queue, Spot, TaskState, spot};
+use super::reserved::{drop_reserved, settle_reserved};
 use super::rows::{TaskFile, TaskRow, version_at};
 use super::spec::{MAX_FILE_BYTES, TaskSpec};
 use crate::catalog::{Catalog, CatalogError, FileRow, Tx};

@@ -2,12 +2,12 @@
 //!
 //! A hop to a pair of agents that were not joined yet is a *delegation*; one between two that were is an *exchange*, in
 //! either direction. Delegations are few, for each is a level deeper; exchanges may be many, as long as each brings
-//! something new: an artifact that the trace has not seen, or words that say something that this pair, and the round that
-//! led here, have not said.
+//! something new: an artifact that the trace has not seen, or words that say or name something that this pair, and the
+//! round that led here, have not.
 
 use serde::{Deserialize, Serialize};
 
-use super::similar::{Likeness, Sketch, says_nothing};
+use super::likeness::{Likeness, Sketch, mentioned, names, says_nothing};
 
 /// How far a trace may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +130,12 @@ pub fn judge(limits: &Limits, hops: &[Hop], since: u32, next: &Next<'_>) -> Judg
     if rounds < limits.max_stale {
         return Judgement::Go { depth, is_new: false };
     }
-    let circle: Vec<String> =
-        stale.iter().rev().map(|hop| hop.from.clone()).chain([next.from, next.to].map(str::to_owned)).collect();
+    let circle: Vec<String> = stale
+        .iter()
+        .rev()
+        .map(|hop| hop.from.clone())
+        .chain([next.from, next.to].map(str::to_owned))
+        .collect();
     let how = if news.by_words { " (judged by words alone: there is no embedding)" } else { "" };
     let reason = format!("{rounds} handovers in a row bring nothing new{how}");
     let likeness = (news.likeness * 100.0).round() as i32;
@@ -190,13 +194,12 @@ impl News {
     fn of(hops: &[Hop], said: &[&Hop], next: &Next<'_>) -> Self {
         let is_known = |hash: &String| hops.iter().any(|hop| hop.artifacts.contains(hash));
         let has_new_artifact = next.artifacts.iter().any(|hash| !is_known(hash));
-        let likenesses = said.iter().map(|hop| {
-            Likeness::of((next.text, next.sketch), (hop.text.as_str(), hop.sketch.as_ref()))
-        });
-        let nearest = likenesses.max_by(|a, b| a.value.total_cmp(&b.value));
-        let is_said = said.iter().any(|hop| {
-            Likeness::of((next.text, next.sketch), (hop.text.as_str(), hop.sketch.as_ref())).is_same()
-        });
+        let likenesses: Vec<Likeness> = said
+            .iter()
+            .map(|hop| Likeness::of((next.text, next.sketch), (hop.text.as_str(), hop.sketch.as_ref())))
+            .collect();
+        let nearest = likenesses.iter().max_by(|a, b| a.value.total_cmp(&b.value));
+        let is_said = likenesses.iter().any(|likeness| likeness.is_same()) && !names_more(said, next.text);
         let is_new = has_new_artifact || !(is_said || says_nothing(next.text));
         Self {
             is_new,
@@ -206,10 +209,19 @@ impl News {
     }
 }
 
+/// Whether a text names something that none of some hops has named.
+fn names_more(said: &[&Hop], text: &str) -> bool {
+    let mut named = names(text);
+    for hop in said.iter().take_while(|_| !named.is_empty()) {
+        let known = mentioned(&hop.text);
+        named.retain(|name| !known.contains(name));
+    }
+    !named.is_empty()
+}
+
 /// The hops right before, along the chain and between this pair, that brought nothing new; the newest first.
 fn stale_run<'a>(hops: &'a [Hop], chain: &[&Hop], since: u32, next: &Next<'_>) -> Vec<&'a Hop> {
-    let concerns = |hop: &&Hop| {
-        is_same_pair(hop, next) || chain.iter().any(|cause| cause.number == hop.number)
-    };
+    let concerns =
+        |hop: &&Hop| is_same_pair(hop, next) || chain.iter().any(|cause| cause.number == hop.number);
     hops.iter().rev().filter(concerns).take_while(|hop| !hop.is_new && hop.number > since).collect()
 }

@@ -7,11 +7,11 @@
 
 mod error;
 mod judge;
+mod likeness;
 mod rows;
-mod similar;
 mod upkeep;
 
 pub use error::TraceError;
 pub use judge::{Evidence, Hop, Judgement, Limits, Next, judge};
+pub use likeness::{Likeness, SAME_MEANING, SAME_WORDS, Sketch, mentioned, names, same_words, says_nothing};
 pub use rows::{NewHop, StoredHop, TraceRow, TraceState, Verdict, traces_of};
-pub use similar::{Likeness, Sketch, same_words, says_nothing};

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Evidence, Hop, Judgement, Limits, Next, judge};
-use super::similar::Sketch;
+use super::likeness::Sketch;
 use crate::catalog::{Catalog, CatalogError, Tx};
 
 /// Characters of a hop's text that are kept and compared.
@@ -163,7 +163,8 @@ impl Tx<'_> {
         let hops: Vec<Hop> =
             hops_of(self.sql(), trace.number)?.into_iter().map(|stored| stored.hop).collect();
         let newest_to = || hops.iter().rev().find(|hop| hop.to == new.from).map(|hop| hop.number);
-        let parent = new.parent.filter(|parent| hops.iter().any(|hop| hop.number == *parent)).or_else(newest_to);
+        let parent =
+            new.parent.filter(|parent| hops.iter().any(|hop| hop.number == *parent)).or_else(newest_to);
         let text: String = new.text.chars().take(MAX_TEXT_CHARS).collect();
         let artifacts = &new.artifacts[..new.artifacts.len().min(MAX_ARTIFACTS)];
         let sketch = new.embedding.and_then(Sketch::of);

@@ -85,12 +85,8 @@ pub struct UsageArgs {
 
 impl AddArgs {
     fn budget(&self) -> Result<Budget> {
-        let limits = BudgetLimits {
-            usd_micros: self.usd,
-            tokens: self.tokens,
-            calls: self.calls,
-            bytes: self.bytes,
-        };
+        let limits =
+            BudgetLimits { usd_micros: self.usd, tokens: self.tokens, calls: self.calls, bytes: self.bytes };
         if limits.each().next().is_none() {
             bail!("nothing is limited: expected at least one of --usd, --tokens, --calls, --bytes");
         }
@@ -131,7 +127,12 @@ pub fn run(globals: &Globals, command: &BudgetCommand) -> Outcome {
                 output::json(&reply)?;
             } else {
                 reply.items.iter().for_each(usage_line);
-                anstream::println!("{FAINT}{} to {}, in all{FAINT:#}  {}", reply.from, reply.to, sums(&reply.total));
+                anstream::println!(
+                    "{FAINT}{} to {}, in all{FAINT:#}  {}",
+                    reply.from,
+                    reply.to,
+                    sums(&reply.total)
+                );
             }
             return Ok(0);
         }

@@ -1,6 +1,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
-use waypost_engine::api::{AskRequest, BudgetInfo, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session};
+use waypost_engine::api::{
+    AskRequest, BudgetInfo, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session,
+};
 use waypost_engine::id::VersionId;
 use waypost_engine::search::Citation;
 use waypost_engine::search::citation::Verdict;

@@ -198,7 +198,9 @@ fn next_step(code: &str) -> Option<&'static str> {
         }
         "budget_exceeded" => "do without it, or go on after `resets_at`; do not call again before",
         "hop_limit" => "hand nothing on: answer with what there is",
-        "loop_detected" => "stop: end your task with what there is; a person decides whether the trace goes on",
+        "loop_detected" => {
+            "stop: end your task with what there is; a person decides whether the trace goes on"
+        }
         "forbidden" => "tell the user which right is missing; do not try other ways",
         "version_conflict" => "read_file again, then repeat the change with its new version",
         "already_exists" => "choose another path, or delete what is there",

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use waypost_engine::api::{
-    Budget, BudgetInfo, BudgetLimits, Error, GroupBy, Period, Session, TargetPattern, UsageInfo,
-    UsageReport, UsageRequest,
+    Budget, BudgetInfo, BudgetLimits, Error, GroupBy, Period, Session, TargetPattern, UsageInfo, UsageReport,
+    UsageRequest,
 };
 use waypost_engine::pattern::Pattern;
 
@@ -34,7 +34,8 @@ pub struct BudgetRequest {
 
 impl BudgetRequest {
     fn budget(self) -> Result<Budget, Problem> {
-        let pattern = |text: &str| Pattern::name(text).map_err(|error| Problem::from(Error::Budget(error.into())));
+        let pattern =
+            |text: &str| Pattern::name(text).map_err(|error| Problem::from(Error::Budget(error.into())));
         let target = match (&self.tool, &self.agent) {
             (None, None) => None,
             (Some(tool), None) => Some(TargetPattern::Tool(pattern(tool)?)),
@@ -44,7 +45,8 @@ impl BudgetRequest {
         let UsageReport { usd_micros, tokens, calls, bytes } = self.limits;
         let limits = BudgetLimits { usd_micros, tokens, calls, bytes };
         let period = self.period.unwrap_or(Period::Day);
-        Budget::new(&self.holder, target, period, limits, &self.note).map_err(|error| Error::from(error).into())
+        Budget::new(&self.holder, target, period, limits, &self.note)
+            .map_err(|error| Error::from(error).into())
     }
 }
 
@@ -128,8 +130,7 @@ pub async fn usage(
     Params(params): Params<UsageParams>,
 ) -> Result<Json<UsagePage>, Problem> {
     let group_by = params.group_by.unwrap_or_default();
-    let request =
-        UsageRequest { from: params.from, to: params.to, principal: params.principal, group_by };
+    let request = UsageRequest { from: params.from, to: params.to, principal: params.principal, group_by };
     let reply = app.bridge.run(move || session.usage(&request)).await?;
     let wanted = PageParams { limit: params.limit, cursor: params.cursor };
     let page = page_in_order(reply.items, &wanted)?;

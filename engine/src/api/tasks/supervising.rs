@@ -180,7 +180,8 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
             .adopt_tasks()
             .and_then(|()| engine.expire_tasks())
             .and_then(|()| engine.settle_overdue())
-            .and_then(|()| prune_at(engine, &mut prune_ms)) {
+            .and_then(|()| prune_at(engine, &mut prune_ms))
+        {
             Ok(()) => told.clear(),
             Err(error) if error.to_string() != told => {
                 tracing::error!(%error, "tasks could not be looked after");
