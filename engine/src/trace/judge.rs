@@ -212,7 +212,7 @@ impl News {
 /// Whether a text names something that none of some hops has named.
 fn names_more(said: &[&Hop], text: &str) -> bool {
     let mut named = names(text);
-    for hop in said.iter().take_while(|_| !named.is_empty()) {
+    for hop in said {
         let known = mentioned(&hop.text);
         named.retain(|name| !known.contains(name));
     }
