@@ -250,6 +250,7 @@ impl Error {
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
+            Self::Change(ChangeError::Refused) => ErrorKind::Conflict,
             Self::Change(
                 ChangeError::Exists { .. } | ChangeError::NameConflict { .. } | ChangeError::NotAFile { .. },
             ) => ErrorKind::Conflict,
@@ -291,6 +292,7 @@ impl Error {
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_code(error),
             Self::Change(ChangeError::VersionConflict { .. }) => "version_conflict",
             Self::Change(ChangeError::Missing { .. }) => "not_found",
+            Self::Change(ChangeError::Refused) => "refused",
             Self::Change(ChangeError::Exists { .. }) => "already_exists",
             Self::Change(ChangeError::NameConflict { .. }) => "name_conflict",
             Self::Change(ChangeError::NotAFile { .. }) => "not_a_file",

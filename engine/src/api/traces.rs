@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::session::Session;
 use crate::access::{Approval, ApprovalState, NewApproval, Verb};
-use crate::catalog::{CatalogError, Tx};
+use crate::catalog::Tx;
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
 use crate::id::{RelPath, WorkspaceId, split_path};
@@ -87,14 +87,24 @@ impl Session {
     }
 
     /// Judges a handover and records it where it may happen, in the transaction of the handover itself: of two at once the
-    /// second one is judged with the first. Where the verdict is not [`Verdict::Go`], nothing was recorded; end the
-    /// transaction without a change, and give the verdict to [`Self::conclude_hop`].
+    /// second one is judged with the first. Where it may not happen, `refused` says why, and the error undoes the transaction;
+    /// then give what stands in `refused` to [`Self::conclude_hop`].
+    ///
+    /// # Errors
+    /// [`ChangeError::Refused`].
     pub(super) fn hop_in(
         &self,
         tx: &Tx<'_>,
         handover: &Handover<'_>,
-    ) -> std::result::Result<Verdict, CatalogError> {
-        tx.record_hop(&self.new_hop(handover), &self.engine.hop_limits)
+        refused: &mut Option<Verdict>,
+    ) -> std::result::Result<Recorded, ChangeError> {
+        match tx.record_hop(&self.new_hop(handover), &self.engine.hop_limits)? {
+            Verdict::Go { number, hop } => Ok(Recorded { number, hop }),
+            verdict => {
+                *refused = Some(verdict);
+                Err(ChangeError::Refused)
+            }
+        }
     }
 
     /// What became of a handover: recorded, or an error that says why not. A trace that goes in circles is parked here, in a
@@ -129,8 +139,12 @@ impl Session {
     /// # Errors
     /// As [`Self::conclude_hop`].
     pub fn hand_over(&self, handover: &Handover<'_>) -> Result<Recorded> {
-        let verdict = self.engine.catalog.write(|tx| self.hop_in(tx, handover))?;
-        self.conclude_hop(handover, verdict)
+        let mut refused = None;
+        let recorded = self.engine.catalog.write(|tx| self.hop_in(tx, handover, &mut refused));
+        match refused {
+            Some(verdict) => self.conclude_hop(handover, verdict),
+            None => Ok(recorded?),
+        }
     }
 
     fn new_hop<'a>(&'a self, handover: &Handover<'a>) -> NewHop<'a> {
@@ -289,14 +303,7 @@ impl Session {
 
     fn traces_shown(&self, id: Option<&str>) -> Result<Vec<TraceInfo>> {
         let own = (!self.is_admin()).then_some(self.actor.principal.as_str());
-        let mut found = trace::traces_of(&self.engine.catalog, id, own)?;
-        if let Some(own) = own {
-            for (_, hops) in &mut found {
-                hops.retain(|stored| stored.hop.from == own || stored.hop.to == own);
-            }
-            // Not by when others did something last.
-            found.sort_by_key(|(_, hops)| std::cmp::Reverse(hops.last().map(|stored| stored.at_ms)));
-        }
+        let found = trace::traces_of(&self.engine.catalog, id, own)?;
         Ok(found.into_iter().map(show_trace).collect())
     }
 }

@@ -18,7 +18,9 @@ const MAX_ARTIFACTS: usize = 100;
 /// Characters of a trace's id.
 const MAX_ID_CHARS: usize = 256;
 /// Traces of one list.
-const MAX_LISTED: usize = 1000;
+const MAX_LISTED: usize = 200;
+/// The newest hops of each trace of a list; of one alone all are read.
+const MAX_LISTED_HOPS: usize = 32;
 
 /// Where a trace stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -286,7 +288,8 @@ impl Tx<'_> {
     }
 }
 
-/// The traces in which somebody takes part, or all, the newest first; of one id, or of all. With their hops.
+/// The traces in which somebody takes part, or all, those first in which they did something last; of one id, or of all. With the hops that were theirs, or
+/// all; of many traces only the newest.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
@@ -301,14 +304,17 @@ pub fn traces_of(
              WHERE (?1 IS NULL OR id = ?1)
                AND (?2 IS NULL OR root = ?2 OR EXISTS
                     (SELECT 1 FROM hops WHERE hops.trace = t.number AND hops.addressee = ?2))
-             ORDER BY updated_ms DESC, number DESC LIMIT ?3"
+             ORDER BY (SELECT max(at_ms) FROM hops
+                       WHERE hops.trace = t.number AND (?2 IS NULL OR sender = ?2 OR addressee = ?2)) DESC, id, root
+             LIMIT ?3"
         );
         let mut statement = sql.prepare_cached(&query)?;
         let rows = statement.query_map(params![id, principal, MAX_LISTED as i64], read_trace)?;
         let rows: Vec<TraceRow> = rows.collect::<Result<_, _>>()?;
         rows.into_iter()
             .map(|row| {
-                let hops = hops_of(sql, row.number)?;
+                let most = if id.is_some() { usize::MAX } else { MAX_LISTED_HOPS };
+                let hops = newest_hops(sql, row.number, principal, most)?;
                 Ok((row, hops))
             })
             .collect()
@@ -326,6 +332,25 @@ fn find(sql: &Connection, id: &str, principal: &str) -> Result<Option<TraceRow>,
          ORDER BY root = ?2 DESC, number DESC LIMIT 1"
     );
     Ok(sql.prepare_cached(&query)?.query_row([&id, principal], read_trace).optional()?)
+}
+
+/// The newest hops of a trace, of somebody or all; oldest first.
+fn newest_hops(
+    sql: &Connection,
+    trace: i64,
+    principal: Option<&str>,
+    most: usize,
+) -> Result<Vec<StoredHop>, CatalogError> {
+    let query = format!(
+        "SELECT {HOP} FROM hops WHERE trace = ?1 AND (?2 IS NULL OR sender = ?2 OR addressee = ?2)
+         ORDER BY number DESC LIMIT ?3"
+    );
+    let mut statement = sql.prepare_cached(&query)?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![trace, principal, most], read_hop)?;
+    let mut hops: Vec<StoredHop> = rows.collect::<Result<_, _>>()?;
+    hops.reverse();
+    Ok(hops)
 }
 
 fn hops_of(sql: &Connection, trace: i64) -> Result<Vec<StoredHop>, CatalogError> {
