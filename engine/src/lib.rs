@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod api;
+pub mod budget;
 pub mod cards;
 pub mod catalog;
 pub mod change;
@@ -24,3 +25,4 @@ pub mod span;
 pub mod store;
 pub mod tasks;
 pub mod text;
+pub mod trace;

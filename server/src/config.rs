@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use waypost_engine::api::{CommandHook, EngineOptions, Error, Reach, Schedule};
+use waypost_engine::api::{CommandHook, EngineOptions, Error, HopLimits, Reach, Schedule};
 
 use crate::cli::Globals;
 
@@ -27,6 +27,8 @@ struct FileSettings {
     webhooks: WebhookSettings,
     #[serde(default)]
     route: RouteSettings,
+    #[serde(default)]
+    traces: TraceSettings,
     #[serde(default)]
     command: Vec<CommandSettings>,
 }
@@ -52,6 +54,13 @@ struct WebhookSettings {
 #[serde(deny_unknown_fields)]
 struct RouteSettings {
     max_error: Option<f64>,
+}
+
+/// How far agents may hand things on.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TraceSettings {
+    max_hops: Option<u32>,
 }
 
 /// A program that is started for events.
@@ -119,6 +128,8 @@ pub struct Config {
     pub webhook_pause_after_seconds: Setting<f64>,
     /// The share of routed intents that may go wrong.
     pub route_max_error: Setting<f64>,
+    /// Handovers to further agents along one chain of causes.
+    pub max_hops: Setting<u32>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
 }
@@ -143,7 +154,8 @@ impl Config {
             );
         }
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
-        Ok(options.reach(reach).schedule(schedule))
+        let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
+        Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
     }
 
     /// The programs that are started for events.
@@ -195,6 +207,10 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
     let offline = variable("WAYPOST_OFFLINE").map(|text| !matches!(text.as_str(), "" | "0" | "false"));
     let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
+        None => None,
+    };
+    let max_hops = match variable("WAYPOST_MAX_HOPS") {
+        Some(text) => Some(text.parse().context("WAYPOST_MAX_HOPS is no number of handovers")?),
         None => None,
     };
     let usual = Schedule::default();
@@ -257,6 +273,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.route.max_error,
             waypost_engine::route::DEFAULT_MAX_ERROR,
         ),
+        max_hops: pick(None, max_hops, file.traces.max_hops, HopLimits::default().max_delegations),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
     })
 }

@@ -6,7 +6,9 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
-use waypost_engine::api::{Error, ErrorKind};
+use serde_json::Value;
+use waypost_engine::api::{BudgetError, Error, ErrorKind, Exceeded, Period, Priority, TraceError};
+use waypost_engine::clock::{Clock, rfc3339};
 
 /// A refusal. As JSON it also has `type` and `title`, which follow from code and status.
 #[derive(Debug, Clone)]
@@ -21,8 +23,48 @@ pub struct Problem {
     pub hint: Option<&'static str>,
     /// What waits at a gate.
     pub approval: Option<String>,
+    /// Which budget has no room, and how much it has.
+    pub(crate) budget: Option<Box<BudgetShown>>,
     /// `allow`, `www-authenticate` and their like.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A budget that has no room, as a client reads it. Amounts of dollars are decimal texts.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BudgetShown {
+    id: String,
+    holder: String,
+    period: Period,
+    unit: &'static str,
+    limit: Value,
+    usable: Value,
+    priority: Priority,
+    used: Value,
+    reserved: Value,
+    left: Value,
+    needed: Value,
+    #[serde(skip)]
+    resets_ms: Option<i64>,
+}
+
+impl BudgetShown {
+    fn of(exceeded: &Exceeded) -> Self {
+        let show = |amount| exceeded.unit.json(amount);
+        Self {
+            id: exceeded.budget.clone(),
+            holder: exceeded.holder.clone(),
+            period: exceeded.period,
+            unit: exceeded.unit.as_str(),
+            limit: show(exceeded.limit),
+            usable: show(exceeded.usable),
+            priority: exceeded.priority,
+            used: show(exceeded.used),
+            reserved: show(exceeded.reserved),
+            left: show(exceeded.left),
+            needed: show(exceeded.needed),
+            resets_ms: exceeded.resets_ms,
+        }
+    }
 }
 
 /// What a client reads.
@@ -38,6 +80,10 @@ struct Shown<'a> {
     hint: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<&'a BudgetShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<String>,
 }
 
 impl Serialize for Problem {
@@ -50,6 +96,8 @@ impl Serialize for Problem {
             code: self.code,
             hint: self.hint,
             approval_id: self.approval.as_deref(),
+            budget: self.budget.as_deref(),
+            resets_at: self.resets_at(),
         };
         shown.serialize(serializer)
     }
@@ -58,7 +106,8 @@ impl Serialize for Problem {
 impl Problem {
     /// A refusal of the server itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), code, hint: hint(code), approval: None, headers: Vec::new() }
+        let (detail, hint) = (detail.into(), hint(code));
+        Self { status, detail, code, hint, approval: None, budget: None, headers: Vec::new() }
     }
 
     /// A value that makes no sense.
@@ -103,10 +152,31 @@ impl Problem {
     }
 
     fn approval(mut self, error: &Error) -> Self {
-        if let Error::ApprovalRequired { approval, .. } = error {
-            self.approval = Some(approval.clone());
+        match error {
+            Error::ApprovalRequired { approval, .. } => self.approval = Some(approval.clone()),
+            Error::Trace(TraceError::Loop { approval, .. }) => self.approval.clone_from(approval),
+            _ => {}
         }
         self
+    }
+
+    /// When a budget begins anew.
+    pub fn resets_at(&self) -> Option<String> {
+        self.budget.as_ref().and_then(|budget| budget.resets_ms).map(rfc3339)
+    }
+
+    /// RFC 6585, section 4.
+    fn exceeded(exceeded: &Exceeded) -> Self {
+        let shown = BudgetShown::of(exceeded);
+        let wait_ms = exceeded.resets_ms.map(|resets_ms| resets_ms.saturating_sub(Clock::System.now_ms()));
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded", exceeded.to_string());
+        problem.budget = Some(Box::new(shown));
+        match wait_ms {
+            Some(wait_ms) => {
+                problem.header(header::RETRY_AFTER, HeaderValue::from((wait_ms / 1000 + 1).max(1)))
+            }
+            None => problem,
+        }
     }
 
     /// With a header on the answer.
@@ -171,6 +241,15 @@ fn hint(code: &str) -> Option<&'static str> {
             "the server's operator may allow it: `waypost serve --net-allow HOST`, `allow` under `[net]` in `waypost.toml`, or \
              `WAYPOST_NET_ALLOW`; an address, a range such as 10.0.0.0/8, or a host name"
         }
+        "budget_exceeded" => {
+            "wait until `resets_at`, ask for less, or ask an admin for more; `GET /v1/budgets` shows what is left"
+        }
+        "hop_limit" => "hand nothing on: answer with what there is, or begin anew in a trace of its own",
+        "loop_detected" => {
+            "stop here: the trace waits for a person, where `approval_id` is told, by `waypost approval grant ID`, or has ended; \
+             what brings nothing new is not worth another handover"
+        }
+        "too_many_budgets" => "remove one with `DELETE /v1/budgets/ID`",
         "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
         _ => return None,
@@ -179,6 +258,9 @@ fn hint(code: &str) -> Option<&'static str> {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        if let Error::Budget(BudgetError::Exceeded(exceeded)) = &error {
+            return Self::exceeded(exceeded);
+        }
         let (kind, code) = (error.kind(), error.code());
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,

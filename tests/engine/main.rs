@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it stands on fails")]
 
 mod answers;
+mod budgets;
 mod consumers;
 mod crash;
 mod damage;
@@ -15,5 +16,6 @@ mod routing;
 mod scope;
 mod state;
 mod tasks;
+mod traces;
 mod watching;
 mod worlds;

@@ -46,7 +46,8 @@ impl Mesh {
         owner.put_principal(id, None, &[]).unwrap();
         for agent in agents {
             let verbs = [Verb::Dispatch].into();
-            let grant = Grant::new(id, Target::Agent, &[(*agent).to_owned()], verbs, Effect::Allow, "").unwrap();
+            let grant =
+                Grant::new(id, Target::Agent, &[(*agent).to_owned()], verbs, Effect::Allow, "").unwrap();
             owner.put_grant(&grant).unwrap();
         }
         let token = owner.issue_token(&NewToken { principal: id.to_owned(), ..NewToken::default() }).unwrap();
@@ -137,10 +138,8 @@ fn an_intent_for_nobody_goes_nowhere() {
 #[test]
 fn descriptions_alone_are_enough_to_begin_with() {
     let card = |text: &str| json!({"name": "agent", "description": text});
-    let mesh = Mesh::new(&[
-        ("a", card("reviews contracts and licences")),
-        ("b", card("books hotels and flights")),
-    ]);
+    let mesh =
+        Mesh::new(&[("a", card("reviews contracts and licences")), ("b", card("books hotels and flights"))]);
     let reply = ask(&mesh.owner(), "reviews contracts");
     assert_eq!(reply.candidates[0].id, "agent:a", "{reply:?}");
     assert!(reply.candidates[0].confidence > 2.0 * reply.candidates[1].confidence, "{reply:?}");
@@ -206,7 +205,8 @@ fn of_two_that_say_the_same_the_one_that_is_free_is_asked() {
     ]);
     let owner = mesh.owner();
     let dispatch = || {
-        let request = DispatchRequest { intent: "read the contract clauses".to_owned(), ..DispatchRequest::default() };
+        let request =
+            DispatchRequest { intent: "read the contract clauses".to_owned(), ..DispatchRequest::default() };
         owner.dispatch(&request)
     };
     assert_eq!(dispatch().unwrap().agent, "agent:first");
@@ -228,7 +228,8 @@ fn a_decision_is_taken_again_and_comes_out_the_same() {
     mesh.put("zoo", about("wild animals", &VERBS));
     assert_ne!(ask(&owner, "compare these contract clauses").outcome, RouteOutcome::Routed);
     let mesh = mesh.reopen();
-    let request = ExplainRequest { decision_id: Some(reply.decision_id.clone()), ..ExplainRequest::default() };
+    let request =
+        ExplainRequest { decision_id: Some(reply.decision_id.clone()), ..ExplainRequest::default() };
     let explained = mesh.owner().explain_route(&request).unwrap();
     assert_eq!(explained.same, Some(true));
     assert_eq!(explained.reply.decision.unwrap().id, "agent:contracts");
@@ -255,7 +256,13 @@ fn it_is_said_why_this_one_and_why_not_that_one() {
     assert_eq!(verdicts(&reader, &request), ["decided", "behind", "unknown", "unknown"]);
     let as_reader = ExplainRequest { principal: Some("human:reader".to_owned()), ..request };
     assert_eq!(verdicts(&mesh.owner(), &as_reader), ["decided", "behind", "denied", "unknown"]);
-    assert_eq!(reader.explain_route(&ExplainRequest { principal: Some("human:admin".to_owned()), ..as_reader }).unwrap_err().code(), "forbidden");
+    assert_eq!(
+        reader
+            .explain_route(&ExplainRequest { principal: Some("human:admin".to_owned()), ..as_reader })
+            .unwrap_err()
+            .code(),
+        "forbidden"
+    );
 }
 
 #[test]
@@ -343,7 +350,9 @@ fn faults_of_a_registry_are_found() {
     mesh.put("thief", json!({"name": "thief", "description": "rockets and planets", "examples": stray}));
     let lint = mesh.owner().lint_routes().unwrap();
     let found = |fault: Fault, id: &str| {
-        lint.findings.iter().any(|finding| finding.fault == fault && finding.entries.iter().any(|entry| entry == id))
+        lint.findings
+            .iter()
+            .any(|finding| finding.fault == fault && finding.entries.iter().any(|entry| entry == id))
     };
     assert!(found(Fault::Duplicate, "agent:twin"), "{lint:?}");
     assert!(found(Fault::Undescribed, "agent:mute"), "{lint:?}");
@@ -354,8 +363,14 @@ fn faults_of_a_registry_are_found() {
 }
 
 /// Subjects that hidden and visible agents are drawn from.
-const SUBJECTS: [&str; 6] =
-    ["contract clauses", "invoice payments", "weather forecast", "garden flowers", "train tickets", "cat food"];
+const SUBJECTS: [&str; 6] = [
+    "contract clauses",
+    "invoice payments",
+    "weather forecast",
+    "garden flowers",
+    "train tickets",
+    "cat food",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]

@@ -54,6 +54,12 @@ impl Works {
         self.engine.session(&token.token).unwrap()
     }
 
+    /// A principal that is there already, by another token.
+    pub fn session(&self, id: &str) -> Session {
+        let new = NewToken { principal: id.to_owned(), ..NewToken::default() };
+        self.engine.session(&self.owner().issue_token(&new).unwrap().token).unwrap()
+    }
+
     pub fn worker(&self, id: &str) -> Session {
         self.user(id, &[("/w/**", &[Verb::List, Verb::Read, Verb::Write])])
     }
@@ -85,14 +91,14 @@ impl Works {
     }
 
     /// As after the end of the process.
-    fn reopen(self) -> Self {
+    pub fn reopen(self) -> Self {
         let Self { folder, engine, time } = self;
         drop(engine);
         let engine = open(folder.path(), time);
         Self { folder, engine, time }
     }
 
-    fn events(&self, kind: &str) -> Vec<Value> {
+    pub fn events(&self, kind: &str) -> Vec<Value> {
         let filter = EventFilter::new(&[], &[kind.to_owned()]).unwrap();
         let page = self.owner().events(None, &filter, 1000).unwrap();
         page.items.into_iter().map(|event| event.data.unwrap()).collect()
@@ -125,12 +131,12 @@ fn take(session: &Session, name: &str) -> TaskInfo {
 fn complete(session: &Session, task: &TaskInfo) -> waypost_engine::api::Result<TaskInfo> {
     let (task_id, fence) = (task.id.clone(), task.fence.unwrap());
     let result = Some(json!({"ok": true}));
-    session.complete_task(&Completion { task_id, fence, result, artifacts: Vec::new() })
+    session.complete_task(&Completion { task_id, fence, result, artifacts: Vec::new(), usage: None })
 }
 
 fn fail(session: &Session, task: &TaskInfo, error: &str) -> TaskInfo {
     let (task_id, fence) = (task.id.clone(), task.fence.unwrap());
-    session.fail_task(&Failure { task_id, fence, error: error.to_owned(), retry: None }).unwrap()
+    session.fail_task(&Failure { task_id, fence, error: error.to_owned(), retry: None, usage: None }).unwrap()
 }
 
 fn said(task: &TaskInfo) -> Vec<&str> {
@@ -199,6 +205,7 @@ fn a_task_is_made_claimed_kept_and_completed() {
     assert!(claim(&worker).is_none(), "the lease was extended");
     let artifact = Artifact { name: "notes/a.md".to_owned(), content: "three\n".to_owned() };
     let completion = Completion {
+        usage: None,
         task_id: task.id.clone(),
         fence: task.fence.unwrap(),
         result: Some(json!({"n": 3})),
@@ -297,7 +304,9 @@ fn a_failure_is_tried_again_later_and_given_up_at_last() {
     works.scan();
     let task = take(&worker, "note.txt");
     let (task_id, fence) = (task.id, task.fence.unwrap());
-    worker.fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false) }).unwrap();
+    worker
+        .fail_task(&Failure { task_id, fence, error: "no".to_owned(), retry: Some(false), usage: None })
+        .unwrap();
     assert_eq!(fs::read(works.file("tasks/failed/note.txt")).unwrap(), b"milk\n");
 }
 

@@ -29,6 +29,9 @@ mod tokens;
 /// Gates, and what waits before them.
 mod gates;
 
+/// Budgets, usage, and traces that go in circles.
+mod budgets;
+
 /// The audit log as its readers meet it.
 mod audit;
 

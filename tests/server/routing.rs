@@ -50,7 +50,8 @@ fn an_agent_comes_is_routed_to_and_goes() {
     for field in ["kind", "id", "name", "confidence", "margin", "why"] {
         assert!(!reply["candidates"][0][field].is_null(), "{field} in {reply}");
     }
-    let again = admin.post("/v1/route/explain", &json!({"decision_id": reply["decision_id"], "why": ["lawyer"]}));
+    let again =
+        admin.post("/v1/route/explain", &json!({"decision_id": reply["decision_id"], "why": ["lawyer"]}));
     let again = again.is(200).json();
     assert_eq!((&again["same"], text(&again["entries"][0], "verdict")), (&json!(true), "decided"));
 
@@ -110,15 +111,19 @@ fn a_card_that_makes_no_sense_is_refused_with_its_part() {
 fn a_card_is_fetched_from_where_it_lies() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let card = json!({"protocolVersion": "0.3.0", "name": "Lea", "description": "Reads contracts.", "version": "1",
+    let card =
+        json!({"protocolVersion": "0.3.0", "name": "Lea", "description": "Reads contracts.", "version": "1",
         "url": "https://lea.example/a2a", "skills": [{"id": "r", "name": "contract review", "description": "",
         "tags": [], "examples": ["check this NDA"]}]})
-    .to_string();
+        .to_string();
     let served = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let n = stream.read(&mut request).unwrap();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", card.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            card.len()
+        );
         stream.write_all(format!("{head}Connection: close\r\n\r\n{card}").as_bytes()).unwrap();
         String::from_utf8_lossy(&request[..n]).into_owned()
     });

@@ -12,6 +12,7 @@ use crate::clock::rfc3339;
 use crate::id::{VersionId, split_path};
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::store::Staged;
+use crate::trace::Evidence;
 
 /// What waits, with the versions that were shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,17 @@ pub(super) enum GatedAct {
     Delete { path: String, version: VersionId },
     /// This task goes on, after a trouble; it is given up where that is denied.
     Task { task: String, path: String, version: VersionId, attempts: u32, reason: String },
+    /// This trace goes on, although agents went in circles; it ends where that is denied.
+    Trace {
+        trace: String,
+        /// Who began it: the id alone may name several.
+        root: String,
+        path: String,
+        from: String,
+        to: String,
+        reason: String,
+        evidence: Option<Evidence>,
+    },
 }
 
 impl GatedAct {
@@ -37,6 +49,7 @@ impl GatedAct {
             | Self::Copy { version, .. }
             | Self::Delete { version, .. }
             | Self::Task { version, .. } => *version,
+            Self::Trace { .. } => VersionId::UNKNOWN,
         }
     }
 
@@ -52,14 +65,22 @@ impl GatedAct {
             Self::Move { from, to, .. } => vec![(Verb::Write, to), (Verb::Delete, from)],
             Self::Copy { to, .. } => vec![(Verb::Write, to)],
             Self::Delete { path, .. } => vec![(Verb::Delete, path)],
-            Self::Task { .. } => Vec::new(),
+            Self::Task { .. } | Self::Trace { .. } => Vec::new(),
         }
+    }
+
+    /// Whether the engine asks, and not its requester, who therefore can't take it back.
+    fn is_of_the_house(&self) -> bool {
+        matches!(self, Self::Task { .. } | Self::Trace { .. })
     }
 
     /// Whose bytes it shows.
     fn shown_paths(&self) -> Vec<&str> {
         match self {
-            Self::Write { path, .. } | Self::Delete { path, .. } | Self::Task { path, .. } => vec![path],
+            Self::Write { path, .. }
+            | Self::Delete { path, .. }
+            | Self::Task { path, .. }
+            | Self::Trace { path, .. } => vec![path],
             Self::Move { from, to, .. } | Self::Copy { from, to, .. } => vec![from, to],
         }
     }
@@ -67,7 +88,10 @@ impl GatedAct {
     /// Where it takes effect.
     fn target(&self) -> &str {
         match self {
-            Self::Write { path, .. } | Self::Delete { path, .. } | Self::Task { path, .. } => path,
+            Self::Write { path, .. }
+            | Self::Delete { path, .. }
+            | Self::Task { path, .. }
+            | Self::Trace { path, .. } => path,
             Self::Move { to, .. } | Self::Copy { to, .. } => to,
         }
     }
@@ -83,6 +107,7 @@ impl GatedAct {
             Self::Copy { .. } => "file.copy",
             Self::Delete { .. } => "file.delete",
             Self::Task { .. } => "task.resume",
+            Self::Trace { .. } => "trace.resume",
         }
     }
 }
@@ -182,6 +207,12 @@ impl Session {
             fields.remove("expected");
             fields.remove("reason");
         }
+        // Who went in circles with whom is for whoever decides about it.
+        if let Some(fields) =
+            shown.as_object_mut().filter(|_| !self.decide(Verb::Approve, &approval.path).allowed)
+        {
+            fields.remove("evidence");
+        }
         let has_run_out = approval.state == ApprovalState::Pending && approval.expires_ms <= self.now_ms();
         Ok(ApprovalInfo {
             state: if has_run_out { ApprovalState::Stale } else { approval.state },
@@ -212,7 +243,7 @@ impl Session {
                 (to, None, Some(*version))
             }
             GatedAct::Delete { path, version } => (path, Some(*version), None),
-            GatedAct::Task { .. } => return Ok(None),
+            GatedAct::Task { .. } | GatedAct::Trace { .. } => return Ok(None),
         };
         Ok(match (text(before)?, text(after)?) {
             (Some(before), Some(after)) if before.len() + after.len() <= MAX_PREVIEW_BYTES => {
@@ -232,7 +263,9 @@ impl Session {
         let action = if grant { "approval.grant" } else { "approval.deny" };
         let approval = self.find_approval(id)?;
         let decision = self.decide(Verb::Approve, &approval.path);
-        let is_own = approval.requester == self.actor.principal;
+        // The home's owner has nobody above to ask about a trace.
+        let is_own = approval.requester == self.actor.principal
+            && !(self.actor.is_owner && matches!(read_act(&approval), Ok(GatedAct::Trace { .. })));
         if !decision.allowed || is_own {
             let rule = if is_own { "own_request" } else { &decision.rule };
             self.record(action, Verb::Approve, &approval.path, "", Outcome::Denied, rule)?;
@@ -257,12 +290,16 @@ impl Session {
             let decided = self.decide_task(&approval, grant, reason, &decision.rule);
             return self.note_failure(action, Verb::Approve, &approval.path, decided.map(|()| None));
         }
+        let act = read_act(&approval)?;
+        if matches!(act, GatedAct::Trace { .. }) {
+            let decided = self.decide_parked(&approval, &act, grant, reason, &decision.rule);
+            return self.note_failure(action, Verb::Approve, &approval.path, decided.map(|()| None));
+        }
         if !grant {
             self.close_approval(&approval, ApprovalState::Denied, reason)?;
             self.record(action, Verb::Approve, &approval.path, "", Outcome::Allowed, &decision.rule)?;
             return Ok(None);
         }
-        let act = read_act(&approval)?;
         match self.perform(&approval, &act, reason, &decision.rule) {
             Ok(done) => {
                 let target = act.target();
@@ -296,8 +333,8 @@ impl Session {
         if approval.requester != self.actor.principal {
             return Err(Error::NotFound { what: "approval", name: id.to_owned() });
         }
-        if read_act(&approval)?.task().is_some() {
-            // Its worker did not ask for it, and can't spare a person the decision.
+        if read_act(&approval)?.is_of_the_house() {
+            // Who works or hands over did not ask for it, and can't spare a person the decision.
             let principal = self.actor.principal.clone();
             return Err(Error::Forbidden { principal, verb: "approve", path: approval.path });
         }
@@ -312,12 +349,13 @@ impl Session {
         reason: Option<&str>,
     ) -> Result<()> {
         let now_ms = self.now_ms();
-        let (name, below) = split_path(&approval.path)?;
-        let workspace = self.engine.workspace(&name);
+        let place = split_path(&approval.path).ok();
+        let workspace = place.and_then(|(name, below)| Some((self.engine.workspace(&name)?, below)));
         let closed = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
             let closed = tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)?;
-            if let Some(workspace) = workspace.as_ref().filter(|_| closed && state == ApprovalState::Denied) {
-                let site = Site::bare(workspace, &below, &approval.path);
+            let told = workspace.as_ref().filter(|_| closed && state == ApprovalState::Denied);
+            if let Some((workspace, below)) = told {
+                let site = Site::bare(workspace, below, &approval.path);
                 self.append_approval_event(tx, EventKind::ApprovalDenied, &approval.id, &site)?;
             }
             Ok(closed)
@@ -401,8 +439,8 @@ impl Session {
                 let expected = Expected::OneOf(vec![*version]);
                 vec![Step::Remove { place, path: below.clone(), expected, to: None }]
             }
-            // A task moves no file by itself; see `decide_task`.
-            GatedAct::Task { .. } => Vec::new(),
+            // These move no file by themselves; see `decide_task` and `decide_parked`.
+            GatedAct::Task { .. } | GatedAct::Trace { .. } => Vec::new(),
             GatedAct::Move { from, version, .. } => {
                 source = source_of(from)?;
                 let (source, from_below) = (&source.0, source.1.clone());

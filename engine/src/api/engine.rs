@@ -29,6 +29,7 @@ use crate::route::DEFAULT_MAX_ERROR;
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
 use crate::text;
+use crate::trace;
 
 /// Larger files are noted and not indexed, unless the settings say otherwise.
 pub const DEFAULT_MAX_FILE_BYTES: u64 = 32 << 20;
@@ -54,6 +55,8 @@ pub struct EngineOptions {
     pub schedule: Schedule,
     /// The share of routed intents that may go wrong; [`DEFAULT_MAX_ERROR`] by default.
     pub max_error: f64,
+    /// How far a trace may go.
+    pub hop_limits: trace::Limits,
 }
 
 impl EngineOptions {
@@ -69,6 +72,7 @@ impl EngineOptions {
             reach: Reach::default(),
             schedule: Schedule::default(),
             max_error: DEFAULT_MAX_ERROR,
+            hop_limits: trace::Limits::default(),
         }
     }
 
@@ -114,6 +118,13 @@ impl EngineOptions {
         self
     }
 
+    /// With these limits of traces.
+    #[must_use]
+    pub fn hop_limits(mut self, hop_limits: trace::Limits) -> Self {
+        self.hop_limits = hop_limits;
+        self
+    }
+
     /// With this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -139,6 +150,7 @@ pub struct Engine {
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
     pub(super) schedule: Schedule,
+    pub(super) hop_limits: trace::Limits,
     pub(super) tasks: Desk,
     pub(super) routing: RouteDesk,
     pub(super) max_error: f64,
@@ -206,6 +218,7 @@ impl Engine {
             office: Arc::new(Office::default()),
             client: Client::new(options.reach),
             schedule: options.schedule,
+            hop_limits: options.hop_limits,
             tasks: Desk::default(),
             routing: RouteDesk::default(),
             max_error: options.max_error,

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::access::AccessError;
+use crate::budget::BudgetError;
 use crate::cards::CardError;
 use crate::catalog::CatalogError;
 use crate::change::ChangeError;
@@ -16,6 +17,7 @@ use crate::route::RouteError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 use crate::tasks::TaskError;
+use crate::trace::TraceError;
 
 /// Everything that the engine can refuse, for any surface.
 #[derive(Debug, Error)]
@@ -172,6 +174,12 @@ pub enum Error {
     /// See [`TaskError`].
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// See [`BudgetError`].
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// See [`TraceError`].
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 impl From<FilterError> for Error {
@@ -230,6 +238,8 @@ impl Error {
         match self {
             Self::Catalog(error)
             | Self::Route(RouteError::Catalog(error))
+            | Self::Budget(BudgetError::Catalog(error))
+            | Self::Trace(TraceError::Catalog(error))
             | Self::Delivery(DeliveryError::Catalog(error))
             | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
             | Self::Access(AccessError::Catalog(error))
@@ -266,6 +276,7 @@ impl Error {
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
+            Self::Change(ChangeError::Refused) => ErrorKind::Conflict,
             Self::Change(
                 ChangeError::Exists { .. } | ChangeError::NameConflict { .. } | ChangeError::NotAFile { .. },
             ) => ErrorKind::Conflict,
@@ -278,6 +289,8 @@ impl Error {
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
+            Self::Budget(error) => budget_kind(error),
+            Self::Trace(TraceError::Loop { .. } | TraceError::HopLimit { .. }) => ErrorKind::Conflict,
             _ => ErrorKind::Internal,
         }
     }
@@ -308,6 +321,7 @@ impl Error {
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_code(error),
             Self::Change(ChangeError::VersionConflict { .. }) => "version_conflict",
             Self::Change(ChangeError::Missing { .. }) => "not_found",
+            Self::Change(ChangeError::Refused) => "refused",
             Self::Change(ChangeError::Exists { .. }) => "already_exists",
             Self::Change(ChangeError::NameConflict { .. }) => "name_conflict",
             Self::Change(ChangeError::NotAFile { .. }) => "not_a_file",
@@ -325,6 +339,9 @@ impl Error {
             Self::Task(TaskError::WrongState { .. }) => "wrong_state",
             Self::Task(TaskError::OwnWork { .. }) => "own_work",
             Self::Task(TaskError::Busy { .. }) => "task_busy",
+            Self::Budget(error) => budget_code(error),
+            Self::Trace(TraceError::Loop { .. }) => "loop_detected",
+            Self::Trace(TraceError::HopLimit { .. }) => "hop_limit",
             _ => "internal",
         }
     }
@@ -347,6 +364,27 @@ fn access_code(error: &AccessError) -> &'static str {
         AccessError::Document(_) => "invalid_policy",
         AccessError::NotFound { .. } => "not_found",
         AccessError::Catalog(_) => "internal",
+    }
+}
+
+fn budget_kind(error: &BudgetError) -> ErrorKind {
+    match error {
+        BudgetError::Exceeded(_) => ErrorKind::Exhausted,
+        BudgetError::Invalid { .. } | BudgetError::Pattern(_) => ErrorKind::Invalid,
+        BudgetError::NotFound { .. } => ErrorKind::NotFound,
+        BudgetError::TooMany { .. } => ErrorKind::Conflict,
+        BudgetError::Catalog(_) => ErrorKind::Internal,
+    }
+}
+
+fn budget_code(error: &BudgetError) -> &'static str {
+    match error {
+        BudgetError::Exceeded(_) => "budget_exceeded",
+        BudgetError::Invalid { .. } => "invalid_request",
+        BudgetError::Pattern(_) => "invalid_pattern",
+        BudgetError::NotFound { .. } => "not_found",
+        BudgetError::TooMany { .. } => "too_many_budgets",
+        BudgetError::Catalog(_) => "internal",
     }
 }
 

@@ -6,6 +6,7 @@
 mod approvals;
 mod asking;
 mod auditor;
+mod budgets;
 mod carrying;
 mod changing;
 mod check;
@@ -28,16 +29,24 @@ mod scribe;
 mod session;
 mod sites;
 mod snapshots;
+mod spending;
 mod tasks;
+mod traces;
 mod visible;
 mod webhooks;
 mod workspace;
 mod workspaces;
 
+pub use crate::budget::{
+    Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
+    TargetPattern, Usage, UsageReport,
+};
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::EventFilter;
 pub use crate::net::Reach;
 pub use crate::tasks::TaskState;
+pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
+pub use budgets::{BudgetInfo, BudgetState, Reservation};
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
 pub use consuming::{ConsumeOptions, Consumed, ConsumedEvent, GroupInfo, Start, UnfinishedEvent};
@@ -59,9 +68,11 @@ pub use routing::{
 pub use scribe::CommandHook;
 pub use session::{Principal, Session};
 pub use snapshots::Retention;
+pub use spending::{UsageInfo, UsageReply, UsageRequest};
 pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
 };
+pub use traces::{Handover, HopInfo, Recorded, TraceInfo};
 pub use webhooks::{
     AttemptInfo, DeliveriesPage, DeliveryInfo, NewWebhook, Replay, WebhookChange, WebhookInfo,
 };

@@ -281,6 +281,101 @@ CREATE TABLE dispatches (
 CREATE INDEX dispatches_agent ON dispatches (agent, at_ms);
 CREATE INDEX dispatches_open ON dispatches (task) WHERE outcome IS NULL;
 ",
+    "
+CREATE TABLE budgets (
+    id TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    target_kind TEXT,
+    pattern TEXT,
+    period TEXT NOT NULL,
+    usd INTEGER,
+    tokens INTEGER,
+    calls INTEGER,
+    bytes INTEGER,
+    note TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX budgets_holder ON budgets (holder, id);
+CREATE TABLE budget_use (
+    budget TEXT NOT NULL,
+    who TEXT NOT NULL,
+    period TEXT NOT NULL,
+    used_usd INTEGER NOT NULL DEFAULT 0,
+    used_tokens INTEGER NOT NULL DEFAULT 0,
+    used_calls INTEGER NOT NULL DEFAULT 0,
+    used_bytes INTEGER NOT NULL DEFAULT 0,
+    reserved_usd INTEGER NOT NULL DEFAULT 0,
+    reserved_tokens INTEGER NOT NULL DEFAULT 0,
+    reserved_calls INTEGER NOT NULL DEFAULT 0,
+    reserved_bytes INTEGER NOT NULL DEFAULT 0,
+    told INTEGER NOT NULL DEFAULT 0,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (budget, who, period)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX budget_use_updated ON budget_use (updated_ms);
+CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    target TEXT NOT NULL,
+    priority TEXT NOT NULL,
+    trace TEXT NOT NULL,
+    usd INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    counters TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'open',
+    deadline_ms INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX reservations_due ON reservations (state, deadline_ms);
+CREATE TABLE usage_ledger (
+    principal TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    target TEXT NOT NULL,
+    usd INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    PRIMARY KEY (principal, day, kind, target)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_ledger_day ON usage_ledger (day);
+ALTER TABLE tasks ADD COLUMN reservation TEXT;
+CREATE TABLE traces (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    root TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open',
+    since INTEGER NOT NULL DEFAULT 0,
+    approval TEXT,
+    reason TEXT NOT NULL DEFAULT '',
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    UNIQUE (id, root)
+) STRICT;
+CREATE INDEX traces_updated ON traces (updated_ms);
+CREATE TABLE hops (
+    trace INTEGER NOT NULL REFERENCES traces (number) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    parent INTEGER,
+    depth INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    addressee TEXT NOT NULL,
+    text TEXT NOT NULL,
+    text_hash BLOB NOT NULL,
+    artifacts TEXT NOT NULL,
+    embedding BLOB,
+    is_new INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (trace, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hops_addressee ON hops (addressee, trace);
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

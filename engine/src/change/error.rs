@@ -43,6 +43,9 @@ pub enum ChangeError {
         /// Which path.
         path: String,
     },
+    /// What was to happen in the same transaction may not; whoever asked for it knows why.
+    #[error("what was to happen along with the change was refused")]
+    Refused,
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),

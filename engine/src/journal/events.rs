@@ -40,11 +40,15 @@ pub enum EventKind {
     AgentDispatched,
     /// A webhook's endpoint has been dead for so long that it is left alone. Only its owner is told.
     WebhookPaused,
+    /// A budget has no room left. Only the principal that met its end is told, and the owner.
+    BudgetExceeded,
+    /// Agents hand each other the same thing again and again.
+    LoopDetected,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -61,6 +65,8 @@ impl EventKind {
         Self::TaskExpired,
         Self::AgentDispatched,
         Self::WebhookPaused,
+        Self::BudgetExceeded,
+        Self::LoopDetected,
     ];
 
     /// Its name.
@@ -82,6 +88,8 @@ impl EventKind {
             Self::TaskExpired => "task.expired",
             Self::AgentDispatched => "agent.dispatched",
             Self::WebhookPaused => "webhook.paused",
+            Self::BudgetExceeded => "budget.exceeded",
+            Self::LoopDetected => "loop.detected",
         }
     }
 }

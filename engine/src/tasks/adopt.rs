@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::lease::{LeaseTerms, drop_lease, take_lease};
 use super::queue::{Queue, Spot, TaskState, spot};
+use super::reserved::{drop_reserved, settle_reserved};
 use super::rows::{TaskFile, TaskRow, version_at};
 use super::spec::{MAX_FILE_BYTES, TaskSpec};
 use crate::catalog::{Catalog, CatalogError, FileRow, Tx};
@@ -202,6 +203,7 @@ impl Adoption<'_> {
         (row.not_before_ms, row.approval) = (0, None);
         row.note(self.now_ms, &touched.actor, "moved", Some(path.as_str()));
         self.enter(tx, &mut row, touched, spot.state)?;
+        settle_reserved(tx, &mut row, None, self.now_ms)?;
         tx.put_task(&mut row)?;
         let kind = match spot.state {
             TaskState::Pending | TaskState::Waiting => EventKind::TaskCreated,
@@ -256,6 +258,7 @@ impl Adoption<'_> {
             }
         }
         drop_lease(tx, &mut row)?;
+        drop_reserved(tx, &row, self.now_ms)?;
         Ok(tx.remove_task(&row.id)?)
     }
 

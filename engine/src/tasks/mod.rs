@@ -10,6 +10,7 @@ mod error;
 mod lease;
 mod plan;
 mod queue;
+mod reserved;
 mod rows;
 mod spec;
 
@@ -18,6 +19,7 @@ pub use error::TaskError;
 pub use lease::{LeaseTerms, drop_lease, extend_lease, take_lease};
 pub use plan::{Mishap, Next, Worker, after_trouble, may_have};
 pub use queue::{Queue, Spot, TaskState, artifacts, spot};
+pub use reserved::{drop_reserved, settle_reserved};
 pub use rows::{
     Lease, Past, TaskFile, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,
 };

@@ -95,6 +95,8 @@ pub struct TaskRow {
     pub updated_ms: i64,
     /// Grows with each change: who acts on a row sees by it whether somebody was faster.
     pub revision: i64,
+    /// What was reserved for it; ended with it.
+    pub reservation: Option<String>,
 }
 
 /// The file of a task.
@@ -134,6 +136,7 @@ impl TaskRow {
             created_ms,
             updated_ms: created_ms,
             revision: 0,
+            reservation: None,
         };
         row.note(created_ms, creator, "created", None);
         row
@@ -178,7 +181,8 @@ pub struct TaskFilter {
 }
 
 const COLUMNS: &str = "id, workspace, path, state, spec, creator, attempts, troubles, lease, worker, not_before_ms, \
-                       approval, last_error, history, artifacts, version, size_bytes, created_ms, updated_ms, revision";
+                       approval, last_error, history, artifacts, version, size_bytes, created_ms, updated_ms, revision, \
+                       reservation";
 
 impl Tx<'_> {
     /// Keeps a task, and counts its revision up.
@@ -191,9 +195,9 @@ impl Tx<'_> {
             .prepare_cached(
                 "INSERT OR REPLACE INTO tasks (id, workspace, path, state, spec, creator, attempts, troubles, lease, worker,
                      not_before_ms, approval, last_error, history, artifacts, version, size_bytes, created_ms, updated_ms,
-                     revision, name, addressee, priority, due_ms, lease_ms)
+                     revision, name, addressee, priority, due_ms, lease_ms, reservation)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                         ?22, ?23, ?24, ?25)",
+                         ?22, ?23, ?24, ?25, ?26)",
             )?
             .execute(params![
                 row.id,
@@ -221,6 +225,7 @@ impl Tx<'_> {
                 row.spec.priority,
                 row.spec.due_ms.unwrap_or(i64::MAX),
                 row.lease.as_ref().map(|lease| lease.expires_ms),
+                row.reservation,
             ])?;
         Ok(())
     }
@@ -411,6 +416,7 @@ fn read_row(row: &Row<'_>) -> Result<TaskRow, rusqlite::Error> {
         created_ms: row.get(17)?,
         updated_ms: row.get(18)?,
         revision: row.get(19)?,
+        reservation: row.get(20)?,
     })
 }
 

@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod ask;
 mod audit;
+mod budget;
 mod check;
 mod demo;
 mod file;
@@ -145,6 +146,9 @@ enum Command {
     /// Decide about changes that wait at a gate
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
+    /// Limit what agents may spend, and see what was spent
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
     /// Read and verify the record of every act
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -223,6 +227,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Gate(command) => gate::run(&globals, &command),
         Command::Policy(command) => policy::run(&globals, &command),
         Command::Approval(command) => approval::run(&globals, &command),
+        Command::Budget(command) => budget::run(&globals, &command),
         Command::Audit(command) => audit::run(&globals, &command),
         Command::Config => home::config(&globals),
     }

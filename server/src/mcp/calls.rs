@@ -1,6 +1,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
-use waypost_engine::api::{AskRequest, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session};
+use waypost_engine::api::{
+    AskRequest, BudgetInfo, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session,
+};
 use waypost_engine::id::VersionId;
 use waypost_engine::search::Citation;
 use waypost_engine::search::citation::Verdict;
@@ -19,6 +21,8 @@ use crate::rest::{MAX_CITATIONS, list_key};
 const FRAME: usize = 160;
 /// The same for a file's text, which has its version and place beside it.
 const FILE_FRAME: usize = 300;
+/// Budgets that `whoami` tells at most.
+const MAX_BUDGETS: usize = 8;
 /// Paths in one reply at most.
 const MAX_PATHS: usize = 1000;
 /// Paths in one reply where nothing else is asked.
@@ -343,10 +347,27 @@ fn whoami(session: &Session, toolsets: Toolsets, _: arguments::Whoami) -> Result
     let principal = session.principal();
     let mut workspaces: Vec<String> = session.list("/")?.into_iter().map(|entry| entry.name).collect();
     workspaces.truncate(MAX_PATHS);
-    Ok(json!({
+    let mut shown = json!({
         "principal": principal.id,
         "admin": principal.admin,
         "workspaces": workspaces,
         "toolsets": toolsets.names(),
-    }))
+    });
+    let budgets = session.own_budgets()?;
+    if !budgets.is_empty() {
+        shown["budget"] = budgets.iter().take(MAX_BUDGETS).map(terse_budget).collect();
+    }
+    Ok(shown)
+}
+
+/// What is left, of what, until when.
+fn terse_budget(budget: &BudgetInfo) -> Value {
+    let mut shown = json!({"id": budget.id, "per": budget.period, "left": budget.state.left});
+    if let Some(target) = &budget.target {
+        shown["target"] = json!(target);
+    }
+    if let Some(resets_at) = &budget.state.resets_at {
+        shown["resets_at"] = json!(resets_at);
+    }
+    shown
 }

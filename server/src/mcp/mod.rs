@@ -177,6 +177,9 @@ fn refusal(problem: &Problem) -> CallToolResult {
     if let Some(approval) = &problem.approval {
         shown["approval_id"] = json!(approval);
     }
+    if let Some(resets_at) = problem.resets_at() {
+        shown["resets_at"] = json!(resets_at);
+    }
     if let Some(next) = next_step(problem.code) {
         shown["next"] = json!(next);
     }
@@ -192,6 +195,11 @@ fn next_step(code: &str) -> Option<&'static str> {
         "not_found" => "find the path with `search_files` or `list_directory`",
         "approval_required" => {
             "tell the user: a person decides, and the change then happens by itself; do not call again"
+        }
+        "budget_exceeded" => "do without it, or go on after `resets_at`; do not call again before",
+        "hop_limit" => "hand nothing on: answer with what there is",
+        "loop_detected" => {
+            "stop: end your task with what there is; a person decides whether the trace goes on"
         }
         "forbidden" => "tell the user which right is missing; do not try other ways",
         "version_conflict" => "read_file again, then repeat the change with its new version",

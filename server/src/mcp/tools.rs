@@ -420,6 +420,7 @@ impl Tool {
         let number = json!({"type": "integer"});
         let flag = json!({"type": "boolean"});
         let texts = json!({"type": "array", "items": text});
+        let usage = json!({"type": "object", "properties": {"usd": text, "tokens": number}});
         match self {
             Self::ClaimTask => json!({
                 "properties": {
@@ -440,6 +441,7 @@ impl Tool {
                             "required": ["name", "content"],
                         },
                     },
+                    "usage": usage,
                 },
                 "required": ["task_id", "fence"],
             }),
@@ -462,7 +464,7 @@ impl Tool {
                 "required": ["workspace", "title"],
             }),
             Self::FailTask => json!({
-                "properties": {"task_id": text, "fence": number, "error": text, "retry": flag},
+                "properties": {"task_id": text, "fence": number, "error": text, "retry": flag, "usage": usage},
                 "required": ["task_id", "fence", "error"],
             }),
             Self::HeartbeatTask => json!({

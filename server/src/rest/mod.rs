@@ -7,6 +7,7 @@ mod agents;
 mod answers;
 mod approvals;
 mod audit;
+mod budgets;
 mod consumers;
 mod events;
 mod extract;
@@ -17,6 +18,7 @@ mod range;
 mod routing;
 mod snapshots;
 mod tasks;
+mod traces;
 mod webhooks;
 mod workspaces;
 
@@ -156,6 +158,11 @@ fn access_routes() -> Router<Arc<App>> {
         .route("/v1/approvals/{id}", get(approvals::one).post(approvals::decide).delete(approvals::withdraw))
         .route("/v1/approvals/{id}/grant", post(approvals::grant))
         .route("/v1/approvals/{id}/deny", post(approvals::deny))
+        .route("/v1/budgets", get(budgets::all).post(budgets::put))
+        .route("/v1/budgets/{id}", get(budgets::one).delete(budgets::remove))
+        .route("/v1/usage", get(budgets::usage))
+        .route("/v1/traces", get(traces::all))
+        .route("/v1/traces/{id}", get(traces::one))
         .route("/v1/audit", get(audit::list))
         .route("/v1/audit/export", get(audit::export))
         .route("/v1/audit/verify", get(audit::verify))

@@ -7,15 +7,18 @@ use super::super::engine::Engine;
 use super::super::error::{Error, Result};
 use super::super::session::Session;
 use super::super::sites::Site;
-use super::super::tasks::{NewTask, TaskInfo};
+use super::super::tasks::{NewTask, PreparedTask, TaskInfo};
+use super::super::traces::Handover;
 use super::agents::absent_agent;
 use super::deciding::check_intent;
 use super::replies::{RouteOutcome, RouteReply, RouteRequest};
 use crate::access::{Target, Verb};
+use crate::budget::{Charge, MAX_TTL_MS, Priority};
 use crate::cards::{self, AgentRow};
-use crate::id::{RelPath, WorkspaceName, join_path};
+use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::route::{Dispatched, EntryKind};
+use crate::tasks::{self, TaskFilter, TaskState};
 
 /// Where inboxes are when a card says nothing.
 const INBOX: &str = "inbox";
@@ -30,7 +33,8 @@ pub struct DispatchRequest {
     pub to: Option<String>,
     /// Whatever the agent needs.
     pub payload: Option<Value>,
-    /// The trace that it belongs to; that of the request where it is missing.
+    /// The trace that it belongs to; that of the task that the asker works on, or else that of the request, where it is
+    /// missing.
     pub trace: Option<String>,
     /// Higher first; 0 where it is missing.
     #[serde(default)]
@@ -69,13 +73,15 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NoRoute`] and [`Error::AmbiguousRoute`] where it can't be told to whom; [`Error::NotFound`] for an agent
-    /// that is not there or may not be seen; [`Error::Forbidden`].
+    /// that is not there or may not be seen; [`Error::Forbidden`]; [`Error::Budget`] without room in a budget;
+    /// [`Error::Trace`] where agents go in circles, or too far.
     pub fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchReply> {
         check_intent(&request.intent)?;
-        let session = match &request.trace {
-            Some(trace) => self.clone().with_trace(trace),
-            None => self.clone(),
+        let trace = match &request.trace {
+            Some(trace) => Some(trace.clone()),
+            None => self.trace_at_work()?,
         };
+        let session = trace.map_or_else(|| self.clone(), |trace| self.clone().with_trace(&trace));
         let (agent, decision) = match &request.to {
             Some(to) => (session.dispatchable(to)?, None),
             None => session.dispatched_by_route(request)?,
@@ -121,6 +127,7 @@ impl Session {
         self.note_failure("dispatch", Verb::Dispatch, &id, row.ok_or_else(|| absent_agent(name)))
     }
 
+    /// Puts a task into an agent's inbox: room in the budgets first, then task, place in the trace and event in one change.
     fn hand(
         &self,
         request: &DispatchRequest,
@@ -129,22 +136,10 @@ impl Session {
     ) -> Result<DispatchReply> {
         self.engine.adopt_tasks()?;
         let workspace = self.engine.inbox_workspace(agent)?;
-        let trace = json!({"id": self.trace, "from": self.actor.principal});
-        let mut payload = json!({"intent": request.intent, "trace": trace});
-        if let Some(given) = &request.payload {
-            payload["payload"] = given.clone();
-        }
-        let task = self.prepare_task(&NewTask {
-            workspace: workspace.to_string(),
-            title: Some(request.intent.clone()),
-            payload: Some(payload),
-            to: Some(agent.id.clone()),
-            priority: request.priority,
-            review: request.review,
-            inbox: true,
-            ..NewTask::default()
-        })?;
+        let mut task = self.prepare_task(&self.inbox_task(request, agent, &workspace))?;
         let site = self.inbox_site(&workspace, &task.path, &agent.id)?;
+        let reservation = self.reserve(&self.charge_of(request, agent)?)?;
+        task.reservation = Some(reservation.id.clone());
         let dispatched = Dispatched {
             task: task.id.clone(),
             agent: agent.id.clone(),
@@ -153,10 +148,41 @@ impl Session {
             intent: request.intent.clone(),
             at_ms: self.now_ms(),
         };
-        let hop = 1;
-        let put = self.put_task(&site, task, ("dispatch", Verb::Dispatch), &mut |tx, row| {
-            tx.put_dispatch(&dispatched)?;
-            let data = json!({"task_id": row.id, "agent": agent.id, "hop": hop, "title": row.spec.title});
+        match self.put_dispatched(request, &site, task, &dispatched) {
+            Ok((info, hop)) => Ok(self.dispatch_reply(info, hop, decision)),
+            Err(error) => {
+                self.release(reservation)?;
+                self.note_failure("dispatch", Verb::Dispatch, &agent.id, Err(error))
+            }
+        }
+    }
+
+    fn put_dispatched(
+        &self,
+        request: &DispatchRequest,
+        site: &Site,
+        task: PreparedTask,
+        dispatched: &Dispatched,
+    ) -> Result<(TaskInfo, u32)> {
+        let payload = request.payload.as_ref().map(|payload| payload.to_string());
+        // Whatever comes along is something new, unless it came along before.
+        let artifacts: Vec<String> =
+            payload.iter().map(|payload| VersionId::of(payload.as_bytes()).to_string()).collect();
+        let embedding = self.embed_handover(&request.intent);
+        let handover = Handover {
+            to: &dispatched.agent,
+            text: &request.intent,
+            artifacts: &artifacts,
+            embedding: embedding.as_deref(),
+            parent: None,
+            path: &site.full,
+        };
+        let (mut refused, mut hop) = (None, 0);
+        let put = self.put_task(site, task, ("dispatch", Verb::Dispatch), &mut |tx, row| {
+            hop = self.hop_in(tx, &handover, &mut refused)?.hop;
+            tx.put_dispatch(dispatched)?;
+            let data =
+                json!({"task_id": row.id, "agent": dispatched.agent, "hop": hop, "title": row.spec.title});
             tx.append_event(&NewEvent {
                 kind: EventKind::AgentDispatched,
                 workspace: row.workspace,
@@ -168,9 +194,52 @@ impl Session {
             })?;
             Ok(())
         });
-        let put = put.map_err(|error| self.without_hidden_name(error));
-        let info = self.note_failure("dispatch", Verb::Dispatch, &agent.id, put)?;
-        Ok(self.dispatch_reply(info, hop, decision))
+        if let Some(verdict) = refused {
+            self.conclude_hop(&handover, verdict)?;
+        }
+        put.map(|info| (info, hop)).map_err(|error| self.without_hidden_name(error))
+    }
+
+    fn inbox_task(&self, request: &DispatchRequest, agent: &AgentRow, workspace: &WorkspaceName) -> NewTask {
+        let trace = json!({"id": self.trace, "from": self.actor.principal});
+        let mut payload = json!({"intent": request.intent, "trace": trace});
+        if let Some(given) = &request.payload {
+            payload["payload"] = given.clone();
+        }
+        NewTask {
+            workspace: workspace.to_string(),
+            title: Some(request.intent.clone()),
+            payload: Some(payload),
+            to: Some(agent.id.clone()),
+            priority: request.priority,
+            review: request.review,
+            inbox: true,
+            ..NewTask::default()
+        }
+    }
+
+    /// What handing something to an agent takes; it is settled when the task ends.
+    fn charge_of(&self, request: &DispatchRequest, agent: &AgentRow) -> Result<Charge> {
+        let key = (EntryKind::Agent, agent.id.clone());
+        let priority = match request.priority {
+            ..0 => Priority::Low,
+            0 => Priority::Normal,
+            1.. => Priority::High,
+        };
+        Ok(self.engine.standing(&key)?.charge(&key).priority(priority).ttl_ms(MAX_TTL_MS))
+    }
+
+    /// The trace of the task that this principal works on, if it works on one that was handed to it: what it hands on
+    /// belongs there even if it does not say so.
+    fn trace_at_work(&self) -> Result<Option<String>> {
+        let filter = TaskFilter {
+            to: Some(self.actor.principal.clone()),
+            state: Some(TaskState::InProgress),
+            workspace: None,
+        };
+        let held = tasks::tasks(&self.engine.catalog, &filter)?;
+        let trace = held.last().and_then(|row| row.spec.payload.as_ref()?.get("trace")?.get("id")?.as_str());
+        Ok(trace.map(str::to_owned))
     }
 
     fn dispatch_reply(&self, info: TaskInfo, hop: u32, decision: Option<&RouteReply>) -> DispatchReply {

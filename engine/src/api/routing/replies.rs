@@ -113,6 +113,9 @@ pub struct Standing {
     /// What one call costs, in US dollars.
     #[serde(default)]
     pub price_usd: f64,
+    /// What one call takes, in tokens of a language model.
+    #[serde(default)]
+    pub price_tokens: u64,
 }
 
 /// The figures behind a candidate.

@@ -5,8 +5,9 @@ use super::super::engine::Engine;
 use super::super::error::Result;
 use super::super::session::Session;
 use super::replies::Standing;
+use crate::budget::{Charge, ChargeKind, Usage};
 use crate::cards;
-use crate::route::{self, EntryKey, EntryKind, Ranking, Router};
+use crate::route::{self, EntryKey, EntryKind, Ranking, Router, Scored};
 
 /// Candidates whose standing is looked up: whoever comes after them is not asked anyway.
 const MAX_STANDINGS: usize = 50;
@@ -17,6 +18,16 @@ impl Standing {
     pub(super) fn value(&self) -> f64 {
         let there = if self.available { 10.0 } else { 0.0 };
         there + self.success - 0.05 * f64::from(self.open_tasks) - self.price_usd
+    }
+
+    /// What asking it once takes, as far as is known.
+    pub(super) fn charge(&self, (kind, id): &EntryKey) -> Charge {
+        let kind = match kind {
+            EntryKind::Agent => ChargeKind::Dispatch,
+            EntryKind::Tool => ChargeKind::Tool,
+        };
+        let usd_micros = (self.price_usd * 1e6).round() as u64;
+        Charge::new(kind, id).estimate(Usage { usd_micros, tokens: self.price_tokens, ..Usage::call() })
     }
 
     /// What of it is worth telling.
@@ -51,6 +62,7 @@ impl Engine {
         let mut standing = Standing::from(route::record_of(&self.catalog, id)?);
         let Some(row) = cards::agent(&self.catalog, id)? else { return Ok(standing) };
         standing.price_usd = row.card.price.usd_micros as f64 / 1e6;
+        standing.price_tokens = row.card.price.tokens;
         if row.card.max_open_tasks.is_some_and(|max| standing.open_tasks >= max) {
             standing.available = false;
             standing.unavailable =
@@ -61,9 +73,19 @@ impl Engine {
 }
 
 impl Session {
-    /// How the candidates stand, in their order.
+    /// How the candidates stand for this principal, in their order.
     pub(super) fn standings(&self, router: &Router, ranking: &Ranking) -> Result<Vec<Standing>> {
+        let room = self.room()?;
         let best = ranking.scored.iter().take(MAX_STANDINGS);
-        best.map(|scored| self.engine.standing(&router.entries()[scored.entry].entry.key())).collect()
+        let standing = |scored: &Scored| -> Result<Standing> {
+            let key = router.entries()[scored.entry].entry.key();
+            let mut standing = self.engine.standing(&key)?;
+            if let Some(exceeded) = room.refusal(&standing.charge(&key)) {
+                standing.available = false;
+                standing.unavailable = Some(format!("budget `{}` has no room for it", exceeded.budget));
+            }
+            Ok(standing)
+        };
+        best.map(standing).collect()
     }
 }

@@ -192,6 +192,7 @@ impl Session {
             note: None,
             lifts: None,
             steps: Vec::new(),
+            usage: None,
         };
         let concerns = |lock: &Lock| self.is_concerned_by(lock);
         let taken = self.pass_on(passing, &mut |tx, after| {

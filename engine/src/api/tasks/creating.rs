@@ -55,6 +55,9 @@ pub struct NewTask {
     /// Puts it into the inbox of the agent that it is for.
     #[serde(default)]
     pub inbox: bool,
+    /// What was reserved for it, which ends with it. The engine sets it; no request can.
+    #[serde(skip)]
+    pub reservation: Option<String>,
 }
 
 impl NewTask {
@@ -111,6 +114,8 @@ pub(in crate::api) struct PreparedTask {
     pub path: RelPath,
     spec: TaskSpec,
     bytes: Vec<u8>,
+    /// What was set aside for it.
+    pub reservation: Option<String>,
 }
 
 impl PreparedTask {
@@ -121,7 +126,9 @@ impl PreparedTask {
             version: VersionId::of(&self.bytes),
             size_bytes: self.bytes.len() as u64,
         };
-        TaskRow::new(self.id.clone(), file, self.spec.clone(), creator, now_ms)
+        let mut row = TaskRow::new(self.id.clone(), file, self.spec.clone(), creator, now_ms);
+        row.reservation.clone_from(&self.reservation);
+        row
     }
 }
 
@@ -161,7 +168,7 @@ impl Session {
                 expected: format!("at most {MAX_FILE_BYTES}; put more into a file and name its path"),
             });
         }
-        Ok(PreparedTask { id, workspace, path, spec, bytes })
+        Ok(PreparedTask { id, workspace, path, spec, bytes, reservation: new.reservation.clone() })
     }
 
     /// A name that is refused where it is there already tells that it is.

@@ -10,6 +10,7 @@ use super::info::TaskInfo;
 use super::looking::Seen;
 use super::passing::{Passed, Passing, Trouble};
 use crate::access::Verb;
+use crate::budget::UsageReport;
 use crate::change::{self, Expected, Step};
 use crate::id::{RelPath, Seq};
 use crate::journal::EventKind;
@@ -46,6 +47,8 @@ pub struct Completion {
     /// Further files.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
+    /// What it took.
+    pub usage: Option<UsageReport>,
 }
 
 /// Why a worker gives a task back.
@@ -62,6 +65,8 @@ pub struct Failure {
     pub error: String,
     /// Whether it is worth another try; it is where nothing is said.
     pub retry: Option<bool>,
+    /// What the attempt took.
+    pub usage: Option<UsageReport>,
 }
 
 impl Session {
@@ -75,7 +80,7 @@ impl Session {
         let files = files_of(completion)?;
         for _ in 0..MAX_TRIES {
             let seen = self.held_task("task.complete", &completion.task_id, completion.fence)?;
-            let done = self.complete(&seen, completion.fence, &files);
+            let done = self.complete(&seen, completion.fence, &files, completion.usage);
             let done = self.note_failure("task.complete", Verb::Write, &seen.path(), done)?;
             if let Some((row, seq)) = done {
                 return self.task_reply(&seen, row, seq);
@@ -85,7 +90,13 @@ impl Session {
         Err(TaskError::Busy { task: completion.task_id.clone() }.into())
     }
 
-    fn complete(&self, seen: &Seen, fence: u64, files: &[(String, Vec<u8>)]) -> Result<Passed> {
+    fn complete(
+        &self,
+        seen: &Seen,
+        fence: u64,
+        files: &[(String, Vec<u8>)],
+        usage: Option<UsageReport>,
+    ) -> Result<Passed> {
         let mut after = seen.row.clone();
         after.state = if after.spec.review { TaskState::Review } else { TaskState::Done };
         after.last_error = None;
@@ -124,6 +135,7 @@ impl Session {
             note: None,
             lifts: None,
             steps,
+            usage,
         };
         self.pass_on(passing, &mut |tx, after| {
             // The lease may have run out since it was looked at.
@@ -151,6 +163,7 @@ impl Session {
                 rule: "holder",
                 event: EventKind::TaskFailed,
                 note: None,
+                usage: failure.usage,
             };
             let met = self.meet_trouble(&seen, &trouble);
             if let Some((row, seq)) = self.note_failure("task.fail", Verb::Write, &seen.path(), met)? {

@@ -14,6 +14,7 @@ mod supervising;
 
 pub use claiming::ClaimRequest;
 pub use creating::NewTask;
+pub(super) use creating::PreparedTask;
 pub use ending::{Artifact, Completion, Failure};
 pub use info::{InboxEntry, TaskInfo};
 pub use looking::TasksFilter;

@@ -6,6 +6,7 @@ use super::super::keys::fresh_id;
 use super::super::session::Session;
 use super::looking::Seen;
 use crate::access::{self, APPROVAL_TTL_MS, NewApproval, Verb};
+use crate::budget::UsageReport;
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, Seq, VersionId};
@@ -41,6 +42,8 @@ pub(super) struct Passing<'a> {
     pub lifts: Option<&'a str>,
     /// What changes beside the task's own file.
     pub steps: Vec<Step<'a>>,
+    /// What its worker says that it took.
+    pub usage: Option<UsageReport>,
 }
 
 /// A trouble, as whoever meets it tells it.
@@ -55,6 +58,8 @@ pub(super) struct Trouble<'a> {
     /// What subscribers are told, unless the task is given up.
     pub event: EventKind,
     pub note: Option<Note<'a>>,
+    /// What the attempt took.
+    pub usage: Option<UsageReport>,
 }
 
 /// A task as it is now, and the place of what was told of it; nothing where somebody was faster.
@@ -99,6 +104,7 @@ impl Session {
                 (after.version, after.size_bytes) = (done.after.unwrap_or(after.version), done.size_bytes);
             }
             in_tx(tx, &mut after)?;
+            self.count_usage(tx, &mut after, passing.usage)?;
             tx.put_task(&mut after)?;
             told = self.tell(tx, passing.event, &after, passing.reason)?;
             for done in done.iter().filter(|done| done.path != full && done.after.is_some()) {
@@ -126,6 +132,21 @@ impl Session {
             ) => Ok(None),
             Err(error) => Err(self.without_hidden_name(error.into())),
         }
+    }
+
+    /// Settles what was reserved for a task where it ends; what its worker took without that counts against the worker.
+    fn count_usage(
+        &self,
+        tx: &Tx<'_>,
+        after: &mut TaskRow,
+        usage: Option<UsageReport>,
+    ) -> std::result::Result<(), ChangeError> {
+        let (now_ms, is_ok) = (self.now_ms(), matches!(after.state, TaskState::Done | TaskState::Review));
+        let is_counted = tasks::settle_reserved(tx, after, usage, now_ms)?;
+        if let Some(usage) = usage.filter(|_| !is_counted) {
+            self.spend_in(tx, usage, is_ok, now_ms)?;
+        }
+        Ok(())
     }
 
     fn tell(
@@ -269,6 +290,7 @@ impl Session {
             note: trouble.note,
             lifts: None,
             steps: Vec::new(),
+            usage: trouble.usage,
         };
         self.pass_on(passing, &mut |tx, after| {
             tasks::drop_lease(tx, after)?;

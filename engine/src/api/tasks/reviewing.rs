@@ -48,6 +48,7 @@ impl Session {
                 rule: &rule,
                 event: EventKind::TaskRejected,
                 note: Some(note),
+                usage: None,
             };
             self.meet_trouble(seen, &trouble)
         })
@@ -108,6 +109,7 @@ impl Session {
             note: None,
             lifts: None,
             steps: Vec::new(),
+            usage: None,
         }
     }
 

@@ -22,6 +22,8 @@ use crate::tasks::{self, Adoption, Mishap, TaskState};
 const HOUSE: &str = "waypost";
 /// How long the supervisor waits at most before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often what is old is forgotten, in milliseconds.
+const PRUNE_EVERY_MS: i64 = 3_600_000;
 
 impl Engine {
     /// Carries tasks on from the journal: what was dropped, moved and deleted since.
@@ -103,6 +105,7 @@ impl Session {
             rule: "lease",
             event: EventKind::TaskExpired,
             note: None,
+            usage: None,
         };
         // Where somebody was faster there is nothing left to do.
         self.meet_trouble(seen, &trouble).map(drop)
@@ -127,6 +130,7 @@ impl Session {
             note: None,
             lifts: None,
             steps: Vec::new(),
+            usage: None,
         };
         let passed = self.pass_on(passing, &mut |tx, after| {
             if let Some(approval) = after.approval.take() {
@@ -169,9 +173,15 @@ impl Drop for Supervisor {
 fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
     // The same failure again and again is told once.
     let mut told = String::new();
+    let mut prune_ms = i64::MIN;
     while !ended.load(Ordering::Relaxed) {
         let news = engine.news.count();
-        match engine.adopt_tasks().and_then(|()| engine.expire_tasks()).and_then(|()| engine.learn_outcomes())
+        match engine
+            .adopt_tasks()
+            .and_then(|()| engine.expire_tasks())
+            .and_then(|()| engine.settle_overdue())
+            .and_then(|()| engine.learn_outcomes())
+            .and_then(|()| prune_at(engine, &mut prune_ms))
         {
             Ok(()) => told.clear(),
             Err(error) if error.to_string() != told => {
@@ -182,4 +192,14 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
         }
         engine.news.wait_beyond(news, Instant::now() + LOOK_AGAIN);
     }
+}
+
+/// Forgets what is old, every hour.
+fn prune_at(engine: &Engine, due_ms: &mut i64) -> Result<()> {
+    let now_ms = engine.clock.now_ms();
+    if now_ms >= *due_ms {
+        *due_ms = now_ms.saturating_add(PRUNE_EVERY_MS);
+        engine.prune_counted()?;
+    }
+    Ok(())
 }
