@@ -332,12 +332,6 @@ impl Router {
 
     /// Ranks the entries for an intent.
     pub fn rank(&self, intent: &Intent) -> Ranking {
-        self.rank_with_parts(intent, &[])
-    }
-
-    /// Ranks the entries for an intent of several parts: the first is the one for the whole; the others come in the order in
-    /// which they do best for the whole or for a part.
-    pub fn rank_with_parts(&self, intent: &Intent, parts: &[Intent]) -> Ranking {
         let shares = self.shares(intent);
         if shares.entries.is_empty() {
             return Ranking { scored: Vec::new(), confidence: 0.0, known: 0.0 };
@@ -348,14 +342,18 @@ impl Router {
         let best = ranked[0].0;
         let probability = ranked.iter().filter(|(entry, _)| self.is_same(best, *entry)).map(|(_, p)| p).sum();
         let known = self.calibration.known(shares.familiarity, shares.centre);
-        if !parts.is_empty() {
-            let values = self.values(&shares, parts);
-            let value = |entry: usize| values.get(&entry).copied().unwrap_or_default();
-            ranked[1..].sort_by(|a, b| value(b.0).total_cmp(&value(a.0)).then(a.0.cmp(&b.0)));
-        }
         let scored = ranked.into_iter().enumerate();
         let scored = scored.map(|(at, (entry, p))| self.scored(intent, entry, p, at < TOLD)).collect();
         Ranking { scored, confidence: confidence(probability, known), known }
+    }
+
+    /// The entries that together do an intent of several parts, in the order in which they do best for the whole or for a
+    /// part; by their places.
+    pub fn together(&self, whole: &Intent, parts: &[Intent]) -> Vec<usize> {
+        let values = self.values(&self.shares(whole), parts);
+        let mut ordered: Vec<(usize, f64)> = values.into_iter().collect();
+        ordered.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        ordered.into_iter().map(|(entry, _)| entry).collect()
     }
 
     /// What entries are worth for an intent and its parts: with examples and without, for the whole and for the part that

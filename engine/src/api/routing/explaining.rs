@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::error::{Error, Result};
 use super::super::session::Session;
-use super::deciding::{Asked, Decided, figures};
+use super::deciding::{Asked, Decided, Question, figures};
 use super::desk::verb_of;
 use super::replies::{Figures, RouteOutcome, RouteReply, RouteRequest};
 use crate::access::{ADMIN, Actor, Limits, Verb};
@@ -129,12 +129,13 @@ impl Session {
         let router = self.engine.router_over(entries);
         let intent = self.engine.read_intent(&asked.request.intent)?;
         let parts = self.engine.read_parts(&asked.request.intent)?;
-        let ranking = router.rank_with_parts(&intent, &parts);
-        let again = self.answer(&asked, &router, &parts, &ranking);
+        let question = Question { whole: &intent, parts: &parts };
+        let ranking = router.rank(&intent);
+        let again = self.answer(&asked, &router, &ranking, question);
         let again = RouteReply { decision_id: stored.decision_id.clone(), took_ms: stored.took_ms, ..again };
         let is_same = again == stored;
         let request = RouteRequest { explain: true, ..asked.request.clone() };
-        let shown = self.answer(&Asked { request, ..asked }, &router, &parts, &ranking);
+        let shown = self.answer(&Asked { request, ..asked }, &router, &ranking, question);
         let reply = RouteReply { decision_id: again.decision_id, took_ms: again.took_ms, ..shown };
         Ok((Decided { reply, router, ranking }, is_same))
     }

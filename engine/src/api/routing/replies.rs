@@ -46,6 +46,10 @@ pub struct RouteReply {
     pub question: Option<String>,
     /// Who comes into question, best first.
     pub candidates: Vec<RouteCandidate>,
+    /// Where an intent has several parts: the ids of those that together do it, best first, as many as candidates were asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<String>,
     /// Where an intent has several parts: where each goes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RoutePart>,
