@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod journal;
 pub mod net;
 pub mod pattern;
+pub mod registry;
 pub mod search;
 pub mod span;
 pub mod store;

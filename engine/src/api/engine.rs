@@ -11,6 +11,7 @@ use super::keys::{self, Keys};
 use super::past::PastCache;
 use super::session::Session;
 use super::tasks::Desk;
+use super::tools::Toolbox;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
@@ -128,6 +129,7 @@ pub struct Engine {
     pub(super) client: Client,
     pub(super) schedule: Schedule,
     pub(super) tasks: Desk,
+    pub(super) toolbox: Toolbox,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -176,6 +178,7 @@ impl Engine {
         };
         let keys = Keys::derive(&secret);
         let policy = RwLock::new(Arc::new(access::load(&catalog)?));
+        let toolbox = Toolbox::open(&catalog)?;
         let cache = match &options.embedder {
             Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
             None => None,
@@ -193,6 +196,7 @@ impl Engine {
             client: Client::new(options.reach),
             schedule: options.schedule,
             tasks: Desk::default(),
+            toolbox,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,
@@ -290,6 +294,7 @@ impl Engine {
     pub(super) fn reload_policy(&self) -> Result<()> {
         let policy = Arc::new(access::load(&self.catalog)?);
         *self.policy.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = policy;
+        self.toolbox.tell();
         Ok(())
     }
 

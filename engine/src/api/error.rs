@@ -11,6 +11,7 @@ use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
 use crate::net::NetError;
+use crate::registry::RegistryError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 use crate::tasks::TaskError;
@@ -120,6 +121,57 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Arguments that a tool's schema does not take. Nothing was called.
+    #[error("arguments of `{tool}`: {}{expected}", at(argument))]
+    InvalidArguments {
+        /// Which tool.
+        tool: String,
+        /// Which argument, such as `to/amount`; empty for all of them together.
+        argument: String,
+        /// What is wrong with it, in words.
+        expected: String,
+    },
+    /// The tool's server can't be reached at the moment. Nothing was called.
+    #[error("tool `{tool}` can't be called now: {reason}")]
+    ToolUnavailable {
+        /// Which tool.
+        tool: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The tool has changed, or is new, and nobody has approved it. Nothing was called.
+    #[error("tool `{tool}` is quarantined: {reason}")]
+    ToolQuarantined {
+        /// Which tool.
+        tool: String,
+        /// Why.
+        reason: String,
+    },
+    /// The tool did not answer in time; whether it did something is not known.
+    #[error("tool `{tool}` did not answer within {seconds} s; its server was told to stop")]
+    ToolTimeout {
+        /// Which tool.
+        tool: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// The tool's server refused the call, broke off, or answered something that is no answer.
+    #[error("the server of tool `{tool}` failed: {message}")]
+    ToolFailed {
+        /// Which tool.
+        tool: String,
+        /// In the server's words, cut.
+        message: String,
+    },
+    /// Who called does not want the answer any more.
+    #[error("the call of `{tool}` was cancelled")]
+    ToolCancelled {
+        /// Which tool.
+        tool: String,
+    },
+    /// See [`RegistryError`].
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// See [`AccessError`].
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -150,6 +202,10 @@ pub enum Error {
     /// See [`TaskError`].
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+fn at(argument: &str) -> String {
+    if argument.is_empty() { String::new() } else { format!("`{argument}`: ") }
 }
 
 impl From<FilterError> for Error {
@@ -210,6 +266,7 @@ impl Error {
             | Self::Delivery(DeliveryError::Catalog(error))
             | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
             | Self::Access(AccessError::Catalog(error))
+            | Self::Registry(RegistryError::Catalog(error))
             | Self::Store(StoreError::Catalog(error))
             | Self::Change(ChangeError::Store(StoreError::Catalog(error))) => error.is_disk_full(),
             _ => false,
@@ -225,6 +282,8 @@ impl Error {
             Self::Id(_)
             | Self::Invalid { .. }
             | Self::Folder { .. }
+            | Self::InvalidArguments { .. }
+            | Self::Registry(RegistryError::Id { .. })
             | Self::Net(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
             Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
@@ -233,10 +292,17 @@ impl Error {
             Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
                 ErrorKind::Denied
             }
-            Self::ApprovalClosed { .. } | Self::EditMismatch { .. } => ErrorKind::Conflict,
-            Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull | Self::Output { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::ApprovalClosed { .. }
+            | Self::EditMismatch { .. }
+            | Self::ToolQuarantined { .. }
+            | Self::ToolCancelled { .. } => ErrorKind::Conflict,
+            Self::HomeInUse { .. }
+            | Self::IndexBehind { .. }
+            | Self::AuditFull
+            | Self::Output { .. }
+            | Self::ToolUnavailable { .. }
+            | Self::ToolTimeout { .. }
+            | Self::ToolFailed { .. } => ErrorKind::Unavailable,
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
@@ -272,6 +338,13 @@ impl Error {
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
             Self::EditMismatch { .. } => "edit_mismatch",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::ToolUnavailable { .. } => "tool_unavailable",
+            Self::ToolQuarantined { .. } => "tool_quarantined",
+            Self::ToolTimeout { .. } => "tool_timeout",
+            Self::ToolFailed { .. } => "tool_failed",
+            Self::ToolCancelled { .. } => "cancelled",
+            Self::Registry(RegistryError::Id { .. }) => "invalid_tool",
             Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",
             Self::IndexBehind { .. } => "index_behind",

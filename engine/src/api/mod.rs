@@ -28,6 +28,7 @@ mod session;
 mod sites;
 mod snapshots;
 mod tasks;
+mod tools;
 mod visible;
 mod webhooks;
 mod workspace;
@@ -36,6 +37,7 @@ mod workspaces;
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::EventFilter;
 pub use crate::net::Reach;
+pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
@@ -56,6 +58,10 @@ pub use session::{Principal, Session};
 pub use snapshots::Retention;
 pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
+};
+pub use tools::{
+    CallOptions, CallOutcome, CallReply, PendingCall, ServerHealth, ServerInfo, ServerState, TakenTools, ToolArgument,
+    ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer, ToolsFilter, Usage,
 };
 pub use webhooks::{
     AttemptInfo, DeliveriesPage, DeliveryInfo, NewWebhook, Replay, WebhookChange, WebhookInfo,
