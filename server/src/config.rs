@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use waypost::upstream;
 use waypost_engine::api::{CommandHook, EngineOptions, Error, Reach, Schedule};
 
 use crate::cli::Globals;
@@ -27,6 +28,8 @@ struct FileSettings {
     webhooks: WebhookSettings,
     #[serde(default)]
     command: Vec<CommandSettings>,
+    #[serde(default)]
+    upstream: Vec<upstream::Settings>,
 }
 
 /// What may be reached although it is private, and by those who are not the home's owner.
@@ -110,6 +113,8 @@ pub struct Config {
     pub webhook_pause_after_seconds: Setting<f64>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
+    /// Servers of tools; of the file alone.
+    pub upstreams: Setting<Vec<upstream::Settings>>,
 }
 
 impl Config {
@@ -127,6 +132,12 @@ impl Config {
         };
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value);
         Ok(options.reach(reach).schedule(schedule))
+    }
+
+    /// The servers of tools, and how they are started so that they end with us.
+    pub fn upstream_plan(&self) -> upstream::Plan {
+        let guard = std::env::current_exe().ok().filter(|_| cfg!(target_os = "linux"));
+        upstream::Plan { servers: self.upstreams.value.clone(), guard }
     }
 
     /// The programs that are started for events.
@@ -180,6 +191,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
         None => None,
     };
+    upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
     let usual = Schedule::default();
     Ok(Config {
         model: pick(
@@ -235,6 +247,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             usual.pause_after.as_secs_f64(),
         ),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
+        upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })
 }
 

@@ -73,6 +73,14 @@ impl Actor {
         policy.decide_call(&self.principal, &self.limits, tool, arguments)
     }
 
+    /// Whether there may be a tool that it may call.
+    pub fn may_call_tools(&self, policy: &Policy) -> bool {
+        if self.is_owner {
+            return self.decide(policy, Verb::Call, Target::Tool, "").allowed;
+        }
+        policy.gives_any(&self.principal, &self.limits, Verb::Call, Target::Tool)
+    }
+
     /// What it may do by one verb, over paths.
     pub fn scope(&self, policy: &Policy, verb: Verb) -> Scope {
         if self.is_owner {

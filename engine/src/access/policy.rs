@@ -432,6 +432,13 @@ impl Policy {
         self.decide_with(principal, limits, (verb, target, name), Arguments::Open)
     }
 
+    /// Whether something is given by a verb on any tool or agent at all; a deny of single ones takes nothing of that.
+    pub fn gives_any(&self, principal: &str, limits: &Limits, verb: Verb, target: Target) -> bool {
+        self.principals.contains_key(principal)
+            && !limits.exclude(verb, target, "")
+            && self.rules_for(principal, verb, target).any(|grant| grant.effect == Effect::Allow)
+    }
+
     /// Decides about one call of a tool, with its arguments.
     pub fn decide_call(
         &self,

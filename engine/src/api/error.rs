@@ -247,6 +247,12 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// For arguments of what is no call of a tool.
+    pub fn invalid_call_arguments() -> Self {
+        let expected = "the verb `call` on a tool beside them".to_owned();
+        Self::Invalid { field: "arguments", found: "given".to_owned(), expected }
+    }
+
     /// Whether the disk has no room left, wherever that was noticed.
     fn is_disk_full(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);

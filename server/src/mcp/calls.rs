@@ -10,6 +10,7 @@ use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
 use super::tasks;
 use super::tools::Tool;
+use super::upstreams;
 use super::toolsets::Toolsets;
 use crate::paging::{PageParams, page};
 use crate::problem::Problem;
@@ -62,6 +63,7 @@ struct Cited {
 pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value) -> Result<Value, Problem> {
     match tool {
         Tool::Ask => ask(session, arguments::read(tool, arguments)?),
+        Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),

@@ -15,6 +15,7 @@ mod locks;
 mod range;
 mod snapshots;
 mod tasks;
+mod tools;
 mod webhooks;
 mod workspaces;
 
@@ -48,6 +49,7 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .merge(state_routes())
         .merge(webhook_routes())
         .merge(task_routes())
+        .merge(tool_routes())
         .merge(access_routes())
         .route("/metrics", get(health::metrics))
 }
@@ -119,6 +121,14 @@ fn task_routes() -> Router<Arc<App>> {
         .route("/v1/consumers", get(consumers::all).delete(consumers::remove))
         .route("/v1/consumers/fetch", post(consumers::fetch))
         .route("/v1/consumers/ack", post(consumers::ack))
+}
+
+fn tool_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/tools", get(tools::all))
+        .route("/v1/tools/{id}", get(tools::one).put(tools::configure).delete(tools::forget))
+        .route("/v1/tools/{id}/call", post(tools::call))
+        .route("/v1/upstreams", get(tools::servers))
 }
 
 fn access_routes() -> Router<Arc<App>> {

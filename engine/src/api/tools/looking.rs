@@ -53,6 +53,11 @@ impl Session {
         pinned.map(|row| self.show_tool(row)).collect()
     }
 
+    /// Whether its grants let it call tools, whatever tools there are.
+    pub fn may_call_tools(&self) -> bool {
+        self.actor.may_call_tools(&self.engine.policy())
+    }
+
     /// What this principal may call now, by id: for whoever chooses between tools.
     pub fn callable_tools(&self) -> Vec<ToolDocument> {
         let rows = self.engine.toolbox.rows();
