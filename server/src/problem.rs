@@ -167,7 +167,9 @@ fn hint(code: &str) -> Option<&'static str> {
         "invalid_arguments" => "`GET /v1/tools/ID` shows what the tool takes",
         "tool_unavailable" => "wait a moment and ask again; `GET /v1/upstreams` shows the owner why",
         "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
-        "tool_timeout" => "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer",
+        "tool_timeout" => {
+            "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer"
+        }
         "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
         _ => return None,

@@ -116,7 +116,10 @@ async def over_http():
     listener = socket.create_server(("127.0.0.1", 0))
     log("port", port=listener.getsockname()[1])
     config = uvicorn.Config(app, log_level="warning")
-    await uvicorn.Server(config).serve(sockets=[listener])
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await uvicorn.Server(config).serve(sockets=[listener])
+        group.cancel_scope.cancel()
 
 
 if __name__ == "__main__":

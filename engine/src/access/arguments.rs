@@ -66,7 +66,9 @@ impl Conditions {
             Arguments::Given(arguments) => self.0.iter().all(|(name, patterns)| {
                 let value = find(arguments, name).and_then(text);
                 match effect {
-                    Effect::Allow => value.is_some_and(|value| is_plain(&value) && matches_exactly(patterns, &value)),
+                    Effect::Allow => {
+                        value.is_some_and(|value| is_plain(&value) && matches_exactly(patterns, &value))
+                    }
                     Effect::Deny => value.is_none_or(|value| !is_plain(&value) || matches(patterns, &value)),
                 }
             }),
@@ -157,7 +159,8 @@ mod tests {
     #[track_caller]
     fn check(pairs: &[(&str, &[&str])], arguments: &Value, allow: bool, deny: bool) {
         let conditions = conditions(pairs);
-        let found = [Effect::Allow, Effect::Deny].map(|effect| conditions.hold(effect, Arguments::Given(arguments)));
+        let found =
+            [Effect::Allow, Effect::Deny].map(|effect| conditions.hold(effect, Arguments::Given(arguments)));
         assert_eq!(found, [allow, deny], "{conditions} for {arguments}");
     }
 

@@ -194,7 +194,8 @@ pub fn describe(grant: &Grant) -> String {
         Target::Tool => "tool",
         Target::Agent => "agent",
     };
-    let arguments = if grant.arguments.is_empty() { String::new() } else { format!(" where {}", grant.arguments) };
+    let arguments =
+        if grant.arguments.is_empty() { String::new() } else { format!(" where {}", grant.arguments) };
     format!(
         "{} {effect} {} on {target} {}{arguments}{}",
         grant.to,

@@ -166,8 +166,9 @@ fn read(sql: &Connection) -> Result<Policy, AccessError> {
         let (group, member): (String, String) = row?;
         policy.groups.entry(group).or_default().insert(member);
     }
-    let mut rows =
-        sql.prepare_cached("SELECT holder, target, patterns, verbs, effect, note, arguments FROM grants ORDER BY id")?;
+    let mut rows = sql.prepare_cached(
+        "SELECT holder, target, patterns, verbs, effect, note, arguments FROM grants ORDER BY id",
+    )?;
     let columns = rows.query_map([], |row| {
         let column = |idx| row.get::<_, String>(idx);
         Ok([column(0)?, column(1)?, column(2)?, column(3)?, column(4)?, column(5)?, column(6)?])

@@ -60,8 +60,8 @@ pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
 };
 pub use tools::{
-    CallOptions, CallOutcome, CallReply, PendingCall, ServerHealth, ServerInfo, ServerState, TakenTools, ToolArgument,
-    ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer, ToolsFilter, Usage,
+    CallOptions, CallOutcome, CallReply, PendingCall, ServerHealth, ServerInfo, ServerState, TakenTools,
+    ToolArgument, ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer, ToolsFilter, Usage,
 };
 pub use webhooks::{
     AttemptInfo, DeliveriesPage, DeliveryInfo, NewWebhook, Replay, WebhookChange, WebhookInfo,

@@ -75,7 +75,9 @@ fn judge(id: ToolId, known: Option<&ToolRow>, spec: &ToolSpec, trusted: bool) ->
         return quarantine(Some(spec), "the tool is new".to_owned());
     };
     match &row.approved {
-        Some(approved) if approved == spec => (row.state != ToolState::Approved).then_some(Change::Restore(id)),
+        Some(approved) if approved == spec => {
+            (row.state != ToolState::Approved).then_some(Change::Restore(id))
+        }
         _ if row.is_waiting(Some(spec)) => None,
         Some(approved) => quarantine(Some(spec), changed(approved, spec)),
         None => quarantine(Some(spec), "the tool is new".to_owned()),

@@ -209,7 +209,10 @@ impl Tx<'_> {
             .query_row("SELECT first_ms FROM tool_servers WHERE name = ?1", [server], |row| row.get(0))
             .optional()?;
         if known.is_none() {
-            self.sql().execute("INSERT INTO tool_servers (name, first_ms) VALUES (?1, ?2)", params![server, now_ms])?;
+            self.sql().execute(
+                "INSERT INTO tool_servers (name, first_ms) VALUES (?1, ?2)",
+                params![server, now_ms],
+            )?;
         }
         Ok(known.is_none())
     }

@@ -70,8 +70,7 @@ pub(super) fn fault(schema: &Value) -> Option<String> {
 }
 
 fn compile(schema: &Value) -> Result<Validator, String> {
-    let patterns =
-        PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(PATTERN_BYTES);
+    let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(PATTERN_BYTES);
     let options = jsonschema::options().offline().with_pattern_options(patterns);
     options.build(schema).map_err(|error| short(&error.to_string()))
 }

@@ -124,9 +124,15 @@ impl ToolSpec {
         too_long("the name", self.name.len(), MAX_NAME_BYTES)
             .or_else(|| too_long("the description", told, MAX_DESCRIPTION_BYTES))
             .or_else(|| too_long("the input schema", size(&self.input_schema), MAX_SCHEMA_BYTES))
-            .or_else(|| too_long("the output schema", self.output_schema.as_ref().map_or(0, size), MAX_SCHEMA_BYTES))
-            .or_else(|| too_long("the annotations", self.annotations.as_ref().map_or(0, size), MAX_SCHEMA_BYTES))
-            .or_else(|| schema::fault(&self.input_schema).map(|why| format!("the input schema is none: {why}")))
+            .or_else(|| {
+                too_long("the output schema", self.output_schema.as_ref().map_or(0, size), MAX_SCHEMA_BYTES)
+            })
+            .or_else(|| {
+                too_long("the annotations", self.annotations.as_ref().map_or(0, size), MAX_SCHEMA_BYTES)
+            })
+            .or_else(|| {
+                schema::fault(&self.input_schema).map(|why| format!("the input schema is none: {why}"))
+            })
             .or_else(|| {
                 let why = self.output_schema.as_ref().and_then(schema::fault)?;
                 Some(format!("the output schema is none: {why}"))
@@ -169,7 +175,8 @@ mod tests {
         assert_eq!(ToolId::of("git", "push").as_str(), "git.push");
         assert_eq!(ToolId::of("git", "repo.Push-2").as_str(), "git.repo.Push-2");
         let odd = ["", "a b", "a/b", "a\u{1b}[31mb", "é", "ü", &"x".repeat(400), &"x".repeat(401)];
-        let ids: std::collections::BTreeSet<ToolId> = odd.iter().map(|name| ToolId::of("git", name)).collect();
+        let ids: std::collections::BTreeSet<ToolId> =
+            odd.iter().map(|name| ToolId::of("git", name)).collect();
         assert_eq!(ids.len(), odd.len(), "{ids:?}");
         for id in &ids {
             assert_eq!(ToolId::new(id.as_str()).unwrap(), *id);
@@ -183,7 +190,8 @@ mod tests {
     fn the_hash_covers_everything_and_no_order() {
         let schema = json!({"type": "object", "properties": {"a": {}, "b": {}}});
         let first = spec("says", schema.clone());
-        let other: Value = serde_json::from_str(r#"{"properties": {"b": {}, "a": {}}, "type": "object"}"#).unwrap();
+        let other: Value =
+            serde_json::from_str(r#"{"properties": {"b": {}, "a": {}}, "type": "object"}"#).unwrap();
         assert_eq!(first.hash(), spec("says", other).hash());
         for changed in [
             spec("says more", schema.clone()),
@@ -206,7 +214,10 @@ mod tests {
             (spec("", json!({"const": "x".repeat(MAX_SCHEMA_BYTES)})), "the input schema has"),
             (spec("", json!({"type": "nonsense"})), "the input schema is none"),
             (spec("", json!({"$ref": "https://example.com/schema.json"})), "the input schema is none"),
-            (ToolSpec { output_schema: Some(json!({"type": 5})), ..spec("", object) }, "the output schema is none"),
+            (
+                ToolSpec { output_schema: Some(json!({"type": 5})), ..spec("", object) },
+                "the output schema is none",
+            ),
         ] {
             let fault = bad.fault().unwrap_or_default();
             assert!(fault.starts_with(expected), "{fault}");

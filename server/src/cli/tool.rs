@@ -127,7 +127,8 @@ fn settle(globals: &Globals, session: &Session, id: &str, grant: bool, reason: O
 }
 
 fn line(tool: &ToolInfo) {
-    let state = if tool.state == ToolState::Approved { String::new() } else { format!("  {}", tool.state.as_str()) };
+    let state =
+        if tool.state == ToolState::Approved { String::new() } else { format!("  {}", tool.state.as_str()) };
     let about = tool.spec.description.lines().next().unwrap_or_default();
     anstream::println!(
         "{STRONG}{}{STRONG:#}{BAD}{state}{BAD:#}{}{FAINT}{}{FAINT:#}",
@@ -156,7 +157,10 @@ fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
     let server = id.split('.').next().unwrap_or_default();
     plan.servers.retain(|settings| settings.name == server);
     if plan.servers.is_empty() {
-        bail!("there is no server `{}` of tools: `[[upstream]]` in `waypost.toml` names them", output::safe(server));
+        bail!(
+            "there is no server `{}` of tools: `[[upstream]]` in `waypost.toml` names them",
+            output::safe(server)
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let reply = runtime.block_on(async {
@@ -169,7 +173,12 @@ fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
     Ok(if reply.is_error { NOTHING } else { 0 })
 }
 
-async fn call_once(engine: &Arc<Engine>, upstreams: &Arc<Upstreams>, id: &str, arguments: Value) -> Result<CallReply> {
+async fn call_once(
+    engine: &Arc<Engine>,
+    upstreams: &Arc<Upstreams>,
+    id: &str,
+    arguments: Value,
+) -> Result<CallReply> {
     let session = engine.owner_session();
     wait_until_ready(&session).await?;
     let call = Call { tool: id.to_owned(), arguments, options: CallOptions::default(), progress: None };

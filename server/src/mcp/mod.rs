@@ -158,8 +158,9 @@ impl Server {
                     session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
                 Ok((session, process.toolsets))
             }
-            Asker::Request(_) => asker_of(&context.extensions)
-                .ok_or_else(|| ErrorData::internal_error("no principal", None)),
+            Asker::Request(_) => {
+                asker_of(&context.extensions).ok_or_else(|| ErrorData::internal_error("no principal", None))
+            }
         }
     }
 
@@ -250,7 +251,9 @@ fn next_step(code: &str) -> Option<&'static str> {
         "edit_mismatch" => "read_file again and give an `oldText` that stands there exactly once",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",
-        "invalid_arguments" => "call `find_tools` for what the tool takes, and repeat the call with what was expected",
+        "invalid_arguments" => {
+            "call `find_tools` for what the tool takes, and repeat the call with what was expected"
+        }
         "tool_unavailable" => "call again in a moment, or use another tool",
         "tool_timeout" => "the tool may have done its work all the same: look before you call it again",
         "tool_failed" => "tell the user what the tool's server said",

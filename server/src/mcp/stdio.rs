@@ -26,7 +26,8 @@ pub async fn serve_stdio(
         None => Toolsets::default(),
     };
     let upstreams = Upstreams::start(&engine, &upstreams);
-    let process = Process { engine, token, toolsets, bridge: engine_bridge(), upstreams: Arc::clone(&upstreams) };
+    let process =
+        Process { engine, token, toolsets, bridge: engine_bridge(), upstreams: Arc::clone(&upstreams) };
     let ended = converse(Server::for_process(process)).await;
     upstreams.stop().await;
     ended

@@ -143,7 +143,8 @@ fn native(reply: CallReply) -> CallToolResult {
     if reply.truncated {
         content.push(ContentBlock::text("[cut: the answer was longer than is allowed]"));
     }
-    let mut result = if reply.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    let mut result =
+        if reply.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
     result.structured_content = reply.structured;
     result
 }

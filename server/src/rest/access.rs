@@ -332,10 +332,9 @@ pub async fn explain(
 }
 
 fn call_arguments(text: &str) -> Result<Value, Problem> {
-    serde_json::from_str(text)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| Problem::invalid("`arguments` is no JSON object: expected one such as `{\"branch\":\"main\"}`"))
+    serde_json::from_str(text).ok().filter(Value::is_object).ok_or_else(|| {
+        Problem::invalid("`arguments` is no JSON object: expected one such as `{\"branch\":\"main\"}`")
+    })
 }
 
 /// `GET /v1/gates`.

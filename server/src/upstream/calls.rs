@@ -50,7 +50,12 @@ impl Upstreams {
     ///
     /// # Errors
     /// What the engine says of the beginning or the end of the call.
-    pub async fn call(self: &Arc<Self>, bridge: Bridge, session: Session, call: Call) -> Result<CallReply, Problem> {
+    pub async fn call(
+        self: &Arc<Self>,
+        bridge: Bridge,
+        session: Session,
+        call: Call,
+    ) -> Result<CallReply, Problem> {
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
         let this = Arc::clone(self);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use rmcp::RoleClient;
 use rmcp::model::ProtocolVersion;
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::RoleClient;
 
 use super::error::UpstreamError;
 use super::handler::Handler;
@@ -67,7 +67,8 @@ pub async fn connect(
     match settings.transport() {
         Transport::Run(run) => {
             let (process, pipes) = Process::start(settings, run, guard)?;
-            let transport = AsyncRwTransport::new(pipes.stdout, pipes.stdin).with_max_line_length(max_message);
+            let transport =
+                AsyncRwTransport::new(pipes.stdout, pipes.stdin).with_max_line_length(max_message);
             let service = handler.serve_with_lifecycle(transport, era.mode()).await.map_err(failed)?;
             Ok(Connection { service, process: Some(process) })
         }

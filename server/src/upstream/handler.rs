@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam, ProgressToken, ProtocolVersion,
+    ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam, ProgressToken,
+    ProtocolVersion,
 };
 use rmcp::service::NotificationContext;
 use rmcp::{ClientHandler, RoleClient};
@@ -41,7 +42,8 @@ impl Listeners {
     fn tell(&self, params: ProgressNotificationParam) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = open.get(&params.progress_token) {
-            let progress = Progress { progress: params.progress, total: params.total, message: params.message };
+            let progress =
+                Progress { progress: params.progress, total: params.total, message: params.message };
             // Who does not keep up misses a step, and is told of a later one.
             let _ = sender.try_send(progress);
         }
@@ -57,7 +59,8 @@ impl Drop for Listening<'_> {
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
         let name = Implementation::new("waypost", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), name).with_protocol_version(ProtocolVersion::V_2025_11_25)
+        ClientConfig::new(ClientCapabilities::default(), name)
+            .with_protocol_version(ProtocolVersion::V_2025_11_25)
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

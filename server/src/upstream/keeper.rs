@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{ClientRequest, PaginatedRequestParams, PingRequest, ProtocolVersion, SubscriptionFilter, Tool};
+use rmcp::model::{
+    ClientRequest, PaginatedRequestParams, PingRequest, ProtocolVersion, SubscriptionFilter, Tool,
+};
 use rmcp::service::{Peer, ServiceError, Subscription};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -28,6 +30,8 @@ const PING_PATIENCE: Duration = Duration::from_secs(20);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// After word of a change, so that many at once are one listing.
 const RELIST_PAUSE: Duration = Duration::from_millis(100);
+/// Between two listings at least, however often a server says that its list has changed.
+const RELIST_GAP: Duration = Duration::from_secs(1);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// A server that was there for so long is tried again at once.
 const STEADY: Duration = Duration::from_secs(60);
@@ -112,7 +116,8 @@ impl Keeper {
         let protocol = info.map(|info| info.protocol_version.clone());
         health.pid = process.as_ref().and_then(Process::pid);
         health.protocol = protocol.as_ref().map(ToString::to_string);
-        let watched = self.unless_stopped(self.watch(&peer, &handler, protocol, process.as_mut(), health)).await;
+        let watched =
+            self.unless_stopped(self.watch(&peer, &handler, protocol, process.as_mut(), health)).await;
         self.line.set(None);
         if service.close_with_timeout(CLOSE_PATIENCE).await.is_err() {
             tracing::error!(server = self.settings.name, "the loop of a connection did not end well");
@@ -142,6 +147,7 @@ impl Keeper {
         self.list(peer, health).await?;
         self.line.set(Some(Connected { peer: peer.clone(), listeners: Arc::clone(&handler.listeners) }));
         tracing::info!(server = self.settings.name, pid = health.pid, "a server of tools is there");
+        let mut last_list = Instant::now();
         let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let mut exit = std::pin::pin!(exit(process));
         loop {
@@ -149,8 +155,10 @@ impl Keeper {
                 how = &mut exit => return Err(UpstreamError::Exited(how)),
                 () = closed(peer) => return Err(UpstreamError::Closed),
                 () = changed(handler, subscription.as_mut()) => {
-                    tokio::time::sleep(RELIST_PAUSE).await;
+                    let gap = RELIST_GAP.saturating_sub(last_list.elapsed());
+                    tokio::time::sleep(gap.max(RELIST_PAUSE)).await;
                     self.list(peer, health).await?;
+                    last_list = Instant::now();
                 }
                 _ = pings.tick() => self.ping(peer, protocol.as_ref()).await?,
             }
@@ -176,7 +184,11 @@ impl Keeper {
     }
 
     /// Whether it is alive; who answers a call is.
-    async fn ping(&self, peer: &Peer<RoleClient>, protocol: Option<&ProtocolVersion>) -> Result<(), UpstreamError> {
+    async fn ping(
+        &self,
+        peer: &Peer<RoleClient>,
+        protocol: Option<&ProtocolVersion>,
+    ) -> Result<(), UpstreamError> {
         // The newer era has no ping.
         if !self.line.is_quiet() || protocol >= Some(&ProtocolVersion::V_2026_07_28) {
             return Ok(());

@@ -27,9 +27,9 @@ use waypost_engine::api::Engine;
 
 pub use self::calls::{Call, Progress};
 pub use self::error::UpstreamError;
-pub use self::settings::{HIDDEN, Settings, SettingsError, ToolEntry, Transport};
 use self::keeper::Keeper;
 use self::line::Line;
+pub use self::settings::{HIDDEN, Settings, SettingsError, ToolEntry, Transport};
 use crate::blocking::Bridge;
 
 /// Until every server must have ended after the signal to stop.
@@ -114,7 +114,8 @@ pub fn guard(parent: i32, argv: &[std::ffi::OsString]) -> std::io::Error {
     let Some((program, arguments)) = argv.split_first() else {
         return std::io::Error::new(std::io::ErrorKind::InvalidInput, "there is no program to start");
     };
-    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)) {
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+    {
         return error.into();
     }
     // It may have ended before the line above.

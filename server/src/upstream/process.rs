@@ -35,7 +35,11 @@ pub struct Pipes {
 
 impl Process {
     /// Starts the program of a server, through `guard` where there is one.
-    pub fn start(settings: &Settings, run: &[String], guard: Option<&Path>) -> Result<(Self, Pipes), UpstreamError> {
+    pub fn start(
+        settings: &Settings,
+        run: &[String],
+        guard: Option<&Path>,
+    ) -> Result<(Self, Pipes), UpstreamError> {
         let program = run.first().cloned().unwrap_or_default();
         let failed = |source| UpstreamError::Start { program: program.clone(), source };
         let mut command = command(run, guard);

@@ -115,7 +115,11 @@ impl Settings {
         for settings in all {
             settings.check()?;
             if !names.insert(&settings.name) {
-                return Err(settings.refuse("name", settings.name.clone(), "a name that no other server has"));
+                return Err(settings.refuse(
+                    "name",
+                    settings.name.clone(),
+                    "a name that no other server has",
+                ));
             }
         }
         Ok(())
@@ -130,7 +134,13 @@ impl Settings {
             (Some(run), None) if run.first().is_some_and(|program| !program.is_empty()) => {}
             (None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {}
             (None, Some(_)) => return Err(self.refuse("url", HIDDEN.to_owned(), "http:// or https://")),
-            _ => return Err(self.refuse("run", "wrong".to_owned(), "`run = [program, …]`, or `url` in its place")),
+            _ => {
+                return Err(self.refuse(
+                    "run",
+                    "wrong".to_owned(),
+                    "`run = [program, …]`, or `url` in its place",
+                ));
+            }
         }
         if !RESULT_BYTES.contains(&self.max_result_bytes) {
             let found = self.max_result_bytes.to_string();
@@ -143,7 +153,9 @@ impl Settings {
         let times = self.tools.values().filter_map(|tool| tool.timeout_seconds);
         let is_time = |seconds: &f64| *seconds > 0.0 && *seconds <= MAX_TIMEOUT_SECONDS;
         match times.chain([self.timeout_seconds]).find(|seconds| !is_time(seconds)) {
-            Some(seconds) => Err(self.refuse("timeout_seconds", seconds.to_string(), "more than 0, at most 3600")),
+            Some(seconds) => {
+                Err(self.refuse("timeout_seconds", seconds.to_string(), "more than 0, at most 3600"))
+            }
             None => Ok(()),
         }
     }
@@ -257,7 +269,9 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_their_faults_named() {
-        let git = read("name = 'git'\nrun = ['git-mcp']\n[price]\nusd_per_call = 0.01\n[tools.push]\nusd = 1").unwrap();
+        let git =
+            read("name = 'git'\nrun = ['git-mcp']\n[price]\nusd_per_call = 0.01\n[tools.push]\nusd = 1")
+                .unwrap();
         assert_eq!((git.trust, git.timeout_seconds), (Trust::First, 60.0));
         assert_eq!(git.tool_server().tools["push"].usd_per_call, Some(1.0));
         for (text, expected) in [

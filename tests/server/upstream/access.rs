@@ -9,7 +9,10 @@ use crate::users::text;
 fn coding_agents_may_read_repositories_but_not_push_to_main() {
     let push = json!({"repo": {"type": "string"}, "branch": {"type": "string"}});
     let repo = json!({"repo": {"type": "string"}});
-    let Some(fixture) = Fixture::new(&[strict_tool("echo_push", push), strict_tool("echo_read", repo)]) else { return };
+    let Some(fixture) = Fixture::new(&[strict_tool("echo_push", push), strict_tool("echo_read", repo)])
+    else {
+        return;
+    };
     let server = serve(vec![fixture.settings("git", json!({}))]);
     let admin = server.admin();
     let coder = server.user("agent:coder", &[]);
@@ -36,7 +39,8 @@ fn coding_agents_may_read_repositories_but_not_push_to_main() {
     assert_eq!(coder.tool_ids(""), ["git.echo_push", "git.echo_read"]);
 
     let explain = |arguments: &str| {
-        let query = format!("/v1/grants/explain?principal=agent:coder&verb=call&tool=git.echo_push{arguments}");
+        let query =
+            format!("/v1/grants/explain?principal=agent:coder&verb=call&tool=git.echo_push{arguments}");
         coder.get(&query).is(200).json()
     };
     assert_eq!(explain("")["allowed"], true);
@@ -68,7 +72,9 @@ fn bare(reply: &Reply, name: &str) -> String {
 
 #[test]
 fn a_tool_that_may_not_be_seen_answers_as_one_that_is_not_there() {
-    let Some(fixture) = Fixture::new(&[tool("echo_open", "Open."), tool("echo_shut", "Shut.")]) else { return };
+    let Some(fixture) = Fixture::new(&[tool("echo_open", "Open."), tool("echo_shut", "Shut.")]) else {
+        return;
+    };
     let server = serve(vec![fixture.settings("fix", json!({"pinned": ["echo_shut"]}))]);
     let agent = server.tool_agent("agent:a", "fix.echo_open");
     let nobody = server.user("agent:nobody", &[]);

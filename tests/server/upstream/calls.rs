@@ -43,10 +43,17 @@ fn a_tool_is_found_called_and_written_down() {
     in_both_eras(&server, |client| {
         let (found, is_error) = client.call("find_tools", json!({"query": "weigh a parcel"}));
         assert!(!is_error, "{found}");
-        assert_eq!((text(&found["tools"][0], "id"), found["tools"].as_array().unwrap().len()), ("fix.other", 1));
+        assert_eq!(
+            (text(&found["tools"][0], "id"), found["tools"].as_array().unwrap().len()),
+            ("fix.other", 1)
+        );
         let (found, _) = client.call("find_tools", json!({"query": "say it again"}));
         let argument = &found["tools"][0]["arguments"][0];
-        assert_eq!((text(argument, "name"), text(argument, "description")), ("text", "What to say."), "{found}");
+        assert_eq!(
+            (text(argument, "name"), text(argument, "description")),
+            ("text", "What to say."),
+            "{found}"
+        );
         let call = json!({"tool": "fix.echo", "arguments": {"text": "hello"}});
         let (called, is_error) = client.call("call_tool", call);
         assert!(!is_error && called["content"] == reply["content"], "{called}");
@@ -81,12 +88,17 @@ fn arguments_that_do_not_fit_are_refused_before_anything_is_called() {
 
 #[test]
 fn a_slow_tool_is_given_up_and_told_so() {
-    let Some(fixture) = Fixture::new(&[tool("slow", "Takes its time."), tool("echo", "Repeats.")]) else { return };
+    let Some(fixture) = Fixture::new(&[tool("slow", "Takes its time."), tool("echo", "Repeats.")]) else {
+        return;
+    };
     let more = json!({"tools": {"slow": {"timeout_seconds": QUICK.as_secs_f64()}}});
     let server = serve(vec![fixture.settings("fix", more)]);
     server.admin().call_tool("fix.slow", json!({"seconds": 60})).refuses(504, "tool_timeout");
     assert_eq!(text(&fixture.wait_for("cancelled", 0), "tool"), "slow");
-    assert_eq!(said(&server.admin().call_tool("fix.echo", json!({"still": "there"}))), "{\"still\": \"there\"}");
+    assert_eq!(
+        said(&server.admin().call_tool("fix.echo", json!({"still": "there"}))),
+        "{\"still\": \"there\"}"
+    );
     let health = server.engine.tool_health("fix.slow").unwrap();
     assert_eq!((health.calls, health.failures), (1, 1));
     assert!(health.last_error.unwrap().contains("fix.slow"));
@@ -142,7 +154,8 @@ fn who_does_not_wait_any_more_ends_the_call_at_its_server() {
 #[test]
 fn a_huge_answer_is_bounded() {
     let Some(fixture) = Fixture::new(&[tool("huge", "Says much.")]) else { return };
-    let server = serve(vec![fixture.settings("fix", json!({"max_result_bytes": 10_000, "pinned": ["huge"]}))]);
+    let server =
+        serve(vec![fixture.settings("fix", json!({"max_result_bytes": 10_000, "pinned": ["huge"]}))]);
     let admin = server.admin();
     let small = admin.call_tool("fix.huge", json!({"bytes": 5000})).is(200).json();
     assert_eq!(small["truncated"], false, "{small}");
@@ -159,7 +172,11 @@ fn a_huge_answer_is_bounded() {
         assert!(reply.to_string().len() <= 900, "{} bytes", reply.to_string().len());
         let call = json!({"name": "fix.huge", "arguments": {"bytes": 100_000}});
         let pinned = client.request("tools/call", call);
-        assert!(pinned.to_string().len() < 11_000 && pinned.to_string().contains("[cut"), "{}", pinned.to_string().len());
+        assert!(
+            pinned.to_string().len() < 11_000 && pinned.to_string().contains("[cut"),
+            "{}",
+            pinned.to_string().len()
+        );
     });
 }
 
@@ -202,7 +219,10 @@ fn pinned_tools_stand_among_ours_and_the_list_follows() {
     let server = serve(vec![fixture.settings("fix", json!({"pinned": ["echo"]}))]);
     in_both_eras(&server, |client| {
         let names = offered(client);
-        assert!(names.contains(&"fix.echo".to_owned()) && !names.contains(&"fix.other".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"fix.echo".to_owned()) && !names.contains(&"fix.other".to_owned()),
+            "{names:?}"
+        );
         let answer = client.request("tools/call", json!({"name": "fix.echo", "arguments": {"text": "x"}}));
         assert_eq!(answer["result"]["content"][0]["text"], "{\"text\": \"x\"}", "{answer}");
         let refused = client.request("tools/call", json!({"name": "fix.echo", "arguments": {}}));
@@ -276,7 +296,9 @@ impl Drop for Remote {
 
 #[test]
 fn a_server_over_http_gets_its_own_headers_and_nothing_of_the_caller() {
-    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("slow", "Takes its time.")]) else { return };
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("slow", "Takes its time.")]) else {
+        return;
+    };
     let remote = Remote::start(&fixture);
     let headers = json!({"Authorization": "Bearer theirs", "X-Home": "${HOME}"});
     let server = serve(vec![settings(json!({
@@ -301,17 +323,21 @@ fn a_server_over_http_gets_its_own_headers_and_nothing_of_the_caller() {
     // It is listed again when it says so.
     fixture.list(&[tool("echo", "Repeats."), tool("more", "Is new.")]);
     let admin = server.admin();
-    eventually("the list is read again", || admin.tool_ids("?state=quarantined").contains(&"far.more".to_owned()).then_some(()));
+    eventually("the list is read again", || {
+        admin.tool_ids("?state=quarantined").contains(&"far.more".to_owned()).then_some(())
+    });
 }
 
 #[test]
 fn a_redirect_is_not_followed() {
     let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
     let remote = Remote::start(&fixture);
-    let far = settings(json!({"name": "far", "url": remote.url("/elsewhere"), "headers": {"X-Key": "theirs"}}));
+    let far =
+        settings(json!({"name": "far", "url": remote.url("/elsewhere"), "headers": {"X-Key": "theirs"}}));
     let server = Server::start_upstreams(plan(vec![far]));
     server.wait_until("far", "down");
-    let paths: Vec<Value> = fixture.log("request").into_iter().map(|request| request["path"].clone()).collect();
+    let paths: Vec<Value> =
+        fixture.log("request").into_iter().map(|request| request["path"].clone()).collect();
     assert!(!paths.is_empty() && paths.iter().all(|path| path == "/elsewhere"), "{paths:?}");
     server.admin().call_tool("far.echo", json!({})).refuses(404, "not_found");
 }

@@ -41,8 +41,14 @@ fn reply(output: &Output) -> Value {
 
 #[test]
 fn tools_are_called_listed_and_approved_by_command() {
-    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("env", "Tells its environment.")]) else { return };
-    let home = home(&fixture, "pass_env = [\"KEY_FOR_IT\"]\nenv = { OWN = \"x-${KEY_FOR_IT}\", HIDE = \"geheimer\" }");
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("env", "Tells its environment.")])
+    else {
+        return;
+    };
+    let home = home(
+        &fixture,
+        "pass_env = [\"KEY_FOR_IT\"]\nenv = { OWN = \"x-${KEY_FOR_IT}\", HIDE = \"geheimer\" }",
+    );
     let called = reply(&waypost(home.path(), &["tool", "call", "fix.echo", "{\"a\": 1}", "--json"]));
     assert_eq!(called["content"][0]["text"], "{\"a\": 1}", "{called}");
     let called = reply(&waypost(home.path(), &["tool", "call", "fix.env", "--json"]));
@@ -80,8 +86,13 @@ fn tools_are_called_listed_and_approved_by_command() {
 fn standard_input_and_output_has_the_tools_too() {
     let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
     let home = home(&fixture, "pinned = [\"echo\"]");
-    let mut ours =
-        command(home.path()).arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut ours = command(home.path())
+        .arg("mcp")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut input = ours.stdin.take().unwrap();
     let mut lines = BufReader::new(ours.stdout.take().unwrap()).lines();
     let mut send = |message: Value| writeln!(input, "{message}").unwrap();

@@ -46,12 +46,14 @@ fn the_reference_servers_are_found_and_called() {
     agent.call_tool("everything.echo", json!({"message": "x"})).refuses(404, "not_found");
 
     let client = Client::legacy(&server, "", &server.token);
-    let (echoed, is_error) = client.call("call_tool", json!({"tool": "everything.echo", "arguments": {"message": "hi"}}));
+    let (echoed, is_error) =
+        client.call("call_tool", json!({"tool": "everything.echo", "arguments": {"message": "hi"}}));
     assert!(!is_error && text(&echoed["content"][0], "text").contains("hi"), "{echoed}");
     let (found, _) = client.call("find_tools", json!({"query": "echo"}));
     assert_eq!(text(&found["tools"][0], "id"), "everything.echo", "{found}");
     let missing = admin.call_tool("everything.echo", json!({})).is(400).json();
     assert!(text(&missing, "detail").contains("message"), "{missing}");
-    let refused: Value = admin.call_tool("files.read_text_file", json!({"path": "/etc/passwd"})).is(200).json();
+    let refused: Value =
+        admin.call_tool("files.read_text_file", json!({"path": "/etc/passwd"})).is(200).json();
     assert_eq!(refused["is_error"], true, "the server's own guard stands: {refused}");
 }

@@ -23,7 +23,9 @@ fn a_dead_server_and_one_that_hangs_leave_the_others() {
         settings(json!({"name": "silent", "run": ["/bin/sleep", "600"]})),
         settings(json!({"name": "noise", "run": ["/bin/sh", "-c", "yes | head -c 1000000; sleep 600"]})),
         settings(json!({"name": "closed", "url": "http://127.0.0.1:9/mcp"})),
-        settings(json!({"name": "unset", "url": "http://127.0.0.1:9/mcp", "headers": {"X": "${WAYPOST_NO_SUCH}"}})),
+        settings(
+            json!({"name": "unset", "url": "http://127.0.0.1:9/mcp", "headers": {"X": "${WAYPOST_NO_SUCH}"}}),
+        ),
         fixture.settings("fix", json!({})),
     ];
     // It is up before any of them is.
@@ -44,7 +46,9 @@ fn a_dead_server_and_one_that_hangs_leave_the_others() {
 
 #[test]
 fn a_server_that_was_killed_comes_back() {
-    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("slow", "Takes its time.")]) else { return };
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("slow", "Takes its time.")]) else {
+        return;
+    };
     let server = serve(vec![fixture.settings("fix", json!({}))]);
     let admin = server.admin();
     let first = server.upstream("fix")["pid"].as_u64().unwrap();

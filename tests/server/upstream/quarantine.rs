@@ -41,7 +41,10 @@ fn is_invisible(server: &Server, user: &User<'_>, id: &str, words: &str) {
     let direct = client.request("tools/call", json!({"name": id, "arguments": {}}));
     assert!(direct["error"]["code"].is_number(), "{direct}");
     let session = server.engine.session(&user.token).unwrap();
-    assert!(session.callable_tools().iter().all(|tool| tool.id.as_str() != id), "routing does not see it either");
+    assert!(
+        session.callable_tools().iter().all(|tool| tool.id.as_str() != id),
+        "routing does not see it either"
+    );
 }
 
 #[test]
@@ -81,7 +84,10 @@ fn a_changed_description_is_set_aside_until_a_person_takes_it() {
     assert_eq!(said(&agent.call_tool("fix.echo", json!({"a": 1}))), "{\"a\": 1}");
     lena.post(&format!("/v1/approvals/{id}/deny"), &json!({})).refuses(409, "approval_closed");
     let acts = admin.items("/v1/audit?action=tool.approve");
-    assert!(acts.iter().any(|act| text(act, "principal") == "human:lena" && text(act, "path") == "fix.echo"), "{acts:?}");
+    assert!(
+        acts.iter().any(|act| text(act, "principal") == "human:lena" && text(act, "path") == "fix.echo"),
+        "{acts:?}"
+    );
 }
 
 #[test]
@@ -111,7 +117,11 @@ fn a_changed_schema_is_refused_and_the_tool_comes_back_when_it_is_as_it_was() {
     fixture.list(std::slice::from_ref(&before));
     wait_until(&server, "fix.echo", "approved");
     agent.call_tool("fix.echo", json!({"text": "x"})).is(200);
-    assert_eq!(admin.items("/v1/approvals?state=pending"), Vec::<Value>::new(), "what is gone is not asked about");
+    assert_eq!(
+        admin.items("/v1/approvals?state=pending"),
+        Vec::<Value>::new(),
+        "what is gone is not asked about"
+    );
 
     // Once more, and back before anybody has decided: the request closes by itself.
     fixture.list(&[strict_tool("echo", json!({"text": {"type": "string"}, "token": {}}))]);
@@ -125,10 +135,14 @@ fn a_changed_schema_is_refused_and_the_tool_comes_back_when_it_is_as_it_was() {
 #[test]
 fn what_comes_later_waits_and_without_trust_everything_does() {
     let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
-    let (first, ask) = (fixture.settings("first", json!({})), fixture.settings("ask", json!({"trust": "ask"})));
+    let (first, ask) =
+        (fixture.settings("first", json!({})), fixture.settings("ask", json!({"trust": "ask"})));
     let server = serve(vec![first, ask]);
     let admin = server.admin();
-    assert_eq!((admin.tool_ids(""), admin.tool_ids("?state=quarantined")), (vec!["first.echo".into()], vec!["ask.echo".into()]));
+    assert_eq!(
+        (admin.tool_ids(""), admin.tool_ids("?state=quarantined")),
+        (vec!["first.echo".into()], vec!["ask.echo".into()])
+    );
     let agent = server.tool_agent("agent:a", "*");
     is_invisible(&server, &agent, "ask.echo", "ask.echo");
 
@@ -157,7 +171,10 @@ fn what_comes_later_waits_and_without_trust_everything_does() {
 
 #[test]
 fn what_a_server_says_stands_in_data_alone() {
-    let Some(fixture) = Fixture::new(&[tool("echo", POISON), tool("bad\u{1b}[31m name/../x", "Odd name.")]) else { return };
+    let Some(fixture) = Fixture::new(&[tool("echo", POISON), tool("bad\u{1b}[31m name/../x", "Odd name.")])
+    else {
+        return;
+    };
     let server = serve(vec![fixture.settings("fix", json!({}))]);
     let client = Client::modern(&server, "");
     let listed = client.request("tools/list", json!({}))["result"]["tools"].to_string();

@@ -63,7 +63,8 @@ impl Session {
 
     /// Whether the tool still was what was decided about; where it was not, the approval is closed and nothing else.
     fn write_verdict(&self, tx: &Tx<'_>, id: &ToolId, verdict: &Verdict<'_>) -> Result<bool> {
-        let is_current = |row: &ToolRow| row.proposed.as_ref().is_some_and(|spec| spec.hash() == verdict.hash);
+        let is_current =
+            |row: &ToolRow| row.proposed.as_ref().is_some_and(|spec| spec.hash() == verdict.hash);
         let row = tx.tool(id.as_str())?.filter(is_current);
         self.close_asked(tx, verdict, row.is_some())?;
         let Some(mut row) = row else { return Ok(false) };

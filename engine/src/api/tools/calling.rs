@@ -155,7 +155,12 @@ impl Session {
     /// Sets something of a budget aside for a call. Nothing does so yet: this is where budgets are asked, after everything
     /// that can refuse a call for another reason and before it is written down as allowed.
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "budgets take their place here")]
-    fn reserve_call(&self, _tool: &ToolRow, _usd: Option<f64>, _options: &CallOptions) -> Result<Reservation> {
+    fn reserve_call(
+        &self,
+        _tool: &ToolRow,
+        _usd: Option<f64>,
+        _options: &CallOptions,
+    ) -> Result<Reservation> {
         Ok(Reservation)
     }
 
@@ -172,7 +177,9 @@ impl Session {
                 Ok(self.answer(call, content, structured, is_error, took_ms))
             }
             CallOutcome::Unavailable => Err(unavailable(&call.tool)),
-            CallOutcome::TimedOut => Err(Error::ToolTimeout { tool: tool(), seconds: call.timeout.as_secs() }),
+            CallOutcome::TimedOut => {
+                Err(Error::ToolTimeout { tool: tool(), seconds: call.timeout.as_secs() })
+            }
             CallOutcome::Cancelled => Err(Error::ToolCancelled { tool: tool() }),
             CallOutcome::Failed(message) => {
                 let plain = message.chars().map(|c| if c.is_control() { ' ' } else { c });

@@ -153,7 +153,8 @@ impl ToolDocument {
 }
 
 fn arguments(schema: &Value) -> Vec<ToolArgument> {
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let argument = |(name, schema): (&String, &Value)| ToolArgument {
         name: name.clone(),
         description: schema["description"].as_str().unwrap_or_default().to_owned(),

@@ -30,7 +30,12 @@ impl Session {
             row.state == state && filter.server.as_ref().is_none_or(|server| row.server == *server)
         };
         let rows = self.engine.toolbox.rows();
-        Ok(rows.iter().filter(passes).filter(|row| self.sees_tool(row)).map(|row| self.show_tool(row)).collect())
+        Ok(rows
+            .iter()
+            .filter(passes)
+            .filter(|row| self.sees_tool(row))
+            .map(|row| self.show_tool(row))
+            .collect())
     }
 
     /// One tool.
@@ -122,7 +127,9 @@ impl Session {
             return true;
         }
         self.is_in_use(row)
-            && [Verb::List, Verb::Read, Verb::Call].iter().any(|verb| self.on_tool(*verb, row.id.as_str()).allowed)
+            && [Verb::List, Verb::Read, Verb::Call]
+                .iter()
+                .any(|verb| self.on_tool(*verb, row.id.as_str()).allowed)
     }
 
     /// Whether it may be called, with some arguments at least.
@@ -168,7 +175,8 @@ fn rank(tools: Vec<ToolDocument>, query: &str) -> Vec<ToolDocument> {
     }
     let score = |tool: &ToolDocument| {
         let title = tool.title.as_deref().unwrap_or_default();
-        let text = format!("{} {title} {} {}", tool.id, tool.description, tool.examples.join(" ")).to_lowercase();
+        let text =
+            format!("{} {title} {} {}", tool.id, tool.description, tool.examples.join(" ")).to_lowercase();
         terms.iter().filter(|term| text.contains(**term)).count()
     };
     let mut scored: Vec<(usize, ToolDocument)> = tools.into_iter().map(|tool| (score(&tool), tool)).collect();
