@@ -9,6 +9,7 @@ pub mod stdio;
 pub mod tools;
 
 mod arguments;
+mod asker;
 mod bound;
 mod calls;
 mod changes;
@@ -22,7 +23,6 @@ mod upstreams;
 
 use std::sync::Arc;
 
-use axum::http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
     Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
@@ -35,8 +35,10 @@ use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use waypost_engine::api::{Engine, Session};
+use waypost_engine::api::Session;
 
+use self::asker::Asker;
+pub use self::asker::Process;
 pub use self::bound::budget_bytes;
 use self::resources::{Follower, Subscriptions};
 use self::tools::Tool;
@@ -44,7 +46,6 @@ pub use self::toolsets::{Toolsets, UnknownToolset};
 use crate::blocking::Bridge;
 use crate::problem::Problem;
 use crate::serve::{App, REQUEST_TIMEOUT};
-use crate::upstream::Upstreams;
 
 /// For every client, before anything else; static, so that no file can speak here.
 const INSTRUCTIONS: &str = "Waypost indexes workspaces of plain files. `search` finds passages, `ask` gives a cited \
@@ -53,29 +54,6 @@ const INSTRUCTIONS: &str = "Waypost indexes workspaces of plain files. `search` 
 
 /// How long a client may keep the list of tools, in milliseconds.
 const TOOLS_TTL_MS: u64 = 60_000;
-
-/// Who asks.
-#[derive(Clone)]
-enum Asker {
-    /// Each HTTP request brings its own token.
-    Request(Arc<App>),
-    /// The process that started us.
-    Process(Arc<Process>),
-}
-
-/// What one principal on standard input and output works with.
-pub struct Process {
-    /// The open home.
-    pub engine: Arc<Engine>,
-    /// Without one it is the home's owner.
-    pub token: Option<String>,
-    /// What is offered.
-    pub toolsets: Toolsets,
-    /// To the engine.
-    pub bridge: Bridge,
-    /// Servers of tools.
-    pub upstreams: Arc<Upstreams>,
-}
 
 /// Answers MCP requests.
 #[derive(Clone)]
@@ -109,29 +87,23 @@ impl Server {
         Self { asker: Asker::Process(Arc::new(process)), news, tool_news, subscriptions: Arc::default() }
     }
 
-    fn engine(&self) -> &Arc<Engine> {
-        match &self.asker {
-            Asker::Request(app) => &app.engine,
-            Asker::Process(process) => &process.engine,
-        }
-    }
-
-    fn main_bridge(&self) -> &Bridge {
-        match &self.asker {
-            Asker::Request(app) => &app.bridge,
-            Asker::Process(process) => &process.bridge,
-        }
-    }
-
-    fn upstreams(&self) -> &Arc<Upstreams> {
-        match &self.asker {
-            Asker::Request(app) => &app.upstreams,
-            Asker::Process(process) => &process.upstreams,
-        }
+    /// Tells who listens of the files that it follows.
+    async fn tell_of_files(&self, context: &SubscriptionContext, session: Session) -> Result<(), ErrorData> {
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let allowed = session.clone();
+        // What may not be read is never told of, as what is not there.
+        let uris = self.run(move || Ok(resources::followable(&allowed, &uris))).await?;
+        let sink = context.sink().clone();
+        let tell = move |uri| {
+            let sink = sink.clone();
+            async move { sink.notify_resource_updated(uri).await.is_ok() }
+        };
+        self.follower(session, CancellationToken::new()).follow(uris, tell).await;
+        Ok(())
     }
 
     fn follower(&self, session: Session, stop: CancellationToken) -> Follower {
-        let (engine, bridge) = (self.engine(), self.main_bridge());
+        let (engine, bridge) = (self.asker.engine(), self.asker.bridge());
         let mut news = self.news.clone();
         news.mark_unchanged();
         Follower { engine: Arc::clone(engine), bridge: bridge.clone(), session, news, stop }
@@ -142,34 +114,19 @@ impl Server {
         &self,
         call: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, ErrorData> {
-        self.main_bridge().run(call).await.map_err(|problem| ErrorData::invalid_params(problem.detail, None))
+        self.asker.bridge().run(call).await.map_err(|problem| ErrorData::invalid_params(problem.detail, None))
     }
 
     /// Asked anew for each request, so that a revoked token ends at once.
     async fn who(&self, context: &RequestContext<RoleServer>) -> Result<(Session, Toolsets), ErrorData> {
-        match &self.asker {
-            Asker::Process(process) => {
-                let (engine, token) = (Arc::clone(&process.engine), process.token.clone());
-                let session = process.bridge.run(move || match token {
-                    Some(token) => engine.session(&token),
-                    None => Ok(engine.owner_session()),
-                });
-                let session =
-                    session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
-                Ok((session, process.toolsets))
-            }
-            Asker::Request(_) => {
-                asker_of(&context.extensions).ok_or_else(|| ErrorData::internal_error("no principal", None))
-            }
-        }
+        self.asker.who(&context.extensions).await
     }
 
     fn bridge(&self, tool: Tool) -> &Bridge {
         match &self.asker {
             // Who waits for something to happen takes nobody's place.
             Asker::Request(app) if matches!(tool, Tool::WaitForEvents | Tool::ClaimTask) => &app.waits,
-            Asker::Request(app) => &app.bridge,
-            Asker::Process(process) => &process.bridge,
+            asker => asker.bridge(),
         }
     }
 
@@ -191,13 +148,6 @@ impl Server {
             Err(problem) => refusal(&problem),
         }
     }
-}
-
-/// Who sent an HTTP request, and what it wants to be offered.
-fn asker_of(extensions: &rmcp::model::Extensions) -> Option<(Session, Toolsets)> {
-    let parts = extensions.get::<Parts>()?;
-    let session = parts.extensions.get::<Session>().cloned()?;
-    Some((session, parts.extensions.get::<Toolsets>().copied().unwrap_or_default()))
 }
 
 /// Whether a tool is chosen, and its holder could do anything with it.
@@ -348,18 +298,7 @@ impl ServerHandler for Server {
 
     /// Of the older era; the newer one listens.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let asker = match &self.asker {
-            Asker::Request(_) => asker_of(&context.extensions),
-            Asker::Process(process) => {
-                let (engine, token) = (Arc::clone(&process.engine), process.token.clone());
-                let session = process.bridge.run(move || match token {
-                    Some(token) => engine.session(&token),
-                    None => Ok(engine.owner_session()),
-                });
-                session.await.ok().map(|session| (session, process.toolsets))
-            }
-        };
-        let Some((session, toolsets)) = asker else { return };
+        let Ok((session, toolsets)) = self.asker.who(&context.extensions).await else { return };
         let follower = self.tool_follower(session, toolsets, self.subscriptions.end());
         let peer = context.peer;
         tokio::spawn(follower.follow(move || {
@@ -370,37 +309,12 @@ impl ServerHandler for Server {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let (session, toolsets) = self.who(context.request_context()).await?;
-        let wants_tools = context.accepted().tools_list_changed == Some(true);
-        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
-        let allowed = session.clone();
-        // What may not be read is never told of, as what is not there.
-        let uris = self.run(move || Ok(resources::followable(&allowed, &uris))).await?;
-        let stop = CancellationToken::new();
-        let tools = self.tool_follower(session.clone(), toolsets, stop.clone());
-        let follower = self.follower(session, stop.clone());
-        let sink = context.sink().clone();
-        let tool_sink = sink.clone();
-        let tell_tools = move || {
-            let sink = tool_sink.clone();
-            async move { sink.notify_tool_list_changed().await.is_ok() }
-        };
-        let tools = async {
-            if wants_tools {
-                tools.follow(tell_tools).await;
-            } else {
-                std::future::pending().await
-            }
-        };
-        let tell = move |uri| {
-            let sink = sink.clone();
-            async move { sink.notify_resource_updated(uri).await.is_ok() }
-        };
+        let files = self.tell_of_files(&context, session.clone());
         tokio::select! {
-            () = follower.follow(uris, tell) => {}
-            () = tools => {}
-            () = context.cancelled() => {}
+            told = files => told,
+            () = self.tell_of_tools(&context, session, toolsets) => Ok(()),
+            () = context.cancelled() => Ok(()),
         }
-        Ok(())
     }
 
     async fn subscribe(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rmcp::service::SubscriptionContext;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use waypost_engine::api::{Engine, Session};
@@ -31,13 +32,33 @@ impl Server {
         let mut news = self.tool_news.clone();
         news.mark_unchanged();
         ToolFollower {
-            engine: Arc::clone(self.engine()),
-            bridge: self.main_bridge().clone(),
+            engine: Arc::clone(self.asker.engine()),
+            bridge: self.asker.bridge().clone(),
             session,
             toolsets,
             news,
             stop,
         }
+    }
+}
+
+impl Server {
+    /// Tells who listens of changes of the list, where it has asked for that.
+    pub(super) async fn tell_of_tools(
+        &self,
+        context: &SubscriptionContext,
+        session: Session,
+        toolsets: Toolsets,
+    ) {
+        if context.accepted().tools_list_changed != Some(true) {
+            return std::future::pending().await;
+        }
+        let sink = context.sink().clone();
+        let tell = move || {
+            let sink = sink.clone();
+            async move { sink.notify_tool_list_changed().await.is_ok() }
+        };
+        self.tool_follower(session, toolsets, CancellationToken::new()).follow(tell).await;
     }
 }
 

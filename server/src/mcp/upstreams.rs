@@ -84,7 +84,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallReply, Problem> {
         let call = Call { tool, arguments, options, progress: pass_on(context) };
-        let call = self.upstreams().call(self.main_bridge().clone(), session, call);
+        let call = self.asker.upstreams().call(self.asker.bridge().clone(), session, call);
         tokio::select! {
             reply = call => reply,
             // What is dropped is cancelled at its server.
