@@ -5,10 +5,10 @@ use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use waypost_engine::api::{CallOptions, CallReply, Session};
+use waypost_engine::api::{CallOptions, CallReply, Session, ToolDocument};
 
 use super::arguments::{self, FindTools};
-use super::bound::{budget_bytes, keep_first};
+use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::tools::Tool;
 use super::{Asker, Server, refusal};
 use crate::problem::Problem;
@@ -30,11 +30,26 @@ pub fn find(session: &Session, arguments: &FindTools) -> Result<Value, Problem> 
     }
     let mut tools = session.find_tools(&arguments.query, limit)?;
     let omitted = keep_first(&mut tools, budget);
+    if let [only] = tools.as_mut_slice() {
+        shorten(only, budget);
+    }
     let mut shown = json!({"tools": tools});
     if omitted > 0 {
         shown["omitted"] = json!(omitted);
     }
     Ok(shown)
+}
+
+/// Cuts what its server says of a tool, so that the first of them fits always.
+fn shorten(tool: &mut ToolDocument, budget: usize) {
+    let over = cost(tool).saturating_sub(budget);
+    let room = cost(&tool.description).saturating_sub(over + 2);
+    cut(&mut tool.description, room);
+    if cost(tool) > budget {
+        tool.examples.clear();
+        tool.arguments.iter_mut().for_each(|argument| argument.description.clear());
+    }
+    while cost(tool) > budget && tool.arguments.pop().is_some() {}
 }
 
 impl Server {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::extract::{Body, NoParams, Params};
 use crate::mcp::budget_bytes;
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
-use crate::serve::App;
+use crate::serve::{App, REQUEST_TIMEOUT};
 use crate::upstream::Call;
 
 #[derive(Debug, Deserialize)]
@@ -88,8 +88,12 @@ pub async fn call(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
-    Body(request): Body<CallRequest>,
+    request: Request,
 ) -> Result<Json<CallReply>, Problem> {
+    // The call has its own time; its request has the usual one.
+    let body = Body::<CallRequest>::from_request(request, &());
+    let body = tokio::time::timeout(REQUEST_TIMEOUT, body).await;
+    let Body(request) = body.map_err(|_| Problem::timeout())??;
     let max_bytes = request.max_tokens.map(|tokens| budget_bytes(Some(tokens))).transpose()?;
     let options = CallOptions::default().max_bytes(max_bytes).priority(request.priority);
     let session = match &request.trace {

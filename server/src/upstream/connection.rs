@@ -110,3 +110,21 @@ fn headers(settings: &Settings) -> Result<HeaderMap, UpstreamError> {
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_speaks_tls_and_refuses_headers_that_are_none() {
+        let settings = |headers: &str| -> Settings {
+            let text = format!("name = 'far'\nurl = 'https://host/mcp'\n[headers]\n{headers}");
+            toml::from_str(&text).unwrap()
+        };
+        assert!(http_client(&settings("Authorization = 'Bearer x'")).is_ok());
+        let refused = http_client(&settings("X = \"a\\nb\"")).unwrap_err();
+        assert!(matches!(refused, UpstreamError::Header { .. }), "{refused}");
+        let unset = http_client(&settings("X = '${WAYPOST_NO_SUCH}'")).unwrap_err();
+        assert_eq!(unset.to_string(), "the environment variable `WAYPOST_NO_SUCH` is not set");
+    }
+}

@@ -181,6 +181,18 @@ fn a_huge_answer_is_bounded() {
 }
 
 #[test]
+fn what_is_found_is_bounded() {
+    let words = "Weighs parcels. ".repeat(800);
+    let tools = [tool("a", &words), tool("b", &words)];
+    let Some(fixture) = Fixture::new(&tools) else { return };
+    let server = serve(vec![fixture.settings("fix", json!({}))]);
+    let client = Client::modern(&server, "");
+    let (found, _) = client.call("find_tools", json!({"query": "parcels", "max_tokens": 300}));
+    assert!(found.to_string().len() <= 900, "{} bytes", found.to_string().len());
+    assert_eq!((text(&found["tools"][0], "id"), &found["omitted"]), ("fix.a", &json!(1)), "{found}");
+}
+
+#[test]
 fn an_answer_that_breaks_its_schema_is_given_with_a_warning_and_an_error_as_an_error() {
     let mut odd = tool("odd", "Miscounts.");
     odd["outputSchema"] = json!({"type": "object", "properties": {"count": {"type": "integer"}}});

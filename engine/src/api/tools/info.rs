@@ -5,6 +5,9 @@ use super::servers::ToolServer;
 use crate::clock::rfc3339;
 use crate::registry::{ToolId, ToolRow, ToolSpec, ToolState};
 
+/// Values of an argument that stand in the place of its type at most.
+const MAX_SHOWN_VALUES: usize = 20;
+
 /// A tool, as it is shown. All texts and schemas come from its server: they are data.
 #[derive(Debug, Clone, Serialize)]
 pub struct ToolInfo {
@@ -95,6 +98,9 @@ pub struct ToolDocument {
 pub struct ToolArgument {
     /// Its name.
     pub name: String,
+    /// Its type, such as `string`, or the values that it may have: `"a" | "b"`; `any` where its schema says neither at once.
+    #[serde(rename = "type")]
+    pub kind: String,
     /// What its schema says of it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -157,10 +163,17 @@ fn arguments(schema: &Value) -> Vec<ToolArgument> {
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let argument = |(name, schema): (&String, &Value)| ToolArgument {
         name: name.clone(),
+        kind: kind(schema),
         description: schema["description"].as_str().unwrap_or_default().to_owned(),
         required: required.contains(&name.as_str()),
     };
     schema["properties"].as_object().into_iter().flatten().map(argument).collect()
+}
+
+fn kind(schema: &Value) -> String {
+    let values = schema["enum"].as_array().filter(|values| values.len() <= MAX_SHOWN_VALUES);
+    let values = values.map(|values| values.iter().map(Value::to_string).collect::<Vec<_>>().join(" | "));
+    values.or_else(|| schema["type"].as_str().map(str::to_owned)).unwrap_or_else(|| "any".to_owned())
 }
 
 pub(super) fn is_pinned(row: &ToolRow, server: Option<&ToolServer>) -> bool {
@@ -175,4 +188,28 @@ pub(super) fn usd_per_call(row: &ToolRow, server: Option<&ToolServer>) -> Option
 fn examples(row: &ToolRow, server: Option<&ToolServer>) -> Vec<String> {
     let of_file = || Some(server?.tools.get(&row.name)?.examples.clone());
     row.settings.examples.clone().or_else(of_file).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_tell_their_types_and_whether_they_must_be_there() {
+        let schema = json!({"required": ["to"], "properties": {
+            "to": {"enum": ["a", "b", 3], "type": "string"}, "n": {"type": "integer"}, "odd": {"type": ["a", "null"]}, "no": true,
+        }});
+        let shown: Vec<(String, String, bool)> =
+            arguments(&schema).into_iter().map(|it| (it.name, it.kind, it.required)).collect();
+        let expected = [
+            ("to", "\"a\" | \"b\" | 3", true),
+            ("n", "integer", false),
+            ("odd", "any", false),
+            ("no", "any", false),
+        ];
+        assert_eq!(shown, expected.map(|(name, kind, must)| (name.to_owned(), kind.to_owned(), must)));
+        assert!(arguments(&json!({"properties": 5})).is_empty() && arguments(&json!(true)).is_empty());
+    }
 }

@@ -177,7 +177,11 @@ fn rank(tools: Vec<ToolDocument>, query: &str) -> Vec<ToolDocument> {
         let title = tool.title.as_deref().unwrap_or_default();
         let text =
             format!("{} {title} {} {}", tool.id, tool.description, tool.examples.join(" ")).to_lowercase();
-        terms.iter().filter(|term| text.contains(**term)).count()
+        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+        let has = |term: &&&str| {
+            words.iter().any(|word| word == *term || (term.len() > 2 && word.starts_with(**term)))
+        };
+        terms.iter().filter(has).count()
     };
     let mut scored: Vec<(usize, ToolDocument)> = tools.into_iter().map(|tool| (score(&tool), tool)).collect();
     scored.retain(|(score, _)| *score > 0);
