@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod journal;
 pub mod net;
 pub mod pattern;
+pub mod registry;
 pub mod route;
 pub mod search;
 pub mod span;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use waypost::upstream;
 use waypost_engine::api::{CommandHook, EngineOptions, Error, HopLimits, Reach, Schedule};
 
 use crate::cli::Globals;
@@ -31,6 +32,8 @@ struct FileSettings {
     traces: TraceSettings,
     #[serde(default)]
     command: Vec<CommandSettings>,
+    #[serde(default)]
+    upstream: Vec<upstream::Settings>,
 }
 
 /// What may be reached although it is private, and by those who are not the home's owner.
@@ -132,6 +135,8 @@ pub struct Config {
     pub max_hops: Setting<u32>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
+    /// Servers of tools; of the file alone.
+    pub upstreams: Setting<Vec<upstream::Settings>>,
 }
 
 impl Config {
@@ -156,6 +161,12 @@ impl Config {
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
+    }
+
+    /// The servers of tools, and how they are started so that they end with us.
+    pub fn upstream_plan(&self) -> upstream::Plan {
+        let guard = std::env::current_exe().ok().filter(|_| cfg!(target_os = "linux"));
+        upstream::Plan { servers: self.upstreams.value.clone(), guard }
     }
 
     /// The programs that are started for events.
@@ -213,6 +224,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_HOPS is no number of handovers")?),
         None => None,
     };
+    upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
     let usual = Schedule::default();
     Ok(Config {
         model: pick(
@@ -275,6 +287,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         max_hops: pick(None, max_hops, file.traces.max_hops, HopLimits::default().max_delegations),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
+        upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })
 }
 

@@ -13,3 +13,4 @@ pub mod rest;
 pub mod serve;
 pub mod streams;
 pub mod telemetry;
+pub mod upstream;

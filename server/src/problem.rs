@@ -250,6 +250,12 @@ fn hint(code: &str) -> Option<&'static str> {
              what brings nothing new is not worth another handover"
         }
         "too_many_budgets" => "remove one with `DELETE /v1/budgets/ID`",
+        "invalid_arguments" => "`GET /v1/tools/ID` shows what the tool takes",
+        "tool_unavailable" => "wait a moment and ask again; `GET /v1/upstreams` shows the owner why",
+        "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
+        "tool_timeout" => {
+            "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer"
+        }
         "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
         _ => return None,
@@ -273,6 +279,8 @@ impl From<Error> for Problem {
         match kind {
             ErrorKind::Unauthorized => Self::unauthorized(error.to_string()),
             _ if is_ours => Self { detail: Self::internal().detail, ..Self::new(status(kind), code, "") },
+            _ if code == "tool_timeout" => Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string()),
+            _ if code == "tool_failed" => Self::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
             ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             // RFC 4918, section 11.3.

@@ -28,6 +28,7 @@ use crate::blocking::Bridge;
 use crate::hosts::{self, Hosts};
 use crate::problem::Problem;
 use crate::telemetry::{self, Telemetry};
+use crate::upstream::{self, Upstreams};
 use crate::{auth, mcp, rest};
 
 /// Bytes of a request's body at most.
@@ -59,6 +60,8 @@ pub struct ServeOptions {
     pub allowed_hosts: Vec<String>,
     /// Pages of other servers that may ask: `https://name`.
     pub allowed_origins: Vec<String>,
+    /// Servers of tools.
+    pub upstreams: upstream::Plan,
 }
 
 /// Why the server could not start or go on.
@@ -97,6 +100,10 @@ pub struct App {
     pub streams: Arc<Semaphore>,
     /// Changes when the journal has grown.
     pub news: watch::Receiver<()>,
+    /// Changes when somebody may see other tools than before.
+    pub tool_news: watch::Receiver<()>,
+    /// Servers of tools.
+    pub upstreams: Arc<Upstreams>,
     /// Counts.
     pub telemetry: Telemetry,
     /// Names of ours.
@@ -109,7 +116,11 @@ impl App {
     fn new(engine: Arc<Engine>, address: SocketAddr, options: &ServeOptions) -> Result<Self, ServeError> {
         let (tell, news) = watch::channel(());
         engine.on_news(move || tell.send_modify(|()| {}));
+        let (tell, tool_news) = watch::channel(());
+        engine.on_tools_changed(move || tell.send_modify(|()| {}));
         Ok(Self {
+            upstreams: Upstreams::start(&engine, &options.upstreams),
+            tool_news,
             engine,
             bridge: engine_bridge(),
             waits: Bridge::new(MAX_STREAMS, 0),
@@ -161,6 +172,7 @@ pub async fn serve_until(
     on_ready(address);
     tracing::info!(%address, "serving");
     accept(&listener, router(&app), &app, stop).await;
+    app.upstreams.stop().await;
     // Its thread may be in the middle of a file; waiting for it must not hold up this one.
     let ended = tokio::task::spawn_blocking(move || drop((indexer, supervisor, courier))).await;
     if let Err(error) = ended {
@@ -188,6 +200,11 @@ pub fn router(app: &Arc<App>) -> Router {
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {
+    // A tool's call has a time of its own, which its server's settings give it.
+    let path = request.uri().path();
+    if path.starts_with("/v1/tools/") && path.ends_with("/call") {
+        return next.run(request).await;
+    }
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::timeout().into_response(),

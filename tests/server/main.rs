@@ -63,6 +63,9 @@ mod webhooks;
 /// Webhooks while the server is killed again and again.
 mod outage;
 
+/// Tools of other servers: real ones, over both transports.
+mod upstream;
+
 /// Drop-off, supervisor and bus.
 mod patterns;
 

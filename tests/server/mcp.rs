@@ -149,6 +149,7 @@ fn the_tools_are_those_of_the_stored_file() {
     assert_eq!(
         changing,
         [
+            "call_tool",
             "claim_task",
             "complete_task",
             "copy_file",

@@ -15,10 +15,10 @@ Gamma.
 ";
 
 /// A stream of events that stays open.
-struct Stream(BufReader<TcpStream>);
+pub struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(server: &Server, method: &str, headers: &str, body: &str) -> Self {
+    pub fn open(server: &Server, method: &str, headers: &str, body: &str) -> Self {
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (host, token) = (server.address, &server.token);
@@ -34,7 +34,7 @@ impl Stream {
     }
 
     /// Reads until a message of this method comes.
-    fn wait_for(&mut self, method: &str) -> Value {
+    pub fn wait_for(&mut self, method: &str) -> Value {
         let mut line = String::new();
         let deadline = Instant::now() + PATIENCE;
         loop {

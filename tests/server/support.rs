@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use waypost::serve::{ServeOptions, serve_until};
+use waypost::upstream::Plan;
 use waypost_engine::api::{Engine, EngineOptions, Indexer, Reach, Schedule};
 use waypost_engine::id::WorkspaceName;
 
@@ -83,6 +84,19 @@ impl Server {
 
     /// With whatever `fill` puts into the folder of `docs`, and other settings.
     pub fn start_as(fill: impl FnOnce(&Path), settings: impl FnOnce(EngineOptions) -> EngineOptions) -> Self {
+        Self::start_whole(fill, settings, Plan::default())
+    }
+
+    /// With one file and these servers of tools.
+    pub fn start_upstreams(upstreams: Plan) -> Self {
+        Self::start_whole(|docs| write_fixture(docs, "//- a.md\nfine\n"), |options| options, upstreams)
+    }
+
+    fn start_whole(
+        fill: impl FnOnce(&Path),
+        settings: impl FnOnce(EngineOptions) -> EngineOptions,
+        upstreams: Plan,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let docs = folder.path().join("docs");
         std::fs::create_dir(&docs).unwrap();
@@ -100,6 +114,7 @@ impl Server {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 allowed_hosts: vec!["waypost.example".to_owned()],
                 allowed_origins: vec!["https://app.example".to_owned()],
+                upstreams,
             };
             let indexer = Indexer::start(&served);
             let on_ready = move |address| tell.send(address).unwrap();

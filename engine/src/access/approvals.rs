@@ -133,6 +133,26 @@ impl Tx<'_> {
         Ok(self.sql().prepare_cached(&query)?.query_row([id], read_row).optional()?)
     }
 
+    /// Closes what waits at one gate for one path or tool, but for this act: it is not what is wanted any more.
+    ///
+    /// # Errors
+    /// [`AccessError::Catalog`].
+    pub fn close_approvals_at(
+        &self,
+        gate: &str,
+        path: &str,
+        but: Option<&str>,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<(), AccessError> {
+        self.sql().execute(
+            "UPDATE approvals SET state = 'stale', reason = ?4, decided_ms = ?5
+             WHERE gate = ?1 AND path = ?2 AND state = 'pending' AND act IS NOT ?3",
+            params![gate, path, but, reason, now_ms],
+        )?;
+        Ok(())
+    }
+
     /// Decides an approval that still waits; whether it did.
     ///
     /// # Errors

@@ -47,6 +47,8 @@ struct GrantEntry {
     verbs: BTreeSet<Verb>,
     effect: Option<Effect>,
     #[serde(default)]
+    arguments: BTreeMap<String, OneOrMany>,
+    #[serde(default)]
     note: String,
 }
 
@@ -130,7 +132,8 @@ fn read_grant(entry: GrantEntry) -> Result<Grant, AccessError> {
         return Err(AccessError::invalid("grant", &entry.to, "exactly one of path, tool, agent"));
     };
     let effect = entry.effect.unwrap_or(Effect::Allow);
-    Grant::new(&entry.to, target, &patterns, entry.verbs, effect, &entry.note)
+    let arguments = entry.arguments.into_iter().map(|(name, patterns)| (name, patterns.list())).collect();
+    Grant::new(&entry.to, target, &patterns, entry.verbs, effect, &entry.note)?.with_arguments(&arguments)
 }
 
 /// What would change, one line each, as people read it.
@@ -180,7 +183,8 @@ fn lines(policy: &Policy) -> BTreeMap<String, String> {
     lines
 }
 
-/// One grant as a sentence: `group:finance allow read, list on path /finance/**`.
+/// One grant as a sentence: `group:finance allow read, list on path /finance/**`, and for calls of tools
+/// `… deny call on tool git.push where branch is main or release/*`.
 pub fn describe(grant: &Grant) -> String {
     let verbs: Vec<&str> = grant.verbs.iter().map(|verb| verb.as_str()).collect();
     let patterns: Vec<&str> = grant.patterns.iter().map(|pattern| pattern.as_str()).collect();
@@ -190,8 +194,10 @@ pub fn describe(grant: &Grant) -> String {
         Target::Tool => "tool",
         Target::Agent => "agent",
     };
+    let arguments =
+        if grant.arguments.is_empty() { String::new() } else { format!(" where {}", grant.arguments) };
     format!(
-        "{} {effect} {} on {target} {}{}",
+        "{} {effect} {} on {target} {}{arguments}{}",
         grant.to,
         verbs.join(", "),
         patterns.join(", "),
@@ -278,6 +284,22 @@ mod tests {
             ]
         );
         assert!(diff(&policy, &policy).is_empty());
+    }
+
+    #[test]
+    fn conditions_on_arguments_are_part_of_a_grant() {
+        let text = |arguments: &str| {
+            let head = "[[principal]]\nid = \"agent:x\"\n[[grant]]\nto = \"agent:x\"\neffect = \"deny\"\n";
+            format!("{head}tool = \"git.push\"\nverbs = [\"call\"]\n{arguments}")
+        };
+        let plain = read_policy(&text("")).unwrap();
+        let narrow = read_policy(&text("arguments = { branch = [\"main\", \"release/*\"] }")).unwrap();
+        assert_ne!(plain.grants[0].id, narrow.grants[0].id);
+        assert_eq!(
+            describe(&narrow.grants[0]),
+            "agent:x deny call on tool git.push where branch is main or release/*"
+        );
+        assert_eq!(diff(&plain, &narrow).added.len(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! does not exist are decided alike.
 
 mod approvals;
+mod arguments;
 mod document;
 mod error;
 mod policy;
@@ -13,6 +14,7 @@ mod registry;
 mod tokens;
 
 pub use approvals::{APPROVAL_TTL_MS, Approval, ApprovalState, NewApproval, approvals};
+pub use arguments::Conditions;
 pub use document::{OneOrMany, PolicyDiff, describe, diff, read_policy};
 pub use error::AccessError;
 pub use policy::{
@@ -61,6 +63,22 @@ impl Actor {
                 target == Target::Path && paths.iter().any(|pattern| pattern.matches(&folded))
             });
         Decision { allowed: is_in, rule: if is_in { "owner" } else { "token" }.to_owned() }
+    }
+
+    /// Decides about one call of a tool, with its arguments.
+    pub fn decide_call(&self, policy: &Policy, tool: &str, arguments: &serde_json::Value) -> Decision {
+        if self.is_owner {
+            return self.decide(policy, Verb::Call, Target::Tool, tool);
+        }
+        policy.decide_call(&self.principal, &self.limits, tool, arguments)
+    }
+
+    /// Whether there may be a tool that it may call.
+    pub fn may_call_tools(&self, policy: &Policy) -> bool {
+        if self.is_owner {
+            return self.decide(policy, Verb::Call, Target::Tool, "").allowed;
+        }
+        policy.gives_any(&self.principal, &self.limits, Verb::Call, Target::Tool)
     }
 
     /// What it may do by one verb, over paths.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::AccessError;
+use super::arguments::{Arguments, Conditions};
 use crate::id::fold;
 use crate::pattern::{Pattern, PatternError};
 
@@ -131,6 +132,9 @@ pub struct Grant {
     pub verbs: BTreeSet<Verb>,
     /// Which of both.
     pub effect: Effect,
+    /// What the arguments of a call must be, for tools.
+    #[serde(skip_serializing_if = "Conditions::is_empty")]
+    pub arguments: Conditions,
     /// For people.
     pub note: String,
 }
@@ -170,7 +174,39 @@ impl Grant {
             hasher.update(part.as_bytes()).update(&[0]);
         }
         let id = format!("gr_{}", &hasher.finalize().to_hex()[..12]);
-        Ok(Self { id, to: to.to_owned(), target, patterns, verbs, effect, note: note.to_owned() })
+        let arguments = Conditions::default();
+        Ok(Self { id, to: to.to_owned(), target, patterns, verbs, effect, arguments, note: note.to_owned() })
+    }
+
+    /// For those calls of tools alone whose arguments are so. They say nothing about `list` and `read`: where such a
+    /// grant gives these too, it gives them whatever a call's arguments would be.
+    ///
+    /// # Errors
+    /// [`AccessError::Invalid`] for conditions on something else than calls of tools; [`AccessError::Pattern`].
+    pub fn with_arguments(mut self, arguments: &BTreeMap<String, Vec<String>>) -> Result<Self, AccessError> {
+        if arguments.is_empty() {
+            return Ok(self);
+        }
+        self.check_condition()?;
+        self.arguments = Conditions::new(arguments)?;
+        let hash = blake3::hash(format!("{} {}", self.id, self.arguments).as_bytes());
+        self.id = format!("gr_{}", &hash.to_hex()[..12]);
+        Ok(self)
+    }
+
+    fn check_condition(&self) -> Result<(), AccessError> {
+        let is_legal = |verb: &Verb| match self.effect {
+            Effect::Allow => matches!(verb, Verb::List | Verb::Read | Verb::Call),
+            Effect::Deny => *verb == Verb::Call,
+        };
+        if self.target != Target::Tool || !self.verbs.contains(&Verb::Call) {
+            return Err(AccessError::invalid("arguments", &self.to, "a grant about `call` on tools"));
+        }
+        if let Some(verb) = self.verbs.iter().find(|verb| !is_legal(verb)) {
+            let expected = "`call` alone beside `arguments`; where it allows, `list` and `read` too";
+            return Err(AccessError::invalid("verbs", verb.as_str(), expected));
+        }
+        Ok(())
     }
 }
 
@@ -280,6 +316,15 @@ pub struct Limits {
     pub paths: Option<Vec<Pattern>>,
 }
 
+impl Limits {
+    fn exclude(&self, verb: Verb, target: Target, folded: &str) -> bool {
+        self.verbs.as_ref().is_some_and(|verbs| !verbs.contains(&verb))
+            || self.paths.as_ref().is_some_and(|paths| {
+                target != Target::Path || !paths.iter().any(|pattern| pattern.matches(folded))
+            })
+    }
+}
+
 /// The outcome, and what decided it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
@@ -374,7 +419,8 @@ impl Policy {
         scope
     }
 
-    /// Decides about one path, tool or agent: a deny that matches wins, then an allow; else nothing is allowed.
+    /// Decides about one path, tool or agent: a deny that matches wins, then an allow; else nothing is allowed. For a call
+    /// of a tool it says whether there are arguments with which it is allowed; [`Self::decide_call`] knows them.
     pub fn decide(
         &self,
         principal: &str,
@@ -383,21 +429,47 @@ impl Policy {
         target: Target,
         name: &str,
     ) -> Decision {
+        self.decide_with(principal, limits, (verb, target, name), Arguments::Open)
+    }
+
+    /// Whether something is given by a verb on any tool or agent at all; a deny of single ones takes nothing of that.
+    pub fn gives_any(&self, principal: &str, limits: &Limits, verb: Verb, target: Target) -> bool {
+        self.principals.contains_key(principal)
+            && !limits.exclude(verb, target, "")
+            && self.rules_for(principal, verb, target).any(|grant| grant.effect == Effect::Allow)
+    }
+
+    /// Decides about one call of a tool, with its arguments.
+    pub fn decide_call(
+        &self,
+        principal: &str,
+        limits: &Limits,
+        tool: &str,
+        arguments: &serde_json::Value,
+    ) -> Decision {
+        self.decide_with(principal, limits, (Verb::Call, Target::Tool, tool), Arguments::Given(arguments))
+    }
+
+    fn decide_with(
+        &self,
+        principal: &str,
+        limits: &Limits,
+        (verb, target, name): (Verb, Target, &str),
+        arguments: Arguments<'_>,
+    ) -> Decision {
         let denied = |rule: &str| Decision { allowed: false, rule: rule.to_owned() };
         if !self.principals.contains_key(principal) {
             return denied("default");
         }
         let folded = fold(name);
-        let is_out = limits.verbs.as_ref().is_some_and(|verbs| !verbs.contains(&verb))
-            || limits.paths.as_ref().is_some_and(|paths| {
-                target != Target::Path || !paths.iter().any(|pattern| pattern.matches(&folded))
-            });
-        if is_out {
+        if limits.exclude(verb, target, &folded) {
             return denied("token");
         }
         let matching = |effect: Effect| {
             self.rules_for(principal, verb, target).find(|grant| {
-                grant.effect == effect && grant.patterns.iter().any(|pattern| pattern.matches(&folded))
+                grant.effect == effect
+                    && grant.patterns.iter().any(|pattern| pattern.matches(&folded))
+                    && (verb != Verb::Call || grant.arguments.hold(effect, arguments))
             })
         };
         match (matching(Effect::Deny), matching(Effect::Allow)) {

@@ -100,7 +100,8 @@ impl Tx<'_> {
             return Err(AccessError::NotFound { what: "principal or group", id: grant.to.clone() });
         }
         sql.execute(
-            "INSERT INTO grants (id, holder, target, patterns, verbs, effect, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO grants (id, holder, target, patterns, verbs, effect, note, arguments)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (id) DO UPDATE SET note = ?7",
             params![
                 grant.id,
@@ -109,7 +110,8 @@ impl Tx<'_> {
                 text(&grant.patterns),
                 text(&grant.verbs),
                 text(&grant.effect),
-                grant.note
+                grant.note,
+                text(&grant.arguments)
             ],
         )?;
         Ok(())
@@ -164,17 +166,19 @@ fn read(sql: &Connection) -> Result<Policy, AccessError> {
         let (group, member): (String, String) = row?;
         policy.groups.entry(group).or_default().insert(member);
     }
-    let mut rows =
-        sql.prepare_cached("SELECT holder, target, patterns, verbs, effect, note FROM grants ORDER BY id")?;
+    let mut rows = sql.prepare_cached(
+        "SELECT holder, target, patterns, verbs, effect, note, arguments FROM grants ORDER BY id",
+    )?;
     let columns = rows.query_map([], |row| {
         let column = |idx| row.get::<_, String>(idx);
-        Ok([column(0)?, column(1)?, column(2)?, column(3)?, column(4)?, column(5)?])
+        Ok([column(0)?, column(1)?, column(2)?, column(3)?, column(4)?, column(5)?, column(6)?])
     })?;
     for row in columns {
-        let [to, target, patterns, verbs, effect, note] = row?;
+        let [to, target, patterns, verbs, effect, note, arguments] = row?;
         let patterns: Vec<String> = parse("grant", &patterns)?;
         let (target, effect): (Target, Effect) = (parse("grant", &target)?, parse("grant", &effect)?);
-        policy.grants.push(Grant::new(&to, target, &patterns, parse("grant", &verbs)?, effect, &note)?);
+        let grant = Grant::new(&to, target, &patterns, parse("grant", &verbs)?, effect, &note)?;
+        policy.grants.push(grant.with_arguments(&parse("grant", &arguments)?)?);
     }
     let mut rows = sql.prepare_cached("SELECT pattern, verbs, note FROM gates ORDER BY id")?;
     let columns = rows.query_map([], |row| {

@@ -5,12 +5,13 @@ use super::keys::fresh_id;
 use super::replies::{ApprovalInfo, WriteReply};
 use super::session::Session;
 use super::sites::{Site, absent_file};
-use crate::access::{self, Actor, Approval, ApprovalState, Limits, NewApproval, Target, Verb};
+use crate::access::{self, Actor, Approval, ApprovalState, Decision, Limits, NewApproval, Target, Verb};
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::clock::rfc3339;
 use crate::id::{VersionId, split_path};
 use crate::journal::{EventKind, NewEvent, Outcome};
+use crate::registry::ToolId;
 use crate::store::Staged;
 use crate::trace::Evidence;
 
@@ -39,18 +40,26 @@ pub(super) enum GatedAct {
         reason: String,
         evidence: Option<Evidence>,
     },
+    /// This tool is used as it says now; it stays set aside where that is denied.
+    Tool { tool: ToolId, hash: String, reason: String },
 }
 
 impl GatedAct {
-    pub(super) fn version(&self) -> VersionId {
+    /// The bytes that it is about.
+    pub(super) fn version(&self) -> Option<VersionId> {
         match self {
             Self::Write { version, .. }
             | Self::Move { version, .. }
             | Self::Copy { version, .. }
             | Self::Delete { version, .. }
-            | Self::Task { version, .. } => *version,
-            Self::Trace { .. } => VersionId::UNKNOWN,
+            | Self::Task { version, .. } => Some(*version),
+            Self::Trace { .. } | Self::Tool { .. } => None,
         }
+    }
+
+    /// Who has to have `approve` on what is decided about: a path, or a tool.
+    fn kind(&self) -> Target {
+        if matches!(self, Self::Tool { .. }) { Target::Tool } else { Target::Path }
     }
 
     /// The task that it is about.
@@ -65,7 +74,7 @@ impl GatedAct {
             Self::Move { from, to, .. } => vec![(Verb::Write, to), (Verb::Delete, from)],
             Self::Copy { to, .. } => vec![(Verb::Write, to)],
             Self::Delete { path, .. } => vec![(Verb::Delete, path)],
-            Self::Task { .. } | Self::Trace { .. } => Vec::new(),
+            Self::Task { .. } | Self::Trace { .. } | Self::Tool { .. } => Vec::new(),
         }
     }
 
@@ -82,6 +91,7 @@ impl GatedAct {
             | Self::Task { path, .. }
             | Self::Trace { path, .. } => vec![path],
             Self::Move { from, to, .. } | Self::Copy { from, to, .. } => vec![from, to],
+            Self::Tool { .. } => Vec::new(),
         }
     }
 
@@ -93,11 +103,16 @@ impl GatedAct {
             | Self::Task { path, .. }
             | Self::Trace { path, .. } => path,
             Self::Move { to, .. } | Self::Copy { to, .. } => to,
+            Self::Tool { tool, .. } => tool.as_str(),
         }
     }
 
     fn verb(&self) -> Verb {
-        if matches!(self, Self::Delete { .. }) { Verb::Delete } else { Verb::Write }
+        match self {
+            Self::Delete { .. } => Verb::Delete,
+            Self::Tool { .. } => Verb::Approve,
+            _ => Verb::Write,
+        }
     }
 
     fn action(&self) -> &'static str {
@@ -108,6 +123,7 @@ impl GatedAct {
             Self::Delete { .. } => "file.delete",
             Self::Task { .. } => "task.resume",
             Self::Trace { .. } => "trace.resume",
+            Self::Tool { .. } => "tool.approve",
         }
     }
 }
@@ -136,7 +152,7 @@ impl Session {
             }
             Ok(waiting)
         })?;
-        let version = act.version().to_string();
+        let version = act.version().map(|version| version.to_string()).unwrap_or_default();
         self.record(action, act.verb(), &site.full, &version, Outcome::Pending, gate)?;
         Ok(Error::ApprovalRequired { path: site.full.clone(), approval })
     }
@@ -193,9 +209,17 @@ impl Session {
     }
 
     fn may_see(&self, approval: &Approval) -> bool {
+        let act = read_act(approval);
+        if act.as_ref().is_ok_and(|act| act.kind() == Target::Tool) {
+            return self.may_approve(Target::Tool, &approval.path).allowed;
+        }
         let may_ask = |act: GatedAct| self.decide(act.verb(), act.target()).allowed;
-        (approval.requester == self.actor.principal && read_act(approval).is_ok_and(may_ask))
+        (approval.requester == self.actor.principal && act.is_ok_and(may_ask))
             || self.decide(Verb::Approve, &approval.path).allowed
+    }
+
+    fn may_approve(&self, target: Target, name: &str) -> Decision {
+        self.actor.decide(&self.engine.policy(), Verb::Approve, target, name)
     }
 
     fn show_approval(&self, approval: Approval) -> Result<ApprovalInfo> {
@@ -244,6 +268,7 @@ impl Session {
             }
             GatedAct::Delete { path, version } => (path, Some(*version), None),
             GatedAct::Task { .. } | GatedAct::Trace { .. } => return Ok(None),
+            GatedAct::Tool { tool, hash, .. } => return Ok(self.engine.toolbox.difference(tool, hash)),
         };
         Ok(match (text(before)?, text(after)?) {
             (Some(before), Some(after)) if before.len() + after.len() <= MAX_PREVIEW_BYTES => {
@@ -262,10 +287,11 @@ impl Session {
     pub fn decide_approval(&self, id: &str, grant: bool, reason: Option<&str>) -> Result<Option<WriteReply>> {
         let action = if grant { "approval.grant" } else { "approval.deny" };
         let approval = self.find_approval(id)?;
-        let decision = self.decide(Verb::Approve, &approval.path);
+        let act = read_act(&approval)?;
+        let decision = self.may_approve(act.kind(), &approval.path);
         // The home's owner has nobody above to ask about a trace.
         let is_own = approval.requester == self.actor.principal
-            && !(self.actor.is_owner && matches!(read_act(&approval), Ok(GatedAct::Trace { .. })));
+            && !(self.actor.is_owner && matches!(act, GatedAct::Trace { .. }));
         if !decision.allowed || is_own {
             let rule = if is_own { "own_request" } else { &decision.rule };
             self.record(action, Verb::Approve, &approval.path, "", Outcome::Denied, rule)?;
@@ -286,13 +312,17 @@ impl Session {
             self.close_approval(&approval, ApprovalState::Stale, Some("it waited too long"))?;
             return Err(closed("stale"));
         }
-        if read_act(&approval)?.task().is_some() {
-            let decided = self.decide_task(&approval, grant, reason, &decision.rule);
-            return self.note_failure(action, Verb::Approve, &approval.path, decided.map(|()| None));
-        }
-        let act = read_act(&approval)?;
-        if matches!(act, GatedAct::Trace { .. }) {
-            let decided = self.decide_parked(&approval, &act, grant, reason, &decision.rule);
+        let decided = match &act {
+            GatedAct::Task { .. } => Some(self.decide_task(&approval, grant, reason, &decision.rule)),
+            GatedAct::Trace { .. } => {
+                Some(self.decide_parked(&approval, &act, grant, reason, &decision.rule))
+            }
+            GatedAct::Tool { tool, hash, .. } => {
+                Some(self.decide_tool(tool, hash, Some(&approval), grant, reason))
+            }
+            _ => None,
+        };
+        if let Some(decided) = decided {
             return self.note_failure(action, Verb::Approve, &approval.path, decided.map(|()| None));
         }
         if !grant {
@@ -349,12 +379,13 @@ impl Session {
         reason: Option<&str>,
     ) -> Result<()> {
         let now_ms = self.now_ms();
+        // A tool belongs to no workspace.
         let place = split_path(&approval.path).ok();
-        let workspace = place.and_then(|(name, below)| Some((self.engine.workspace(&name)?, below)));
+        let place = place.and_then(|(name, below)| Some((self.engine.workspace(&name)?, below)));
         let closed = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
             let closed = tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)?;
-            let told = workspace.as_ref().filter(|_| closed && state == ApprovalState::Denied);
-            if let Some((workspace, below)) = told {
+            let is_denied = closed && state == ApprovalState::Denied;
+            if let Some((workspace, below)) = place.as_ref().filter(|_| is_denied) {
                 let site = Site::bare(workspace, below, &approval.path);
                 self.append_approval_event(tx, EventKind::ApprovalDenied, &approval.id, &site)?;
             }
@@ -439,8 +470,8 @@ impl Session {
                 let expected = Expected::OneOf(vec![*version]);
                 vec![Step::Remove { place, path: below.clone(), expected, to: None }]
             }
-            // These move no file by themselves; see `decide_task` and `decide_parked`.
-            GatedAct::Task { .. } | GatedAct::Trace { .. } => Vec::new(),
+            // They move no file by themselves; see `decide_task`, `decide_parked` and `decide_tool`.
+            GatedAct::Task { .. } | GatedAct::Trace { .. } | GatedAct::Tool { .. } => Vec::new(),
             GatedAct::Move { from, version, .. } => {
                 source = source_of(from)?;
                 let (source, from_below) = (&source.0, source.1.clone());
@@ -500,7 +531,7 @@ pub(super) fn versions_waiting(all: &[Approval]) -> Vec<VersionId> {
         .filter_map(|approval| read_act(approval).ok())
         .flat_map(|act| match act {
             GatedAct::Write { version, expected, .. } => [Some(version), expected],
-            other => [Some(other.version()), None],
+            other => [other.version(), None],
         })
         .flatten()
         .collect()

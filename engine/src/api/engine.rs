@@ -12,6 +12,7 @@ use super::past::PastCache;
 use super::routing::RouteDesk;
 use super::session::Session;
 use super::tasks::Desk;
+use super::tools::Toolbox;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
@@ -154,6 +155,7 @@ pub struct Engine {
     pub(super) tasks: Desk,
     pub(super) routing: RouteDesk,
     pub(super) max_error: f64,
+    pub(super) toolbox: Toolbox,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -202,6 +204,7 @@ impl Engine {
         };
         let keys = Keys::derive(&secret);
         let policy = RwLock::new(Arc::new(access::load(&catalog)?));
+        let toolbox = Toolbox::open(&catalog)?;
         let cache = match &options.embedder {
             Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
             None => None,
@@ -222,6 +225,7 @@ impl Engine {
             tasks: Desk::default(),
             routing: RouteDesk::default(),
             max_error: options.max_error,
+            toolbox,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,
@@ -319,6 +323,7 @@ impl Engine {
     pub(super) fn reload_policy(&self) -> Result<()> {
         let policy = Arc::new(access::load(&self.catalog)?);
         *self.policy.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = policy;
+        self.toolbox.tell();
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
 use crate::net::NetError;
+use crate::registry::RegistryError;
 use crate::route::RouteError;
 use crate::search::SearchError;
 use crate::store::StoreError;
@@ -144,6 +145,57 @@ pub enum Error {
     /// See [`RouteError`].
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// Arguments that a tool's schema does not take. Nothing was called.
+    #[error("arguments of `{tool}`: {}{expected}", at(argument))]
+    InvalidArguments {
+        /// Which tool.
+        tool: String,
+        /// Which argument, such as `to/amount`; empty for all of them together.
+        argument: String,
+        /// What is wrong with it, in words.
+        expected: String,
+    },
+    /// The tool's server can't be reached at the moment. Nothing was called.
+    #[error("tool `{tool}` can't be called now: {reason}")]
+    ToolUnavailable {
+        /// Which tool.
+        tool: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The tool has changed, or is new, and nobody has approved it. Nothing was called.
+    #[error("tool `{tool}` is quarantined: {reason}")]
+    ToolQuarantined {
+        /// Which tool.
+        tool: String,
+        /// Why.
+        reason: String,
+    },
+    /// The tool did not answer in time; whether it did something is not known.
+    #[error("tool `{tool}` did not answer within {seconds} s; its server was told to stop")]
+    ToolTimeout {
+        /// Which tool.
+        tool: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// The tool's server refused the call, broke off, or answered something that is no answer.
+    #[error("the server of tool `{tool}` failed: {message}")]
+    ToolFailed {
+        /// Which tool.
+        tool: String,
+        /// In the server's words, cut.
+        message: String,
+    },
+    /// Who called does not want the answer any more.
+    #[error("the call of `{tool}` was cancelled")]
+    ToolCancelled {
+        /// Which tool.
+        tool: String,
+    },
+    /// See [`RegistryError`].
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// See [`AccessError`].
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -180,6 +232,10 @@ pub enum Error {
     /// See [`TraceError`].
     #[error(transparent)]
     Trace(#[from] TraceError),
+}
+
+fn at(argument: &str) -> String {
+    if argument.is_empty() { String::new() } else { format!("`{argument}`: ") }
 }
 
 impl From<FilterError> for Error {
@@ -221,6 +277,12 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// For arguments of what is no call of a tool.
+    pub fn invalid_call_arguments() -> Self {
+        let expected = "the verb `call` on a tool beside them".to_owned();
+        Self::Invalid { field: "arguments", found: "given".to_owned(), expected }
+    }
+
     /// Whether the disk has no room left, wherever that was noticed.
     fn is_disk_full(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
@@ -243,6 +305,7 @@ impl Error {
             | Self::Delivery(DeliveryError::Catalog(error))
             | Self::Change(ChangeError::Catalog(error) | ChangeError::Access(AccessError::Catalog(error)))
             | Self::Access(AccessError::Catalog(error))
+            | Self::Registry(RegistryError::Catalog(error))
             | Self::Store(StoreError::Catalog(error))
             | Self::Change(ChangeError::Store(StoreError::Catalog(error))) => error.is_disk_full(),
             _ => false,
@@ -259,6 +322,8 @@ impl Error {
             | Self::Invalid { .. }
             | Self::Folder { .. }
             | Self::Card(_)
+            | Self::InvalidArguments { .. }
+            | Self::Registry(RegistryError::Id { .. })
             | Self::Net(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
             Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
@@ -267,12 +332,18 @@ impl Error {
             Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
                 ErrorKind::Denied
             }
-            Self::ApprovalClosed { .. } | Self::EditMismatch { .. } | Self::AmbiguousRoute { .. } => {
-                ErrorKind::Conflict
-            }
-            Self::HomeInUse { .. } | Self::IndexBehind { .. } | Self::AuditFull | Self::Output { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::ApprovalClosed { .. }
+            | Self::EditMismatch { .. }
+            | Self::AmbiguousRoute { .. }
+            | Self::ToolQuarantined { .. }
+            | Self::ToolCancelled { .. } => ErrorKind::Conflict,
+            Self::HomeInUse { .. }
+            | Self::IndexBehind { .. }
+            | Self::AuditFull
+            | Self::Output { .. }
+            | Self::ToolUnavailable { .. }
+            | Self::ToolTimeout { .. }
+            | Self::ToolFailed { .. } => ErrorKind::Unavailable,
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_kind(error),
             Self::Change(ChangeError::VersionConflict { .. }) => ErrorKind::Precondition,
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
@@ -314,6 +385,13 @@ impl Error {
             Self::NoRoute { .. } => "no_route",
             Self::AmbiguousRoute { .. } => "ambiguous_route",
             Self::Card(_) => "invalid_card",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::ToolUnavailable { .. } => "tool_unavailable",
+            Self::ToolQuarantined { .. } => "tool_quarantined",
+            Self::ToolTimeout { .. } => "tool_timeout",
+            Self::ToolFailed { .. } => "tool_failed",
+            Self::ToolCancelled { .. } => "cancelled",
+            Self::Registry(RegistryError::Id { .. }) => "invalid_tool",
             Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",
             Self::IndexBehind { .. } => "index_behind",

@@ -283,9 +283,12 @@ impl Session {
     }
 }
 
+/// Longer is not looked for a small difference; a larger one that is right as well is shown then.
+const DIFF_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The difference of two texts, with three lines around each change.
 pub fn unified_diff(before: &str, after: &str, path: &str) -> String {
-    let diff = similar::TextDiff::from_lines(before, after);
+    let diff = similar::TextDiff::configure().timeout(DIFF_PATIENCE).diff_lines(before, after);
     diff.unified_diff().context_radius(3).header(path, path).to_string()
 }
 

@@ -319,6 +319,30 @@ impl Session {
         target: Target,
         name: &str,
     ) -> Result<Explanation> {
+        self.explain(principal, verb, target, name, None)
+    }
+
+    /// Which rule decides whether a principal may call a tool with these arguments. Everybody may ask about themselves.
+    ///
+    /// # Errors
+    /// As [`Self::explain_grant`].
+    pub fn explain_call(
+        &self,
+        principal: &str,
+        tool: &str,
+        arguments: &serde_json::Value,
+    ) -> Result<Explanation> {
+        self.explain(principal, Verb::Call, Target::Tool, tool, Some(arguments))
+    }
+
+    fn explain(
+        &self,
+        principal: &str,
+        verb: Verb,
+        target: Target,
+        name: &str,
+        arguments: Option<&serde_json::Value>,
+    ) -> Result<Explanation> {
         if principal != self.actor.principal {
             self.require_admin("grant.explain", principal)?;
         }
@@ -330,7 +354,10 @@ impl Session {
             is_owner: principal == access::ADMIN,
             limits: Limits::default(),
         };
-        let decision = actor.decide(&policy, verb, target, name);
+        let decision = match arguments {
+            Some(arguments) => actor.decide_call(&policy, name, arguments),
+            None => actor.decide(&policy, verb, target, name),
+        };
         let sentence = match policy.grants.iter().find(|grant| grant.id == decision.rule) {
             Some(grant) => describe(grant),
             None if decision.rule == "owner" => "the home's owner may do everything".to_owned(),

@@ -31,6 +31,7 @@ mod sites;
 mod snapshots;
 mod spending;
 mod tasks;
+mod tools;
 mod traces;
 mod visible;
 mod webhooks;
@@ -44,6 +45,7 @@ pub use crate::budget::{
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::EventFilter;
 pub use crate::net::Reach;
+pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
 pub use budgets::{BudgetInfo, BudgetState, Reservation};
@@ -71,6 +73,10 @@ pub use snapshots::Retention;
 pub use spending::{UsageInfo, UsageReply, UsageRequest};
 pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
+};
+pub use tools::{
+    CallOptions, CallOutcome, CallReply, CallUsage, PendingCall, ServerHealth, ServerInfo, ServerState,
+    TakenTools, ToolArgument, ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer, ToolsFilter,
 };
 pub use traces::{Handover, HopInfo, Recorded, TraceInfo};
 pub use webhooks::{

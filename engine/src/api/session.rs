@@ -91,14 +91,15 @@ impl Session {
         outcome: Outcome,
         rule: &str,
     ) -> Act {
-        // One path, one spelling: the log is searched by it.
+        // One path, one spelling: the log is searched by it. The id of a tool is no path.
+        let is_tool = action.starts_with("tool.");
         let shown = split_path(path).map(|(name, below)| join_path(&name, &below));
         Act {
             principal: self.actor.principal.clone(),
             token: self.actor.token.clone(),
             action,
             verb: verb.as_str(),
-            path: shown.unwrap_or_else(|_| path.chars().take(4096).collect()),
+            path: shown.ok().filter(|_| !is_tool).unwrap_or_else(|| path.chars().take(4096).collect()),
             version: version.to_owned(),
             outcome,
             rule: rule.to_owned(),

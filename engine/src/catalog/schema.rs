@@ -376,6 +376,27 @@ CREATE TABLE hops (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX hops_addressee ON hops (addressee, trace);
 ",
+    // Tools of other servers, and grants that ask something of a call's arguments.
+    "
+ALTER TABLE grants ADD COLUMN arguments TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE tool_servers (name TEXT PRIMARY KEY, first_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE tools (
+    id TEXT PRIMARY KEY,
+    server TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    approved TEXT,
+    proposed TEXT,
+    refused TEXT,
+    reason TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    first_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    approved_ms INTEGER,
+    approved_by TEXT
+) STRICT;
+CREATE INDEX tools_server ON tools (server);
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

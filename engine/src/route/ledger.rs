@@ -99,6 +99,18 @@ impl Tx<'_> {
         Ok(found.map(|revision| revision.entry))
     }
 
+    /// The ids of the entries of one kind, as they are now.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn route_ids(&self, kind: EntryKind) -> Result<Vec<String>, CatalogError> {
+        let mut statement = self.sql().prepare_cached(
+            "SELECT id FROM route_entries WHERE kind = ?1 AND until_ms IS NULL ORDER BY id",
+        )?;
+        let ids = statement.query_map([kind.as_str()], |row| row.get(0))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
     /// Writes decisions down, with the books that they stand on.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! `waypost grant`: who may do what, and which rule decides it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::Value;
 use waypost_engine::access::{AccessError, Effect, Grant, Target, Verb, describe};
 use waypost_engine::api::{Error, Explanation, Session};
 
@@ -31,6 +32,9 @@ pub enum GrantCommand {
         target: String,
         #[command(flatten)]
         kind: TargetArgs,
+        /// An argument of the call of a tool; may be given several times
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parse_argument)]
+        argument: Vec<(String, String)>,
     },
 }
 
@@ -50,6 +54,10 @@ pub struct AddArgs {
     deny: bool,
     #[command(flatten)]
     kind: TargetArgs,
+    /// Only for calls of a tool with such an argument, such as `branch=main` or `repo=acme/*`; of several with one name one
+    /// must match, of several names all
+    #[arg(long, value_name = "NAME=PATTERN", value_parser = parse_argument)]
+    argument: Vec<(String, String)>,
     /// For people
     #[arg(long)]
     note: Option<String>,
@@ -76,6 +84,12 @@ impl TargetArgs {
     }
 }
 
+fn parse_argument(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let pair = pair.ok_or("expected NAME=VALUE, such as `branch=main`")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
+
 fn parse_verbs(text: &str) -> Result<BTreeSet<Verb>, AccessError> {
     text.split(',').map(|word| word.trim().parse::<Verb>()).collect()
 }
@@ -95,8 +109,13 @@ pub fn run(globals: &Globals, command: &GrantCommand) -> Outcome {
             session.remove_grant(id)?;
             output::done(globals.json, "removed", id)?;
         }
-        GrantCommand::Explain { principal, verb, target, kind } => {
-            let explanation = session.explain_grant(principal, *verb, kind.target(), target)?;
+        GrantCommand::Explain { principal, verb, target, kind, argument } => {
+            let is_call = kind.target() == Target::Tool && *verb == Verb::Call;
+            let explanation = match call_arguments(argument) {
+                Some(arguments) if is_call => session.explain_call(principal, target, &arguments)?,
+                Some(_) => return Err(Error::invalid_call_arguments().into()),
+                None => session.explain_grant(principal, *verb, kind.target(), target)?,
+            };
             if globals.json {
                 output::json(&explanation)?;
             } else {
@@ -108,12 +127,22 @@ pub fn run(globals: &Globals, command: &GrantCommand) -> Outcome {
     Ok(0)
 }
 
+/// An object of them; a value that is JSON is that, any other is text.
+fn call_arguments(given: &[(String, String)]) -> Option<Value> {
+    let value = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+    (!given.is_empty()).then(|| given.iter().map(|(name, text)| (name.clone(), value(text))).collect())
+}
+
 fn add(globals: &Globals, session: &Session, args: &AddArgs) -> Result<()> {
     let effect = if args.deny { Effect::Deny } else { Effect::Allow };
     let target = args.kind.target();
     let note = args.note.as_deref().unwrap_or_default();
+    let mut arguments: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, pattern) in &args.argument {
+        arguments.entry(name.clone()).or_default().push(pattern.clone());
+    }
     let grant = Grant::new(&args.who, target, &args.targets, args.verbs.clone(), effect, note);
-    let grant = grant.map_err(Error::from)?;
+    let grant = grant.and_then(|grant| grant.with_arguments(&arguments)).map_err(Error::from)?;
     session.put_grant(&grant)?;
     if globals.json {
         return output::json(&grant);

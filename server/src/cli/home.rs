@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use waypost::upstream;
 use waypost_engine::api::{Engine, Session};
 use waypost_engine::embed::Embedder;
 
@@ -65,6 +66,7 @@ pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>
 fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
     let options = config.engine_options(home)?.embedder(embedder);
     let engine = Arc::new(Engine::open(options)?);
+    engine.set_tool_servers(config.upstreams.value.iter().map(upstream::Settings::tool_server).collect());
     for line in engine.rebuilt() {
         anstream::eprintln!("{FAINT}note: the index is built anew: {}{FAINT:#}", output::safe(&line));
     }
@@ -73,14 +75,19 @@ fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) 
 
 /// Opens a home for a command that searches nothing. The model comes along all the same: a home that is opened without
 /// the one that its vectors are from takes its indexes for stale and throws them away.
-fn open_quietly(home: &Path, globals: &Globals) -> Result<Arc<Engine>> {
+fn open_quietly(home: &Path, globals: &Globals) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
     let embedder = models::open(&config, false).ok();
-    open_with(home, &config, embedder)
+    Ok((open_with(home, &config, embedder)?, config))
 }
 
 /// Opens the home for a command that manages it.
 pub fn manage(globals: &Globals) -> Result<Arc<Engine>> {
+    Ok(manage_with_config(globals)?.0)
+}
+
+/// As [`manage`], with the settings.
+pub fn manage_with_config(globals: &Globals) -> Result<(Arc<Engine>, Config)> {
     open_quietly(&locate(globals, None)?, globals)
 }
 
@@ -91,7 +98,7 @@ pub fn owner(globals: &Globals) -> Result<Session> {
 
 pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
     let home = args.dir.clone().or_else(|| globals.home.clone()).unwrap_or_else(|| PathBuf::from("."));
-    let engine = open_quietly(&home, globals)?;
+    let (engine, _) = open_quietly(&home, globals)?;
     let token = engine.first_token()?;
     if globals.json {
         output::json(&serde_json::json!({"home": engine.home(), "token": token}))?;

@@ -23,6 +23,7 @@ mod serve;
 mod snapshot;
 mod task;
 mod token;
+mod tool;
 mod webhook;
 mod workspace;
 
@@ -122,6 +123,12 @@ enum Command {
     /// Register agents by their cards, and see what lies before one
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// See, approve and call tools of other servers
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    /// Become another program that ends with the process that started this one
+    #[command(hide = true)]
+    Guard(tool::GuardArgs),
     /// Manage who is told of what happens, and see what became of it
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -219,6 +226,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Prune(args) => prune::run(&globals, &args),
         Command::Task(command) => task::run(&globals, &command),
         Command::Agent(command) => agent::run(&globals, &command),
+        Command::Tool(command) => tool::run(&globals, &command),
+        Command::Guard(args) => tool::run_guard(&args),
         Command::Webhook(command) => webhook::run(&globals, &command),
         Command::Token(command) => token::run(&globals, &command),
         Command::Principal(command) => principal::run(&globals, &command),

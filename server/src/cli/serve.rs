@@ -94,6 +94,7 @@ pub fn run_server(
         listen: address,
         allowed_hosts: config.allowed_hosts.value.clone(),
         allowed_origins: config.allowed_origins.value.clone(),
+        upstreams: config.upstream_plan(),
     };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
@@ -126,7 +127,8 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     let indexer = Indexer::start(&engine);
     let (courier, supervisor) = (engine.start_courier(), Supervisor::start(&engine));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve_stdio(Arc::clone(&engine), args.token.clone(), args.toolsets.clone()))?;
+    let (token, toolsets) = (args.token.clone(), args.toolsets.clone());
+    runtime.block_on(serve_stdio(Arc::clone(&engine), token, toolsets, config.upstream_plan()))?;
     drop((indexer, courier, supervisor));
     Ok(0)
 }

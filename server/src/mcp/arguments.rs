@@ -43,6 +43,24 @@ pub struct ReadFile {
     pub max_tokens: Option<usize>,
 }
 
+/// Of `find_tools`.
+#[derive(Debug, Deserialize)]
+pub struct FindTools {
+    #[serde(default)]
+    pub query: String,
+    pub limit: Option<usize>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `call_tool`.
+#[derive(Debug, Deserialize)]
+pub struct CallTool {
+    pub tool: String,
+    #[serde(default)]
+    pub arguments: serde_json::Map<String, Value>,
+    pub max_tokens: Option<usize>,
+}
+
 /// Of `list_directory`.
 #[derive(Debug, Deserialize)]
 pub struct ListDirectory {

@@ -13,6 +13,7 @@ use super::changes;
 use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
+use super::upstreams;
 use crate::paging::{PageParams, page};
 use crate::problem::Problem;
 use crate::rest::{MAX_CITATIONS, list_key};
@@ -66,6 +67,7 @@ struct Cited {
 pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value) -> Result<Value, Problem> {
     match tool {
         Tool::Ask => ask(session, arguments::read(tool, arguments)?),
+        Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),

@@ -9,31 +9,37 @@ pub mod stdio;
 pub mod tools;
 
 mod arguments;
+mod asker;
 mod bound;
 mod calls;
 mod changes;
+mod pinned;
 mod resources;
 mod sessions;
 mod tasks;
+mod toolnews;
 mod toolsets;
+mod upstreams;
 
 use std::sync::Arc;
 
-use axum::http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
     Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
     ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-    SubscriptionFilter, UnsubscribeRequestParams,
+    SubscriptionFilter, Tool as Definition, UnsubscribeRequestParams,
 };
-use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use waypost_engine::api::{Engine, Session};
+use waypost_engine::api::Session;
 
+use self::asker::Asker;
+pub use self::asker::Process;
+pub use self::bound::budget_bytes;
 use self::resources::{Follower, Subscriptions};
 use self::tools::Tool;
 pub use self::toolsets::{Toolsets, UnknownToolset};
@@ -49,29 +55,22 @@ const INSTRUCTIONS: &str = "Waypost indexes workspaces of plain files. `search` 
 /// How long a client may keep the list of tools, in milliseconds.
 const TOOLS_TTL_MS: u64 = 60_000;
 
-/// Who asks.
-#[derive(Clone)]
-enum Asker {
-    /// Each HTTP request brings its own token.
-    Request(Arc<App>),
-    /// The process that started us.
-    Process(Arc<Engine>, Option<String>, Toolsets, Bridge),
-}
-
 /// Answers MCP requests.
 #[derive(Clone)]
 pub struct Server {
     asker: Asker,
     /// Changes when the journal has grown.
     news: watch::Receiver<()>,
+    /// Changes when somebody may see other tools than before.
+    tool_news: watch::Receiver<()>,
     subscriptions: Arc<Subscriptions>,
 }
 
 impl Server {
     /// For HTTP: session and toolsets stand in each request.
     pub fn for_requests(app: Arc<App>) -> Self {
-        let news = app.news.clone();
-        Self { asker: Asker::Request(app), news, subscriptions: Arc::default() }
+        let (news, tool_news) = (app.news.clone(), app.tool_news.clone());
+        Self { asker: Asker::Request(app), news, tool_news, subscriptions: Arc::default() }
     }
 
     /// For a session of its own.
@@ -80,22 +79,31 @@ impl Server {
     }
 
     /// For one principal: the holder of a token, or without one the home's owner.
-    pub fn for_process(
-        engine: Arc<Engine>,
-        token: Option<String>,
-        toolsets: Toolsets,
-        bridge: Bridge,
-    ) -> Self {
+    pub fn for_process(process: Process) -> Self {
         let (tell, news) = watch::channel(());
-        engine.on_news(move || tell.send_modify(|()| {}));
-        Self { asker: Asker::Process(engine, token, toolsets, bridge), news, subscriptions: Arc::default() }
+        process.engine.on_news(move || tell.send_modify(|()| {}));
+        let (tell, tool_news) = watch::channel(());
+        process.engine.on_tools_changed(move || tell.send_modify(|()| {}));
+        Self { asker: Asker::Process(Arc::new(process)), news, tool_news, subscriptions: Arc::default() }
+    }
+
+    /// Tells who listens of the files that it follows.
+    async fn tell_of_files(&self, context: &SubscriptionContext, session: Session) -> Result<(), ErrorData> {
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let allowed = session.clone();
+        // What may not be read is never told of, as what is not there.
+        let uris = self.run(move || Ok(resources::followable(&allowed, &uris))).await?;
+        let sink = context.sink().clone();
+        let tell = move |uri| {
+            let sink = sink.clone();
+            async move { sink.notify_resource_updated(uri).await.is_ok() }
+        };
+        self.follower(session, CancellationToken::new()).follow(uris, tell).await;
+        Ok(())
     }
 
     fn follower(&self, session: Session, stop: CancellationToken) -> Follower {
-        let (engine, bridge) = match &self.asker {
-            Asker::Request(app) => (&app.engine, &app.bridge),
-            Asker::Process(engine, _, _, bridge) => (engine, bridge),
-        };
+        let (engine, bridge) = (self.asker.engine(), self.asker.bridge());
         let mut news = self.news.clone();
         news.mark_unchanged();
         Follower { engine: Arc::clone(engine), bridge: bridge.clone(), session, news, stop }
@@ -106,43 +114,19 @@ impl Server {
         &self,
         call: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, ErrorData> {
-        let bridge = match &self.asker {
-            Asker::Request(app) => &app.bridge,
-            Asker::Process(.., bridge) => bridge,
-        };
-        bridge.run(call).await.map_err(|problem| ErrorData::invalid_params(problem.detail, None))
+        self.asker.bridge().run(call).await.map_err(|problem| ErrorData::invalid_params(problem.detail, None))
     }
 
     /// Asked anew for each request, so that a revoked token ends at once.
     async fn who(&self, context: &RequestContext<RoleServer>) -> Result<(Session, Toolsets), ErrorData> {
-        match &self.asker {
-            Asker::Process(engine, token, toolsets, bridge) => {
-                let (engine, token) = (Arc::clone(engine), token.clone());
-                let session = bridge.run(move || match token {
-                    Some(token) => engine.session(&token),
-                    None => Ok(engine.owner_session()),
-                });
-                let session =
-                    session.await.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
-                Ok((session, *toolsets))
-            }
-            Asker::Request(_) => {
-                let parts = context.extensions.get::<Parts>();
-                let session = parts.and_then(|parts| parts.extensions.get::<Session>());
-                let toolsets = parts.and_then(|parts| parts.extensions.get::<Toolsets>()).copied();
-                let session =
-                    session.cloned().ok_or_else(|| ErrorData::internal_error("no principal", None))?;
-                Ok((session, toolsets.unwrap_or_default()))
-            }
-        }
+        self.asker.who(&context.extensions).await
     }
 
     fn bridge(&self, tool: Tool) -> &Bridge {
         match &self.asker {
             // Who waits for something to happen takes nobody's place.
             Asker::Request(app) if matches!(tool, Tool::WaitForEvents | Tool::ClaimTask) => &app.waits,
-            Asker::Request(app) => &app.bridge,
-            Asker::Process(.., bridge) => bridge,
+            asker => asker.bridge(),
         }
     }
 
@@ -168,7 +152,18 @@ impl Server {
 
 /// Whether a tool is chosen, and its holder could do anything with it.
 fn is_offered(tool: Tool, session: &Session, toolsets: Toolsets) -> bool {
-    toolsets.hold(tool) && tool.verb().is_none_or(|verb| session.may_somewhere(verb))
+    let is_of_use = match tool {
+        Tool::CallTool | Tool::FindTools => session.may_call_tools(),
+        _ => tool.verb().is_none_or(|verb| session.may_somewhere(verb)),
+    };
+    toolsets.hold(tool) && is_of_use
+}
+
+/// Everything that is offered to a session.
+fn offered_tools(session: &Session, toolsets: Toolsets) -> Vec<Definition> {
+    let own = Tool::ALL.into_iter().filter(|tool| is_offered(*tool, session, toolsets)).map(Tool::definition);
+    let pinned = toolsets.offer_pinned().then(|| pinned::definitions(session));
+    own.chain(pinned.into_iter().flatten()).collect()
 }
 
 /// A refusal is a result, so that the model reads it and can do better.
@@ -216,6 +211,13 @@ fn next_step(code: &str) -> Option<&'static str> {
         "edit_mismatch" => "read_file again and give an `oldText` that stands there exactly once",
         "index_behind" => "call again in a moment, or without `wait_for_seq`",
         "busy" | "timeout" => "call again in a moment, or ask for less",
+        "invalid_arguments" => {
+            "call `find_tools` for what the tool takes, and repeat the call with what was expected"
+        }
+        "tool_unavailable" => "call again in a moment, or use another tool",
+        "tool_timeout" => "the tool may have done its work all the same: look before you call it again",
+        "tool_failed" => "tell the user what the tool's server said",
+        "tool_quarantined" => "tell the user: a person approves the tool as it is now",
         "unsupported_type" => "use `search` with this path as `path_prefix`",
         "internal" | "damaged_blob" | "damaged_index" => "tell the user; calling again will not help",
         _ => return None,
@@ -228,6 +230,7 @@ impl ServerHandler for Server {
         let mut info = ServerConfig::new(
             ServerCapabilities::builder()
                 .enable_tools()
+                .enable_tool_list_changed()
                 .enable_resources()
                 .enable_resources_subscribe()
                 .build(),
@@ -243,9 +246,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let (session, toolsets) = self.who(&context).await?;
-        let offered = |tool: &Tool| is_offered(*tool, &session, toolsets);
-        let tools = Tool::ALL.into_iter().filter(offered).map(Tool::definition).collect();
-        let list = ListToolsResult::with_all_items(tools);
+        let list = ListToolsResult::with_all_items(offered_tools(&session, toolsets));
         Ok(list.with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Private))
     }
 
@@ -256,11 +257,17 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let (session, toolsets) = self.who(&context).await?;
         let offered = |tool: &Tool| is_offered(*tool, &session, toolsets);
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
         let Some(tool) = Tool::named(&request.name).filter(offered) else {
-            let name: String = request.name.chars().take(80).collect();
+            if toolsets.offer_pinned() && pinned::is_offered(&session, &request.name) {
+                return Ok(self.call_pinned(session, &request.name, arguments, &context).await.into());
+            }
+            let name: String = request.name.chars().take(128).collect();
             return Err(ErrorData::invalid_params(format!("unknown tool `{name}`"), None));
         };
-        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        if tool == Tool::CallTool {
+            return Ok(self.call_upstream(session, arguments, &context).await.into());
+        }
         Ok(self.call(session, toolsets, tool, arguments).await.into())
     }
 
@@ -294,27 +301,30 @@ impl ServerHandler for Server {
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         let uris = requested.resource_subscriptions.clone().unwrap_or_default();
-        Some(SubscriptionFilter::builder().resource_subscriptions(uris).build())
+        let accepted = SubscriptionFilter::builder().resource_subscriptions(uris);
+        let wants_tools = requested.tools_list_changed == Some(true);
+        Some(if wants_tools { accepted.tools_list_changed() } else { accepted }.build())
+    }
+
+    /// Of the older era; the newer one listens.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let Ok((session, toolsets)) = self.asker.who(&context.extensions).await else { return };
+        let follower = self.tool_follower(session, toolsets, self.subscriptions.end());
+        let peer = context.peer;
+        tokio::spawn(follower.follow(move || {
+            let peer = peer.clone();
+            async move { peer.notify_tool_list_changed().await.is_ok() }
+        }));
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let (session, _) = self.who(context.request_context()).await?;
-        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
-        let allowed = session.clone();
-        // What may not be read is never told of, as what is not there.
-        let uris = self.run(move || Ok(resources::followable(&allowed, &uris))).await?;
-        let stop = CancellationToken::new();
-        let follower = self.follower(session, stop.clone());
-        let sink = context.sink().clone();
-        let tell = move |uri| {
-            let sink = sink.clone();
-            async move { sink.notify_resource_updated(uri).await.is_ok() }
-        };
+        let (session, toolsets) = self.who(context.request_context()).await?;
+        let files = self.tell_of_files(&context, session.clone());
         tokio::select! {
-            () = follower.follow(uris, tell) => {}
-            () = context.cancelled() => {}
+            told = files => told,
+            () = self.tell_of_tools(&context, session, toolsets) => Ok(()),
+            () = context.cancelled() => Ok(()),
         }
-        Ok(())
     }
 
     async fn subscribe(

@@ -166,12 +166,25 @@ fn changed_uris(followed: &BTreeMap<String, String>, events: &[EventInfo]) -> Ve
 }
 
 /// What a session of the protocol's older era follows; it ends with the session.
-#[derive(Default)]
 pub struct Subscriptions {
     open: Mutex<BTreeMap<String, DropGuard>>,
+    end: CancellationToken,
+    _ends: DropGuard,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        let end = CancellationToken::new();
+        Self { open: Mutex::default(), _ends: end.clone().drop_guard(), end }
+    }
 }
 
 impl Subscriptions {
+    /// Cancelled when the session ends.
+    pub fn end(&self) -> CancellationToken {
+        self.end.clone()
+    }
+
     /// Notes one; gives what ends it, or nothing where there are too many.
     pub fn open(&self, uri: &str) -> Option<CancellationToken> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,8 +6,9 @@ use rmcp::ServiceExt;
 use rmcp::transport::io::stdio_pipes;
 use waypost_engine::api::Engine;
 
-use super::{Server, Toolsets};
+use super::{Process, Server, Toolsets};
 use crate::serve::{ServeError, engine_bridge};
+use crate::upstream::{self, Upstreams};
 
 /// Answers as the holder of a token, or without one as the home's owner, until the client hangs up.
 ///
@@ -18,12 +19,21 @@ pub async fn serve_stdio(
     engine: Arc<Engine>,
     token: Option<String>,
     toolsets: Option<Vec<String>>,
+    upstreams: upstream::Plan,
 ) -> Result<(), ServeError> {
     let toolsets = match &toolsets {
         Some(names) => Toolsets::read(names.iter().map(String::as_str))?,
         None => Toolsets::default(),
     };
-    let server = Server::for_process(engine, token, toolsets, engine_bridge());
+    let upstreams = Upstreams::start(&engine, &upstreams);
+    let process =
+        Process { engine, token, toolsets, bridge: engine_bridge(), upstreams: Arc::clone(&upstreams) };
+    let ended = converse(Server::for_process(process)).await;
+    upstreams.stop().await;
+    ended
+}
+
+async fn converse(server: Server) -> Result<(), ServeError> {
     let running = server.serve(stdio_pipes()).await.map_err(|error| ServeError::Stdio(error.into()))?;
     running.waiting().await.map_err(|error| ServeError::Stdio(error.into()))?;
     Ok(())

@@ -56,6 +56,11 @@ impl Toolsets {
         }
     }
 
+    /// Whether pinned tools of other servers are offered.
+    pub fn offer_pinned(self) -> bool {
+        self.mesh
+    }
+
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
         [("files", self.files), ("history", self.history), ("knowledge", self.knowledge), ("mesh", self.mesh)]

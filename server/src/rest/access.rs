@@ -1,6 +1,6 @@
 //! Principals, groups, tokens, grants, gates and the policy as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -74,6 +74,8 @@ pub struct GrantRequest {
     verbs: BTreeSet<Verb>,
     effect: Option<Effect>,
     #[serde(default)]
+    arguments: BTreeMap<String, OneOrMany>,
+    #[serde(default)]
     note: String,
 }
 
@@ -85,6 +87,8 @@ pub struct ExplainParams {
     path: Option<String>,
     tool: Option<String>,
     agent: Option<String>,
+    /// Of a call, as JSON.
+    arguments: Option<String>,
 }
 
 /// Of `POST /v1/gates`.
@@ -285,7 +289,9 @@ pub async fn put_grant(
         _ => return Err(Problem::invalid("expected exactly one of `path`, `tool`, `agent`")),
     };
     let effect = request.effect.unwrap_or(Effect::Allow);
+    let arguments = request.arguments.into_iter().map(|(name, patterns)| (name, patterns.list())).collect();
     let grant = Grant::new(&request.to, target, &patterns, request.verbs, effect, &request.note)
+        .and_then(|grant| grant.with_arguments(&arguments))
         .map_err(Error::from)?;
     let put = move || session.put_grant(&grant).map(|()| grant);
     Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
@@ -314,8 +320,21 @@ pub async fn explain(
         (None, None, Some(agent)) => (Target::Agent, agent),
         _ => return Err(Problem::invalid("expected exactly one of `path`, `tool`, `agent`")),
     };
-    let explain = move || session.explain_grant(&params.principal, params.verb, target, &name);
+    let arguments = params.arguments.as_deref().map(call_arguments).transpose()?;
+    let explain = move || match &arguments {
+        Some(arguments) if target == Target::Tool && params.verb == Verb::Call => {
+            session.explain_call(&params.principal, &name, arguments)
+        }
+        Some(_) => Err(Error::invalid_call_arguments()),
+        None => session.explain_grant(&params.principal, params.verb, target, &name),
+    };
     app.bridge.run(explain).await.map(Json)
+}
+
+fn call_arguments(text: &str) -> Result<Value, Problem> {
+    serde_json::from_str(text).ok().filter(Value::is_object).ok_or_else(|| {
+        Problem::invalid("`arguments` is no JSON object: expected one such as `{\"branch\":\"main\"}`")
+    })
 }
 
 /// `GET /v1/gates`.

@@ -18,6 +18,7 @@ mod range;
 mod routing;
 mod snapshots;
 mod tasks;
+mod tools;
 mod traces;
 mod webhooks;
 mod workspaces;
@@ -53,6 +54,7 @@ pub fn guarded_routes() -> Router<Arc<App>> {
         .merge(webhook_routes())
         .merge(task_routes())
         .merge(routing_routes())
+        .merge(tool_routes())
         .merge(access_routes())
         .route("/metrics", get(health::metrics))
 }
@@ -136,6 +138,14 @@ fn routing_routes() -> Router<Arc<App>> {
         .route("/v1/route/feedback", get(routing::lessons).post(routing::feedback))
         .route("/v1/route/feedback/{id}", axum::routing::delete(routing::forget))
         .route("/v1/dispatch", post(routing::dispatch))
+}
+
+fn tool_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/tools", get(tools::all))
+        .route("/v1/tools/{id}", get(tools::one).put(tools::configure).delete(tools::forget))
+        .route("/v1/tools/{id}/call", post(tools::call))
+        .route("/v1/upstreams", get(tools::servers))
 }
 
 fn access_routes() -> Router<Arc<App>> {

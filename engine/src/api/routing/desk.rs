@@ -1,6 +1,7 @@
 //! What the engine keeps in memory about routing: every entry with its vectors, and a router for each view of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::super::engine::Engine;
@@ -30,6 +31,8 @@ pub(in crate::api) struct RouteDesk {
     registry: RwLock<Option<Arc<Registry>>>,
     views: Mutex<Vec<View>>,
     routers: Mutex<Vec<([u8; 32], Arc<Router>)>>,
+    /// The toolbox's generation that was taken up last.
+    pub tools: AtomicU64,
 }
 
 /// What one principal may route to, by one token, under one policy.
@@ -53,6 +56,7 @@ pub(super) fn verb_of(kind: EntryKind) -> (Verb, Target) {
 impl Engine {
     /// Every entry, read anew where something has changed.
     pub(super) fn registry(&self) -> Result<Arc<Registry>> {
+        self.sync_tools()?;
         let state = route::state(&self.catalog)?;
         let kept = self.routing.registry.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(registry) = kept.as_ref().filter(|registry| registry.state == state) {

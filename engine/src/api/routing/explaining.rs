@@ -98,7 +98,7 @@ impl Session {
         };
         self.record("route.explain", Verb::Dispatch, "/", "", Outcome::Allowed, "scope")?;
         let asker = self.asking_as(request.principal.as_deref())?;
-        let entries = named.into_iter().map(|id| self.explain(&asker, &decided, id)).collect();
+        let entries = named.into_iter().map(|id| self.explain_entry(&asker, &decided, id)).collect();
         let threshold = decided.router.threshold(decided.reply.max_error);
         Ok(ExplainReply { reply: decided.reply, same, threshold, entries })
     }
@@ -140,7 +140,7 @@ impl Session {
         Ok((Decided { reply, router, ranking }, is_same))
     }
 
-    fn explain(&self, asker: &Self, decided: &Decided, id: &str) -> Explained {
+    fn explain_entry(&self, asker: &Self, decided: &Decided, id: &str) -> Explained {
         let Decided { reply, router, ranking } = decided;
         let found = ranking.scored.iter().position(|scored| {
             let entry = &router.entries()[scored.entry].entry;

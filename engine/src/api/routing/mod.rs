@@ -12,6 +12,7 @@ mod learning;
 mod linting;
 mod replies;
 mod standing;
+mod tooling;
 
 pub use agents::AgentInfo;
 pub(super) use desk::RouteDesk;

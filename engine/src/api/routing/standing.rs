@@ -54,7 +54,7 @@ impl Engine {
     pub(super) fn standing(&self, key: &EntryKey) -> Result<Standing> {
         match key.0 {
             EntryKind::Agent => self.agent_standing(&key.1),
-            EntryKind::Tool => Ok(Standing { available: true, success: 0.5, ..Standing::default() }),
+            EntryKind::Tool => Ok(self.tool_standing(&key.1)),
         }
     }
 

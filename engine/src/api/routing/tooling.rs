@@ -1,0 +1,97 @@
+//! Tools as entries: what routing takes from them, and how they are found.
+
+use std::sync::atomic::Ordering;
+
+use super::super::engine::Engine;
+use super::super::error::Result;
+use super::super::session::Session;
+use super::super::tools::ToolDocument;
+use super::replies::Standing;
+use crate::catalog::CatalogError;
+use crate::route::{Entry, EntryKind, Intent};
+
+/// Arguments that speak for a tool at most.
+const MAX_ARGUMENTS: usize = 12;
+/// What has less than this share of the best one's is not worth showing.
+const WORTH: f64 = 0.01;
+
+impl Engine {
+    /// Takes up what has changed about tools since it was last looked.
+    pub(super) fn sync_tools(&self) -> Result<()> {
+        let generation = self.toolbox.generation();
+        if self.routing.tools.load(Ordering::Acquire) == generation {
+            return Ok(());
+        }
+        let used = self.tools_in_use();
+        let now_ms = self.clock.now_ms();
+        self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
+            for id in tx.route_ids(EntryKind::Tool)? {
+                if used.iter().all(|tool| tool.id.as_str() != id) {
+                    tx.end_route_entry(EntryKind::Tool, &id, now_ms)?;
+                }
+            }
+            for tool in &used {
+                let known = tx.route_entry(EntryKind::Tool, tool.id.as_str())?;
+                let learned = known.map(|entry| entry.learned).unwrap_or_default();
+                tx.put_route_entry(&Entry { learned, ..entry_of(tool) }, now_ms)?;
+            }
+            Ok(())
+        })?;
+        self.routing.tools.store(generation, Ordering::Release);
+        Ok(())
+    }
+
+    /// How a tool stands: whether its server answers, how its calls went, what one costs.
+    pub(super) fn tool_standing(&self, id: &str) -> Standing {
+        let Some(health) = self.tool_health(id) else { return Standing::default() };
+        let went_well = health.calls.saturating_sub(health.failures + health.errors);
+        Standing {
+            available: health.available,
+            unavailable: (!health.available).then(|| "its server is not connected".to_owned()),
+            success: (went_well + 1) as f64 / (health.calls + 2) as f64,
+            price_usd: self.price_of(id).unwrap_or_default(),
+            ..Standing::default()
+        }
+    }
+}
+
+impl Session {
+    /// The ids of the tools that a query is about, best first, of those that this principal may call.
+    pub(in crate::api) fn rank_tools(&self, query: &str) -> Result<Vec<String>> {
+        let router = self.router(&[EntryKind::Tool].into())?;
+        let intent = self.engine.read_intent(query)?;
+        let parts: Vec<Intent> = self.engine.read_parts(query)?;
+        let id = |place: usize| router.entries()[place].entry.id.clone();
+        if !parts.is_empty() {
+            return Ok(router.together(&intent, &parts).into_iter().map(id).collect());
+        }
+        let ranking = router.rank(&intent);
+        let best = ranking.scored.first().map_or(0.0, |scored| scored.probability);
+        let worth = ranking.scored.iter().filter(|scored| scored.probability >= WORTH * best);
+        Ok(worth.map(|scored| id(scored.entry)).collect())
+    }
+}
+
+/// What routing takes from a tool. Everything its server says of it was approved.
+fn entry_of(tool: &ToolDocument) -> Entry {
+    let arguments: Vec<String> = tool
+        .arguments
+        .iter()
+        .take(MAX_ARGUMENTS)
+        .map(|argument| match argument.description.as_str() {
+            "" => argument.name.clone(),
+            description => format!("{} ({description})", argument.name),
+        })
+        .collect();
+    let takes = (!arguments.is_empty()).then(|| format!("takes {}", arguments.join(", ")));
+    Entry {
+        kind: EntryKind::Tool,
+        id: tool.id.to_string(),
+        name: tool.title.clone().unwrap_or_else(|| tool.name.clone()),
+        description: tool.description.clone(),
+        capabilities: takes.into_iter().collect(),
+        examples: tool.examples.clone(),
+        counterexamples: Vec::new(),
+        learned: Vec::new(),
+    }
+}

@@ -1,0 +1,218 @@
+//! `waypost tool`: tools of other servers, and what is decided about them.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+use waypost::serve::engine_bridge;
+use waypost::upstream::{self, Call, Upstreams};
+use waypost_engine::api::{CallOptions, CallReply, Engine, Session, ToolInfo, ToolState, ToolsFilter};
+
+use super::{Globals, NOTHING, Outcome, home};
+use crate::output::{self, BAD, FAINT, STRONG};
+
+/// Until a server that is started for one call is there.
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_LOOK: Duration = Duration::from_millis(20);
+
+#[derive(Subcommand)]
+pub enum ToolCommand {
+    /// The tools in use, or those in another state
+    List {
+        /// Only these
+        #[arg(long)]
+        state: Option<StateArg>,
+        /// Only this server's
+        #[arg(long)]
+        server: Option<String>,
+    },
+    /// One tool with its schemas, as it was approved, and what it wants to be where that differs
+    Show {
+        /// `server.tool`
+        id: String,
+    },
+    /// Use a tool as it is now; it was new or has changed
+    Approve {
+        /// `server.tool`
+        id: String,
+        /// For the record
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Leave a tool set aside, and do not ask about it again until it changes
+    Refuse {
+        /// `server.tool`
+        id: String,
+        /// For the record
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Forget a tool; should its server list it again, it is new
+    Remove {
+        /// `server.tool`
+        id: String,
+    },
+    /// Start the tool's server, call the tool, and end it
+    Call {
+        /// `server.tool`
+        id: String,
+        /// A JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StateArg {
+    /// In use
+    Approved,
+    /// New or changed, and waits for a decision
+    Quarantined,
+    /// Not listed by its server any more
+    Gone,
+}
+
+/// How a program is started that ends with us.
+#[derive(Args)]
+pub struct GuardArgs {
+    /// The process that must be alive
+    parent: i32,
+    /// The program and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    run: Vec<OsString>,
+}
+
+pub fn run(globals: &Globals, command: &ToolCommand) -> Outcome {
+    if let ToolCommand::Call { id, arguments } = command {
+        return call(globals, id, arguments);
+    }
+    let session = home::owner(globals)?;
+    match command {
+        ToolCommand::List { state, server } => {
+            let filter = ToolsFilter { state: state.map(StateArg::state), server: server.clone() };
+            output::list(globals.json, &session.tools(&filter)?, line)?;
+        }
+        ToolCommand::Show { id } => show(globals, &session.tool(id)?)?,
+        ToolCommand::Approve { id, reason } => settle(globals, &session, id, true, reason.as_deref())?,
+        ToolCommand::Refuse { id, reason } => settle(globals, &session, id, false, reason.as_deref())?,
+        ToolCommand::Remove { id } => {
+            session.forget_tool(id)?;
+            output::done(globals.json, "removed", id)?;
+        }
+        ToolCommand::Call { .. } => {}
+    }
+    Ok(0)
+}
+
+pub fn run_guard(args: &GuardArgs) -> Outcome {
+    Err(upstream::guard(args.parent, &args.run)).context("can't become the program")
+}
+
+impl StateArg {
+    fn state(self) -> ToolState {
+        match self {
+            Self::Approved => ToolState::Approved,
+            Self::Quarantined => ToolState::Quarantined,
+            Self::Gone => ToolState::Gone,
+        }
+    }
+}
+
+fn settle(globals: &Globals, session: &Session, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
+    session.settle_tool(id, grant, reason)?;
+    output::done(globals.json, if grant { "approved" } else { "refused" }, id)
+}
+
+fn line(tool: &ToolInfo) {
+    let state =
+        if tool.state == ToolState::Approved { String::new() } else { format!("  {}", tool.state.as_str()) };
+    let about = tool.spec.description.lines().next().unwrap_or_default();
+    anstream::println!(
+        "{STRONG}{}{STRONG:#}{BAD}{state}{BAD:#}{}{FAINT}{}{FAINT:#}",
+        tool.id,
+        output::aside(&tool.reason),
+        output::aside(about)
+    );
+}
+
+fn show(globals: &Globals, tool: &ToolInfo) -> Result<()> {
+    if globals.json {
+        return output::json(tool);
+    }
+    line(tool);
+    let whole = serde_json::to_string_pretty(tool)?;
+    for line in whole.lines() {
+        anstream::println!("  {}", output::safe(line));
+    }
+    Ok(())
+}
+
+fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
+    let arguments: Value = serde_json::from_str(arguments).context("the arguments are no JSON")?;
+    let (engine, config) = home::manage_with_config(globals)?;
+    let mut plan = config.upstream_plan();
+    let server = id.split('.').next().unwrap_or_default();
+    plan.servers.retain(|settings| settings.name == server);
+    if plan.servers.is_empty() {
+        bail!(
+            "there is no server `{}` of tools: `[[upstream]]` in `waypost.toml` names them",
+            output::safe(server)
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let reply = runtime.block_on(async {
+        let upstreams = Upstreams::start(&engine, &plan);
+        let reply = call_once(&engine, &upstreams, id, arguments).await;
+        upstreams.stop().await;
+        reply
+    })?;
+    print(globals, &reply)?;
+    Ok(if reply.is_error { NOTHING } else { 0 })
+}
+
+async fn call_once(
+    engine: &Arc<Engine>,
+    upstreams: &Arc<Upstreams>,
+    id: &str,
+    arguments: Value,
+) -> Result<CallReply> {
+    let session = engine.owner_session();
+    wait_until_ready(&session).await?;
+    let call = Call { tool: id.to_owned(), arguments, options: CallOptions::default(), progress: None };
+    let reply = upstreams.call(engine_bridge(), session, call).await;
+    reply.map_err(|problem| anyhow::anyhow!("{} ({})", problem.detail, problem.code))
+}
+
+/// Waits for the one server of the plan.
+async fn wait_until_ready(session: &Session) -> Result<()> {
+    let deadline = Instant::now() + READY_PATIENCE;
+    loop {
+        let servers = session.tool_servers()?;
+        let Some(server) = servers.first() else { return Ok(()) };
+        match (server.health.state, &server.health.last_error) {
+            (waypost_engine::api::ServerState::Ready, _) => return Ok(()),
+            (_, Some(error)) => bail!("the server `{}` is not there: {error}", server.name),
+            _ if Instant::now() > deadline => bail!("the server `{}` is not there in time", server.name),
+            _ => tokio::time::sleep(READY_LOOK).await,
+        }
+    }
+}
+
+fn print(globals: &Globals, reply: &CallReply) -> Result<()> {
+    if globals.json {
+        return output::json(reply);
+    }
+    for block in &reply.content {
+        match block["text"].as_str() {
+            Some(text) => text.lines().for_each(|line| anstream::println!("{}", output::safe(line))),
+            None => anstream::println!("{}", output::safe(&block.to_string())),
+        }
+    }
+    if reply.truncated {
+        anstream::eprintln!("{FAINT}cut: the answer was longer than is allowed{FAINT:#}");
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+/// Servers that the tests steer, and where the real ones are.
+mod fixture;
+
+/// Finding, calling, and what comes back.
+mod calls;
+
+/// Who may call what, with which arguments.
+mod access;
+
+/// Tools that change after they were approved.
+mod quarantine;
+
+/// Servers that die, hang, or outlive us.
+mod processes;
+
+/// The command line and standard input and output.
+mod command;
+
+/// Reference servers of others.
+mod peers;
