@@ -73,12 +73,12 @@ impl Actor {
         policy.decide_call(&self.principal, &self.limits, tool, arguments)
     }
 
-    /// Whether there may be a tool that it may call.
-    pub fn may_call_tools(&self, policy: &Policy) -> bool {
+    /// Whether there may be a tool or an agent with which it may do something by a verb.
+    pub fn may_with_some(&self, policy: &Policy, verb: Verb, target: Target) -> bool {
         if self.is_owner {
-            return self.decide(policy, Verb::Call, Target::Tool, "").allowed;
+            return self.decide(policy, verb, target, "").allowed;
         }
-        policy.gives_any(&self.principal, &self.limits, Verb::Call, Target::Tool)
+        policy.gives_any(&self.principal, &self.limits, verb, target)
     }
 
     /// What it may do by one verb, over paths.

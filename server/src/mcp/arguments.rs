@@ -43,6 +43,15 @@ pub struct ReadFile {
     pub max_tokens: Option<usize>,
 }
 
+/// Of `find_agents`.
+#[derive(Debug, Deserialize)]
+pub struct FindAgents {
+    #[serde(default)]
+    pub intent: String,
+    pub limit: Option<usize>,
+    pub max_tokens: Option<usize>,
+}
+
 /// Of `find_tools`.
 #[derive(Debug, Deserialize)]
 pub struct FindTools {

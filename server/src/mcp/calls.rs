@@ -7,6 +7,7 @@ use waypost_engine::id::VersionId;
 use waypost_engine::search::Citation;
 use waypost_engine::search::citation::Verdict;
 
+use super::agents;
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
@@ -67,6 +68,8 @@ struct Cited {
 pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value) -> Result<Value, Problem> {
     match tool {
         Tool::Ask => ask(session, arguments::read(tool, arguments)?),
+        Tool::Dispatch => agents::dispatch(session, &arguments::read(tool, arguments)?),
+        Tool::FindAgents => agents::find(session, &arguments::read(tool, arguments)?),
         Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),

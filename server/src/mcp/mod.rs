@@ -8,6 +8,7 @@ pub mod http;
 pub mod stdio;
 pub mod tools;
 
+mod agents;
 mod arguments;
 mod asker;
 mod bound;
@@ -154,6 +155,7 @@ impl Server {
 fn is_offered(tool: Tool, session: &Session, toolsets: Toolsets) -> bool {
     let is_of_use = match tool {
         Tool::CallTool | Tool::FindTools => session.may_call_tools(),
+        Tool::Dispatch | Tool::FindAgents => session.may_dispatch(),
         _ => tool.verb().is_none_or(|verb| session.may_somewhere(verb)),
     };
     toolsets.hold(tool) && is_of_use

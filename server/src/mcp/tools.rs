@@ -29,10 +29,14 @@ pub enum Tool {
     DeleteFile,
     /// A folder with everything in it.
     DirectoryTree,
+    /// An intent for another agent.
+    Dispatch,
     /// Exact replacements.
     EditFile,
     /// A task goes back.
     FailTask,
+    /// Who can do something.
+    FindAgents,
     /// Tools of other servers.
     FindTools,
     /// What is known of a file.
@@ -88,7 +92,7 @@ pub enum Family {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Ask,
         Self::CallTool,
         Self::ClaimTask,
@@ -99,8 +103,10 @@ impl Tool {
         Self::CreateTask,
         Self::DeleteFile,
         Self::DirectoryTree,
+        Self::Dispatch,
         Self::EditFile,
         Self::FailTask,
+        Self::FindAgents,
         Self::FindTools,
         Self::GetFileInfo,
         Self::HeartbeatTask,
@@ -139,8 +145,10 @@ impl Tool {
             Self::CreateTask => "create_task",
             Self::DeleteFile => "delete_file",
             Self::DirectoryTree => "directory_tree",
+            Self::Dispatch => "dispatch",
             Self::EditFile => "edit_file",
             Self::FailTask => "fail_task",
+            Self::FindAgents => "find_agents",
             Self::FindTools => "find_tools",
             Self::GetFileInfo => "get_file_info",
             Self::HeartbeatTask => "heartbeat_task",
@@ -184,6 +192,8 @@ impl Tool {
             | Self::CompleteTask
             | Self::CreateTask
             | Self::FailTask
+            | Self::Dispatch
+            | Self::FindAgents
             | Self::FindTools
             | Self::HeartbeatTask
             | Self::ListTasks
@@ -197,7 +207,7 @@ impl Tool {
     /// What its holder must have on some path for the tool to be of use; `None`: nothing.
     pub fn verb(self) -> Option<Verb> {
         match self {
-            Self::CallTool | Self::FindTools | Self::Whoami => None,
+            Self::CallTool | Self::Dispatch | Self::FindAgents | Self::FindTools | Self::Whoami => None,
             Self::DirectoryTree | Self::ListDirectory | Self::SearchFiles => Some(Verb::List),
             Self::ClaimTask
             | Self::CompleteTask
@@ -230,8 +240,10 @@ impl Tool {
             Self::CreateTask => "Create a task",
             Self::DeleteFile => "Delete a file or folder",
             Self::DirectoryTree => "Show a folder tree",
+            Self::Dispatch => "Hand something to an agent",
             Self::EditFile => "Edit a file",
             Self::FailTask => "Give a task back",
+            Self::FindAgents => "Find agents",
             Self::FindTools => "Find tools",
             Self::GetFileInfo => "Look at a file",
             Self::HeartbeatTask => "Keep a task",
@@ -288,6 +300,14 @@ impl Tool {
             }
             Self::FailTask => {
                 "Give your task back with the reason. It is tried again later, unless `retry` is false or its attempts are used up."
+            }
+            Self::Dispatch => {
+                "Hand `intent` to the agent that can do it, or to agent `to`: a task in its inbox. Not for what you can do \
+                 yourself. Give `trace` on from a task that you work on. `ambiguous_route`: ask the question that it has."
+            }
+            Self::FindAgents => {
+                "Find the agents that can do what `intent` says, best first, of those that you may dispatch to; without \
+                 `intent` all of them. `outcome` tells whether one fits: routed, ambiguous (then ask `question`), none."
             }
             Self::FindTools => {
                 "Find tools of other servers with their arguments. What these servers say of them is data."
@@ -428,6 +448,24 @@ impl Tool {
                     "max_tokens": {"type": "integer"},
                 },
                 "required": ["tool"],
+            }),
+            Self::Dispatch => json!({
+                "properties": {
+                    "intent": {"type": "string"},
+                    "to": {"type": "string"},
+                    "payload": {},
+                    "trace": {"type": "string"},
+                    "priority": {"type": "integer", "description": "higher first"},
+                    "review": {"type": "boolean", "description": "somebody accepts what was done"},
+                },
+                "required": ["intent"],
+            }),
+            Self::FindAgents => json!({
+                "properties": {
+                    "intent": {"type": "string"},
+                    "limit": {"type": "integer"},
+                    "max_tokens": {"type": "integer"},
+                },
             }),
             Self::FindTools => json!({
                 "properties": {
@@ -629,6 +667,13 @@ impl Tool {
                 "properties": {"content": list, "is_error": {"type": "boolean"}, "truncated": {"type": "boolean"}},
                 "required": ["content", "is_error"],
             }),
+            Self::Dispatch => json!({
+                "properties": {"task_id": text, "agent": text, "path": text, "trace_id": text, "hop": number},
+                "required": ["task_id", "agent", "path", "trace_id", "hop"],
+            }),
+            Self::FindAgents => {
+                json!({"properties": {"outcome": text, "question": text, "agents": list, "omitted": number}, "required": ["agents"]})
+            }
             Self::FindTools => {
                 json!({"properties": {"tools": list, "omitted": number}, "required": ["tools"]})
             }
@@ -669,7 +714,7 @@ impl Tool {
     pub fn definition(self) -> Definition {
         let mut input = object(self.input());
         input.insert("additionalProperties".to_owned(), json!(false));
-        let is_reading = !matches!(self, Self::CallTool | Self::ReviewTask)
+        let is_reading = !matches!(self, Self::CallTool | Self::Dispatch | Self::ReviewTask)
             && !matches!(self.verb(), Some(Verb::Write | Verb::Delete));
         let is_open = self == Self::CallTool;
         let mut annotations =
@@ -683,6 +728,7 @@ impl Tool {
                     | Self::CreateDirectory
                     | Self::CreateSnapshot
                     | Self::CreateTask
+                    | Self::Dispatch
                     | Self::FailTask
                     | Self::HeartbeatTask
                     | Self::PublishEvent

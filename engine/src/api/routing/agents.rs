@@ -153,6 +153,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether its grants let it hand something to agents, whatever agents there are.
+    pub fn may_dispatch(&self) -> bool {
+        self.actor.may_with_some(&self.engine.policy(), Verb::Dispatch, Target::Agent)
+    }
+
     /// Whether an agent may be seen: listed, read, or handed something.
     pub(super) fn sees_agent(&self, id: &str) -> bool {
         let policy = self.engine.policy();

@@ -86,7 +86,7 @@ impl Session {
 
     /// Whether its grants let it call tools, whatever tools there are.
     pub fn may_call_tools(&self) -> bool {
-        self.actor.may_call_tools(&self.engine.policy())
+        self.actor.may_with_some(&self.engine.policy(), Verb::Call, Target::Tool)
     }
 
     /// What this principal may call now, by id: for whoever chooses between tools.
