@@ -318,7 +318,7 @@ fn a_server_over_http_gets_its_own_headers_and_nothing_of_the_caller() {
     let remote = Remote::start(&fixture);
     let headers = json!({"Authorization": "Bearer theirs", "X-Home": "${HOME}"});
     let server = serve(vec![settings(json!({
-        "name": "far", "url": remote.url("/mcp"), "headers": headers, "tools": {"slow": {"timeout_seconds": 0.3}},
+        "name": "far", "url": remote.url("/mcp"), "headers": headers, "tools": {"slow": {"timeout_seconds": QUICK.as_secs_f64()}},
     }))]);
     let agent = server.tool_agent("agent:a", "far.*");
     assert_eq!(said(&agent.call_tool("far.echo", json!({"a": 1}))), "{\"a\": 1}");
