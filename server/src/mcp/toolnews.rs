@@ -66,8 +66,10 @@ impl ToolFollower {
     /// Calls `tell` whenever the list differs from what it was; `false` ends it.
     pub async fn follow<F: Future<Output = bool>>(mut self, tell: impl Fn() -> F) {
         let mut last = match self.list().await {
-            Ok(Some(list)) => list,
-            Ok(None) | Err(_) => return,
+            Ok(Some(list)) => Some(list),
+            Ok(None) => return,
+            // What it was is not known; it is told from the next change on.
+            Err(_) => None,
         };
         loop {
             tokio::select! {
@@ -84,10 +86,11 @@ impl ToolFollower {
                 // A busy engine is asked again with the next news.
                 Err(_) => continue,
             };
-            if list != last && !tell().await {
+            let is_other = last.as_ref().is_some_and(|last| *last != list);
+            if is_other && !tell().await {
                 return;
             }
-            last = list;
+            last = Some(list);
         }
     }
 

@@ -30,6 +30,8 @@ const PING_PATIENCE: Duration = Duration::from_secs(20);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// After word of a change, so that many at once are one listing.
 const RELIST_PAUSE: Duration = Duration::from_millis(100);
+/// A server that never says that its list has changed is asked all the same.
+const RELIST_EVERY: Duration = Duration::from_secs(300);
 /// Between two listings at least, however often a server says that its list has changed.
 const RELIST_GAP: Duration = Duration::from_secs(1);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -149,6 +151,7 @@ impl Keeper {
         tracing::info!(server = self.settings.name, pid = health.pid, "a server of tools is there");
         let mut last_list = Instant::now();
         let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let mut lists = tokio::time::interval_at(Instant::now() + RELIST_EVERY, RELIST_EVERY);
         let mut exit = std::pin::pin!(exit(process));
         loop {
             tokio::select! {
@@ -160,6 +163,7 @@ impl Keeper {
                     self.list(peer, health).await?;
                     last_list = Instant::now();
                 }
+                _ = lists.tick() => self.list(peer, health).await?,
                 _ = pings.tick() => self.ping(peer, protocol.as_ref()).await?,
             }
         }

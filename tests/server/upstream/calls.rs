@@ -288,7 +288,11 @@ struct Remote {
 
 impl Remote {
     fn start(fixture: &Fixture) -> Self {
-        let run = fixture.run(&["--http"]);
+        Self::start_with(fixture, &[])
+    }
+
+    fn start_with(fixture: &Fixture, more: &[&str]) -> Self {
+        let run = fixture.run(&[&["--http"], more].concat());
         let child = Command::new(&run[0]).args(&run[1..]).stdout(Stdio::null()).spawn().unwrap();
         let port = fixture.wait_for("port", 0)["port"].as_u64().unwrap();
         Self { child, port }
@@ -314,7 +318,7 @@ fn a_server_over_http_gets_its_own_headers_and_nothing_of_the_caller() {
     let remote = Remote::start(&fixture);
     let headers = json!({"Authorization": "Bearer theirs", "X-Home": "${HOME}"});
     let server = serve(vec![settings(json!({
-        "name": "far", "url": remote.url("/mcp"), "headers": headers, "tools": {"slow": {"timeout_seconds": 0.3}},
+        "name": "far", "url": remote.url("/mcp"), "headers": headers, "tools": {"slow": {"timeout_seconds": QUICK.as_secs_f64()}},
     }))]);
     let agent = server.tool_agent("agent:a", "far.*");
     assert_eq!(said(&agent.call_tool("far.echo", json!({"a": 1}))), "{\"a\": 1}");
@@ -338,6 +342,15 @@ fn a_server_over_http_gets_its_own_headers_and_nothing_of_the_caller() {
     eventually("the list is read again", || {
         admin.tool_ids("?state=quarantined").contains(&"far.more".to_owned()).then_some(())
     });
+}
+
+#[test]
+fn a_server_of_the_newer_era_alone_is_called_as_well() {
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
+    let remote = Remote::start_with(&fixture, &["--modern"]);
+    let server = serve(vec![settings(json!({"name": "new", "url": remote.url("/mcp")}))]);
+    assert_eq!(text(&server.upstream("new"), "protocol"), "2026-07-28");
+    assert_eq!(said(&server.admin().call_tool("new.echo", json!({"a": 1}))), "{\"a\": 1}");
 }
 
 #[test]

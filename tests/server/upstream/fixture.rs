@@ -182,4 +182,4 @@ pub fn wait_until_gone(pid: u64) {
 }
 
 /// A server that is quick to give a call up.
-pub const QUICK: Duration = Duration::from_millis(300);
+pub const QUICK: Duration = Duration::from_secs(1);
