@@ -178,7 +178,7 @@ fn work_of_low_priority_stops_first() {
     let a = works.user("agent:a", &[]);
     put(&works.owner(), "agent:a", Period::Day, calls(100));
     let passed = [Priority::Low, Priority::Normal, Priority::High].map(|priority| {
-        let asked = (0..).map(|_| a.reserve(&charge().priority(priority)));
+        let asked = (0..200).map(|_| a.reserve(&charge().priority(priority)));
         asked.take_while(Result::is_ok).count()
     });
     assert_eq!(passed, [80, 15, 5]);

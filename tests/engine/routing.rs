@@ -235,7 +235,7 @@ fn a_decision_is_taken_again_and_comes_out_the_same() {
     assert_eq!(explained.reply.decision.unwrap().id, "agent:contracts");
     assert!(explained.reply.candidates[0].figures.is_some());
     // It is nobody else's to look at.
-    let other = mesh.user("human:other", &["agent:**"]);
+    let other = mesh.user("human:other", &["agent:*"]);
     assert_eq!(other.explain_route(&request).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -285,7 +285,7 @@ fn what_was_right_is_learned_and_can_be_taken_back() {
     assert!(after.candidates[0].confidence > 0.5, "{after:?}");
     assert_eq!(owner.lessons().unwrap(), learned);
     // Somebody else can't take it back, and does not see it.
-    let other = mesh.user("human:other", &["agent:**"]);
+    let other = mesh.user("human:other", &["agent:*"]);
     assert_eq!(other.lessons().unwrap(), []);
     assert_eq!(other.forget_lesson(&learned[0].id).unwrap_err().kind(), ErrorKind::NotFound);
     owner.forget_lesson(&learned[0].id).unwrap();
@@ -295,7 +295,7 @@ fn what_was_right_is_learned_and_can_be_taken_back() {
 #[test]
 fn an_intent_is_handed_to_the_agent_and_its_end_is_learned_from() {
     let mesh = three();
-    let asker = mesh.user("agent:asker", &["agent:**"]);
+    let asker = mesh.user("agent:asker", &["agent:*"]);
     let worker = mesh.worker("contracts");
     let request = DispatchRequest {
         intent: "compare these contract clauses".to_owned(),

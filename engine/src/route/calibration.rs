@@ -21,6 +21,8 @@ pub struct Trial {
     pub probability: f64,
     /// How familiar it looked; larger is more so.
     pub familiarity: f64,
+    /// The largest cosine to the centre of an entry's texts.
+    pub centre: f64,
     /// How much it counts: every entry counts the same, the mean being 1.
     pub share: f64,
 }
@@ -32,6 +34,8 @@ pub(super) struct Calibration {
     errors: Vec<(f64, f64)>,
     /// Familiarity below which 5 % and 50 % of the trials lie; `None` without trials.
     familiar: Option<(f64, f64)>,
+    /// How much the trials' word counts beside that of the cosine alone, `[0, 1)`.
+    trust: f64,
 }
 
 /// Trials that look less familiar than what is taken for known.
@@ -40,6 +44,10 @@ const STRANGE: f64 = 0.05;
 const STEEPNESS: f64 = 6.0;
 /// Without trials: the cosine to the nearest centre where knowing is as likely as not, and how far it reaches.
 const UNTRIED: (f64, f64) = (0.30, 0.07);
+/// So many trials count as much as the cosine alone: a few, of a few entries, all look alike.
+const TRUSTED_TRIALS: f64 = 50.0;
+/// What lies between strange and usual, at least.
+const MIN_WIDTH: f64 = 2.0;
 /// Trials go better than fresh intents, for examples of one entry are like each other: so much of the stated error is
 /// used.
 const ALLOWANCE: f64 = 0.85;
@@ -54,7 +62,7 @@ pub(super) fn confidence(probability: f64, known: f64) -> f64 {
 impl Calibration {
     /// Of a router that could not try itself.
     pub(super) fn untried() -> Self {
-        Self { errors: Vec::new(), familiar: None }
+        Self { errors: Vec::new(), familiar: None, trust: 0.0 }
     }
 
     /// Of trials; `is_same` tells which entries do for each other.
@@ -63,9 +71,11 @@ impl Calibration {
         by_familiarity.sort_by(|a, b| a.familiarity.total_cmp(&b.familiarity));
         let quantile = |share| quantile(&by_familiarity, share);
         let familiar = quantile(STRANGE).zip(quantile(0.5));
-        let mut calibration = Self { errors: Vec::new(), familiar };
+        let n_trials = trials.len() as f64;
+        let trust = n_trials / (n_trials + TRUSTED_TRIALS);
+        let mut calibration = Self { errors: Vec::new(), familiar, trust };
         let rated = trials.iter().map(|trial| {
-            let known = calibration.known(trial.familiarity, 0.0);
+            let known = calibration.known(trial.familiarity, trial.centre);
             (confidence(trial.probability, known), trial)
         });
         let mut rated: Vec<(f64, &Trial)> = rated.collect();
@@ -82,10 +92,11 @@ impl Calibration {
 
     /// That an intent is for somebody here at all, `[0, 1]`.
     pub(super) fn known(&self, familiarity: f64, centre: f64) -> f64 {
-        let steps = match self.familiar {
-            Some((low, middle)) => STEEPNESS * (familiarity - low) / (middle - low).max(1e-9),
-            None => (centre - UNTRIED.0) / UNTRIED.1,
-        };
+        let untried = (centre - UNTRIED.0) / UNTRIED.1;
+        let tried = self
+            .familiar
+            .map_or(0.0, |(low, middle)| STEEPNESS * (familiarity - low) / (middle - low).max(MIN_WIDTH));
+        let steps = self.trust * tried + (1.0 - self.trust) * untried;
         1.0 / (1.0 + (-steps).exp())
     }
 
@@ -132,6 +143,7 @@ mod tests {
             document: at,
             probability: 0.5 + at as f64 / 200.0,
             familiarity: at as f64,
+            centre: 0.3,
             share: 1.0,
         };
         (0..100).map(trial).collect()
@@ -151,7 +163,7 @@ mod tests {
         let routed: Vec<&Trial> = trials
             .iter()
             .filter(|trial| {
-                confidence(trial.probability, calibration.known(trial.familiarity, 0.0)) >= threshold
+                confidence(trial.probability, calibration.known(trial.familiarity, trial.centre)) >= threshold
             })
             .collect();
         let wrong = routed.iter().filter(|trial| trial.entry != trial.chosen).count();
@@ -165,7 +177,8 @@ mod tests {
     #[test]
     fn a_twentieth_of_the_trials_is_strange() {
         let calibration = Calibration::of(&trials(), &|a, b| a == b);
-        let strange = trials().iter().filter(|trial| calibration.known(trial.familiarity, 0.0) < 0.5).count();
+        let strange =
+            trials().iter().filter(|trial| calibration.known(trial.familiarity, trial.centre) < 0.5).count();
         assert!((4..=5).contains(&strange), "{strange}");
     }
 

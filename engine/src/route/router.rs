@@ -42,7 +42,7 @@ const MAX_TRIALS: usize = 1500;
 /// Descriptions nearer to each other than this speak of the same.
 const SAME: f32 = 0.95;
 /// Candidates whose nearest text and shared words are looked up.
-const TOLD: usize = 10;
+const TOLD: usize = 50;
 
 /// Ranks entries for intents.
 pub struct Router {
@@ -231,6 +231,7 @@ impl Router {
             document: out.document,
             probability: softmax(&scores)[chosen],
             familiarity: scores[chosen] + CENTRE_SHARE * out.centre,
+            centre: out.centre,
             share: out.sample.share,
         }
     }

@@ -8,7 +8,7 @@ use super::super::session::Session;
 use super::super::tools::ToolDocument;
 use super::replies::Standing;
 use crate::catalog::CatalogError;
-use crate::route::{Entry, EntryKind, Intent};
+use crate::route::{Entry, EntryKind, Intent, Scored};
 
 /// Arguments that speak for a tool at most.
 const MAX_ARGUMENTS: usize = 12;
@@ -67,7 +67,9 @@ impl Session {
         }
         let ranking = router.rank(&intent);
         let best = ranking.scored.first().map_or(0.0, |scored| scored.probability);
-        let worth = ranking.scored.iter().filter(|scored| scored.probability >= WORTH * best);
+        // Without a model only words speak, and who shares none says nothing.
+        let speaks = |scored: &&Scored| intent.features.is_some() || !scored.shared_terms.is_empty();
+        let worth = ranking.scored.iter().filter(|scored| scored.probability >= WORTH * best).filter(speaks);
         Ok(worth.map(|scored| id(scored.entry)).collect())
     }
 }
