@@ -346,7 +346,7 @@ fn faults_of_a_registry_are_found() {
     let mesh = three();
     mesh.put("twin", about("weather forecast", &VERBS));
     mesh.put("mute", json!({"name": "mute"}));
-    let stray: Vec<String> = VERBS.iter().map(|verb| format!("{verb} the invoice payments now")).collect();
+    let stray: Vec<String> = VERBS.iter().map(|verb| format!("{verb} the invoice payments")).collect();
     mesh.put("thief", json!({"name": "thief", "description": "rockets and planets", "examples": stray}));
     let lint = mesh.owner().lint_routes().unwrap();
     let found = |fault: Fault, id: &str| {

@@ -50,6 +50,12 @@ impl Lexicon {
         self.idf.len()
     }
 
+    /// Whether a word tells texts apart: it stands in less than half of them.
+    pub(super) fn is_telling(&self, word: &str) -> bool {
+        let idf = self.features.get(word).map_or(self.idf_of_none, |feature| self.idf[*feature as usize]);
+        word.chars().count() > 2 && idf > 1.0 + std::f32::consts::LN_2
+    }
+
     /// A text, at length 1.
     pub(super) fn vector(&self, words: &[String]) -> Sparse {
         let mut vector = Sparse::new();

@@ -26,7 +26,7 @@ const WORDS_SHARE: f32 = 0.7;
 /// How much the nearest centre counts in how familiar an intent is, beside the largest score.
 const CENTRE_SHARE: f64 = 10.0;
 /// What being nearer to a counterexample than to an entry's own texts costs, for each unit of cosine.
-const COUNTER_COST: f64 = 20.0;
+const COUNTER_COST: f64 = 60.0;
 /// From so many rows on words of a single row are left out.
 const RARE_MIN_ROWS: usize = 1000;
 /// Rows × classes that a regression is fitted over at most: some seconds of one core.
@@ -124,6 +124,8 @@ pub struct Scored {
 pub struct Ranking {
     /// Ties by place.
     pub scored: Vec<Scored>,
+    /// That the first is right, or one that does for it, if one here is, `[0, 1]`.
+    pub probability: f64,
     /// How sure it is that the first is right and that there is one here at all, `[0, 1]`.
     pub confidence: f64,
     /// How sure it is that there is one here at all, `[0, 1]`; 5 % of what is for somebody here stay below a half.
@@ -317,8 +319,12 @@ impl Router {
             [f64::from(logit), f64::from(cosine), f64::from(likenesses[*entry])]
         });
         let features = features.collect();
-        let centres = entries.iter().filter_map(|entry| Some(dot_f32(&fitted.centres[*entry], vector?)));
-        (features, f64::from(centres.fold(0.0, f32::max)))
+        // Without vectors the likeness of words stands for the nearness of meaning.
+        let near = entries.iter().map(|entry| match vector {
+            Some(vector) => dot_f32(&fitted.centres[*entry], vector),
+            None => likenesses[*entry],
+        });
+        (features, f64::from(near.fold(0.0, f32::max)))
     }
 
     /// The entries, in the order in which they were given.
@@ -335,17 +341,19 @@ impl Router {
     pub fn rank(&self, intent: &Intent) -> Ranking {
         let shares = self.shares(intent);
         if shares.entries.is_empty() {
-            return Ranking { scored: Vec::new(), confidence: 0.0, known: 0.0 };
+            return Ranking { scored: Vec::new(), probability: 0.0, known: 0.0, confidence: 0.0 };
         }
         let mut ranked: Vec<(usize, f64)> =
             shares.entries.iter().copied().zip(shares.probabilities.iter().copied()).collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let best = ranked[0].0;
         let probability = ranked.iter().filter(|(entry, _)| self.is_same(best, *entry)).map(|(_, p)| p).sum();
-        let known = self.calibration.known(shares.familiarity, shares.centre);
         let scored = ranked.into_iter().enumerate();
-        let scored = scored.map(|(at, (entry, p))| self.scored(intent, entry, p, at < TOLD)).collect();
-        Ranking { scored, confidence: confidence(probability, known), known }
+        let scored: Vec<Scored> =
+            scored.map(|(at, (entry, p))| self.scored(intent, entry, p, at < TOLD)).collect();
+        let nearest = scored[0].cosine.map_or(0.0, f64::from);
+        let known = self.calibration.known(shares.familiarity, shares.centre, nearest);
+        Ranking { scored, probability, known, confidence: confidence(probability, known) }
     }
 
     /// The entries that together do an intent of several parts, in the order in which they do best for the whole or for a
@@ -464,7 +472,7 @@ impl Router {
         let mut own = speaking.flat_map(|(_, document)| &document.words).collect::<Vec<_>>();
         own.sort_unstable();
         for word in &intent.words {
-            let is_new = !scored.shared_terms.contains(word) && word.chars().count() > 2;
+            let is_new = !scored.shared_terms.contains(word) && self.words.is_telling(word);
             if is_new && own.binary_search(&word).is_ok() {
                 scored.shared_terms.push(word.clone());
             }
