@@ -6,10 +6,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use waypost_engine::access::{Effect, Grant, NewToken, Target, Verb};
+use waypost_engine::access::{ApprovalState, Effect, Grant, NewToken, Target, Verb};
 use waypost_engine::api::{
-    ClaimRequest, Completion, DispatchRequest, Engine, EngineOptions, ErrorKind, EventFilter, ExplainRequest,
-    Feedback, RouteOutcome, RouteReply, RouteRequest, Session,
+    Budget, BudgetLimits, ClaimRequest, Completion, DispatchRequest, Engine, EngineOptions, ErrorKind,
+    EventFilter, ExplainRequest, Feedback, Period, RouteOutcome, RouteReply, RouteRequest, Session,
 };
 use waypost_engine::clock::Clock;
 use waypost_engine::route::Fault;
@@ -227,6 +227,7 @@ fn a_decision_is_taken_again_and_comes_out_the_same() {
     mesh.put("contracts", about("garden flowers", &VERBS));
     mesh.put("zoo", about("wild animals", &VERBS));
     assert_ne!(ask(&owner, "compare these contract clauses").outcome, RouteOutcome::Routed);
+    drop(owner);
     let mesh = mesh.reopen();
     let request =
         ExplainRequest { decision_id: Some(reply.decision_id.clone()), ..ExplainRequest::default() };
@@ -360,6 +361,116 @@ fn faults_of_a_registry_are_found() {
     assert!(lint.accuracy.unwrap() > 0.4, "{lint:?}");
     let answered = mesh.owner().put_agent("twin", &about("weather forecast", &VERBS)).unwrap();
     assert!(answered.lint.unwrap().iter().any(|finding| finding.fault == Fault::Duplicate));
+}
+
+fn hand(session: &Session, intent: &str, to: &str, trace: &str) -> Result<u32, &'static str> {
+    let request = DispatchRequest {
+        intent: intent.to_owned(),
+        to: Some(to.to_owned()),
+        trace: Some(trace.to_owned()),
+        ..DispatchRequest::default()
+    };
+    session.dispatch(&request).map(|reply| reply.hop).map_err(|error| error.code())
+}
+
+#[test]
+fn two_agents_that_thank_each_other_stop_and_a_person_is_asked_once() {
+    let mesh = three();
+    let (one, other) = (mesh.user("agent:contracts", &["agent:*"]), mesh.user("agent:weather", &["agent:*"]));
+    let thanks = ["Thank you!", "You're welcome, thank you too!"];
+    let mut refused = Vec::new();
+    for round in 0..8 {
+        let (session, to) = if round % 2 == 0 { (&one, "weather") } else { (&other, "contracts") };
+        refused.extend(hand(session, thanks[round % 2], to, "tr_polite").err());
+    }
+    assert!(refused.len() >= 3 && refused.iter().all(|code| *code == "loop_detected"), "{refused:?}");
+    let loops = EventFilter::new(&[], &["loop.detected".to_owned()]).unwrap();
+    assert_eq!(mesh.owner().events(None, &loops, 10).unwrap().items.len(), 1);
+    let waiting = mesh.owner().approvals(Some(ApprovalState::Pending)).unwrap();
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    // What was refused left nothing: no task, no reservation.
+    let inboxes = ["contracts", "weather"].map(|agent| mesh.owner().inbox(agent, None).unwrap().len());
+    assert_eq!(inboxes.iter().sum::<usize>(), 8 - refused.len());
+    mesh.owner().decide_approval(&waiting[0].id, true, None).unwrap();
+    assert!(hand(&one, "Thank you!", "weather", "tr_polite").is_ok());
+}
+
+#[test]
+fn a_chain_of_agents_ends_somewhere() {
+    let names: Vec<String> = (0..12).map(|number| format!("a{number}")).collect();
+    let mesh = Mesh::new(&[]);
+    for name in &names {
+        mesh.put(name, json!({"name": name, "description": format!("the agent {name}")}));
+    }
+    let codes: Vec<_> = names
+        .windows(2)
+        .map(|pair| {
+            let session = mesh.user(&format!("agent:{}", pair[0]), &["agent:*"]);
+            hand(&session, &format!("pass it on, {} to {}", pair[0], pair[1]), &pair[1], "tr_far")
+        })
+        .collect();
+    let ended = codes.iter().position(Result::is_err).unwrap();
+    let counted: Vec<_> = (1..=ended as u32).map(Ok).collect();
+    assert_eq!(codes[..ended], counted);
+    assert_eq!((ended, codes[ended]), (8, Err("hop_limit")), "{codes:?}");
+}
+
+#[test]
+fn what_an_agent_hands_on_while_it_works_belongs_to_the_same_trace() {
+    let mesh = three();
+    let boss = mesh.user("human:boss", &["agent:*"]);
+    let worker = mesh.worker("contracts");
+    let grant = Grant::new(
+        "agent:contracts",
+        Target::Agent,
+        &["agent:*".to_owned()],
+        [Verb::Dispatch].into(),
+        Effect::Allow,
+        "",
+    );
+    mesh.owner().put_grant(&grant.unwrap()).unwrap();
+    let to = |session: &Session, agent: &str| {
+        let (intent, to) = (format!("do something, {agent}"), Some(agent.to_owned()));
+        session.dispatch(&DispatchRequest { intent, to, ..DispatchRequest::default() }).unwrap()
+    };
+    let first = to(&boss, "contracts");
+    worker.claim_task(&ClaimRequest::default()).unwrap().unwrap();
+    let second = to(&worker, "weather");
+    assert_eq!((second.trace_id, second.hop), (first.trace_id, 2));
+}
+
+#[test]
+fn a_crowd_hands_out_no_more_than_its_budget() {
+    let mesh =
+        Mesh::new(&[("dear", json!({"name": "dear", "description": "does it", "price": {"usd": "0.25"}}))]);
+    let asker = mesh.user("agent:asker", &["agent:dear"]);
+    let limits = BudgetLimits { usd_micros: Some(2_500_000), ..BudgetLimits::default() };
+    let budget = Budget::new("agent:asker", None, Period::Day, limits, "").unwrap();
+    mesh.owner().put_budget(&budget).unwrap();
+    let codes: Vec<Option<&'static str>> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..64)
+            .map(|number| {
+                let asker = asker.clone();
+                scope.spawn(move || {
+                    let request = DispatchRequest {
+                        intent: format!("errand {number}"),
+                        to: Some("dear".to_owned()),
+                        priority: 1,
+                        ..DispatchRequest::default()
+                    };
+                    asker.dispatch(&request).err().map(|error| error.code())
+                })
+            })
+            .collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 10, "{codes:?}");
+    assert!(codes.iter().flatten().all(|code| *code == "budget_exceeded"), "{codes:?}");
+    assert_eq!(mesh.owner().inbox("dear", None).unwrap().len(), 10);
+    // Who has no money left is not routed there either, and is told why.
+    let reply = ask(&asker, "does it");
+    assert_eq!(reply.decision, None);
+    assert!(reply.candidates[0].why.contains("budget"), "{reply:?}");
 }
 
 /// Subjects that hidden and visible agents are drawn from.

@@ -73,3 +73,23 @@ fn words_alone_find_what_the_reference_finds() {
         assert!(found > reference - 0.01, "{set}: {found} against {reference}");
     }
 }
+
+/// With the real model, where it is at hand; a hundredth below what was measured, for another processor's rounding.
+#[test]
+fn routes_are_found_as_often_as_was_measured() {
+    let Some(sets) = std::env::var_os("WAYPOST_DATASETS") else {
+        println!("skipped: WAYPOST_DATASETS names no folder");
+        return;
+    };
+    if std::env::var_os("WAYPOST_MODELS").is_none() {
+        println!("skipped: WAYPOST_MODELS names no folder");
+        return;
+    }
+    let folder = Path::new(&sets).join("clinc150");
+    let eval = ["eval", "routing", &folder.to_string_lossy(), "--shots", "5", "--json"];
+    let found = &json(&waypost(&folder, &eval))["results"]["hybrid"];
+    let metric = |name: &str| found[name].as_f64().unwrap();
+    assert!(metric("accuracy") > 0.89, "{found}");
+    assert!(metric("auroc") > 0.95, "{found}");
+    assert!((metric("error") - metric("stated_error")).abs() < 0.02 && metric("coverage") > 0.8, "{found}");
+}

@@ -5,6 +5,7 @@ use standardwebhooks::Webhook;
 
 use crate::receiver::{Answer, Got, Receiver};
 use crate::support::Server;
+use crate::users::eventually;
 
 /// Makes a webhook on everything in `docs`; gives its id and secret.
 fn subscribe(server: &Server, url: &str, more: &Value) -> (String, String) {
@@ -264,8 +265,10 @@ fn row_18_a_webhook_is_told_only_of_what_its_owner_may_read_at_that_moment() {
     put(&server, "/docs/open/seen.md", "Told.");
     let got = receiver.wait_for(1);
     assert_eq!(got[0].path(), "/docs/open/seen.md");
-    let listed = reader.get(&format!("/v1/webhooks/{id}/deliveries")).json();
-    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    // The ledger is written a moment after the letter has arrived.
+    eventually("the delivery is listed", || {
+        (reader.items(&format!("/v1/webhooks/{id}/deliveries")).len() == 1).then_some(())
+    });
     // Rights that are gone end the telling, at once.
     server.admin().grant("agent:reader", "!read /docs/open/**");
     put(&server, "/docs/open/later.md", "Not told either.");

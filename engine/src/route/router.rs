@@ -84,6 +84,8 @@ struct LeftOut {
 struct Shares {
     /// Ascending.
     entries: Vec<usize>,
+    /// Of all entries, whether they are candidates or not.
+    likenesses: Vec<f32>,
     /// One for each of them.
     probabilities: Vec<f64>,
     /// The same by what they say of themselves alone.
@@ -111,6 +113,8 @@ pub struct Scored {
     pub entry: usize,
     /// That it is the right one, if one here is, `[0, 1]`.
     pub probability: f64,
+    /// Of what it says of itself to the intent, word by word, `[0, 1]`.
+    pub likeness: f32,
     /// Of its text nearest to the intent, `[-1, 1]`; of the first candidates alone.
     pub cosine: Option<f32>,
     /// That text's place in its documents.
@@ -349,8 +353,9 @@ impl Router {
         let best = ranked[0].0;
         let probability = ranked.iter().filter(|(entry, _)| self.is_same(best, *entry)).map(|(_, p)| p).sum();
         let scored = ranked.into_iter().enumerate();
-        let scored: Vec<Scored> =
-            scored.map(|(at, (entry, p))| self.scored(intent, entry, p, at < TOLD)).collect();
+        let scored: Vec<Scored> = scored
+            .map(|(at, (entry, p))| self.scored(intent, (entry, p, shares.likenesses[entry]), at < TOLD))
+            .collect();
         let nearest = scored[0].cosine.map_or(0.0, f64::from);
         let known = self.calibration.known(shares.familiarity, shares.centre, nearest);
         Ranking { scored, probability, known, confidence: confidence(probability, known) }
@@ -399,6 +404,7 @@ impl Router {
             familiarity: largest + CENTRE_SHARE * centre,
             centre,
             entries,
+            likenesses,
         }
     }
 
@@ -453,8 +459,14 @@ impl Router {
         COUNTER_COST * f64::from((nearest(true) - nearest(false)).max(0.0))
     }
 
-    fn scored(&self, intent: &Intent, entry: usize, probability: f64, is_told: bool) -> Scored {
-        let mut scored = Scored { entry, probability, cosine: None, nearest: None, shared_terms: Vec::new() };
+    fn scored(
+        &self,
+        intent: &Intent,
+        (entry, probability, likeness): (usize, f64, f32),
+        is_told: bool,
+    ) -> Scored {
+        let mut scored =
+            Scored { entry, probability, likeness, cosine: None, nearest: None, shared_terms: Vec::new() };
         if !is_told {
             return scored;
         }

@@ -16,5 +16,8 @@ mod processes;
 /// The command line and standard input and output.
 mod command;
 
+/// Intents that go to tools.
+mod routing;
+
 /// Reference servers of others.
 mod peers;

@@ -31,6 +31,8 @@ pub(in crate::api) struct RouteDesk {
     registry: RwLock<Option<Arc<Registry>>>,
     views: Mutex<Vec<View>>,
     routers: Mutex<Vec<([u8; 32], Arc<Router>)>>,
+    /// Of whoever makes the workspace of inboxes.
+    pub inbox_turn: Mutex<()>,
     /// The toolbox's generation that was taken up last.
     pub tools: AtomicU64,
 }

@@ -1,5 +1,7 @@
 //! An intent handed to an agent: a task file in its inbox, an event, a place in the trace.
 
+use std::sync::PoisonError;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -270,11 +272,11 @@ impl Engine {
     /// The workspace of an agent's inbox, made where it is missing and the card names none.
     fn inbox_workspace(&self, agent: &AgentRow) -> Result<WorkspaceName> {
         let name = WorkspaceName::new(agent.card.inbox.as_deref().unwrap_or(INBOX))?;
-        if self.workspace(&name).is_none() && agent.card.inbox.is_none() {
-            match self.create_workspace(&name) {
-                // Somebody else may have made it meanwhile.
-                Err(_) if self.workspace(&name).is_some() => {}
-                made => drop(made?),
+        if agent.card.inbox.is_none() {
+            // One at a time: of two that make it at once the second would find it half made.
+            let _turn = self.routing.inbox_turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.workspace(&name).is_none() {
+                self.create_workspace(&name)?;
             }
         }
         Ok(name)

@@ -68,7 +68,7 @@ impl Session {
         let ranking = router.rank(&intent);
         let best = ranking.scored.first().map_or(0.0, |scored| scored.probability);
         // Without a model only words speak, and who shares none says nothing.
-        let speaks = |scored: &&Scored| intent.features.is_some() || !scored.shared_terms.is_empty();
+        let speaks = |scored: &&Scored| intent.features.is_some() || scored.likeness > 0.0;
         let worth = ranking.scored.iter().filter(|scored| scored.probability >= WORTH * best).filter(speaks);
         Ok(worth.map(|scored| id(scored.entry)).collect())
     }
