@@ -86,8 +86,10 @@ fn routes_are_found_as_often_as_was_measured() {
         return;
     }
     let folder = Path::new(&sets).join("clinc150");
-    let eval = ["eval", "routing", &folder.to_string_lossy(), "--shots", "5", "--json"];
-    let found = &json(&waypost(&folder, &eval))["results"]["hybrid"];
+    let mut eval = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    eval.args(["eval", "routing"]).arg(&folder).args(["--shots", "5", "--json"]);
+    let report = json(&eval.output().unwrap());
+    let found = &report["results"]["hybrid"];
     let metric = |name: &str| found[name].as_f64().unwrap();
     assert!(metric("accuracy") > 0.89, "{found}");
     assert!(metric("auroc") > 0.95, "{found}");

@@ -157,6 +157,7 @@ fn the_tools_are_those_of_the_stored_file() {
             "create_snapshot",
             "create_task",
             "delete_file",
+            "dispatch",
             "edit_file",
             "fail_task",
             "heartbeat_task",

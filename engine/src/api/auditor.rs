@@ -33,7 +33,7 @@ struct Shared {
 }
 
 /// A decision, and the revisions that it stands on.
-type Decision = (DecisionRow, Vec<i64>);
+type Decision = (DecisionRow, Arc<[i64]>);
 
 #[derive(Default)]
 struct Waiting {
@@ -64,7 +64,7 @@ impl Auditor {
     ///
     /// # Errors
     /// As [`Self::record`].
-    pub fn keep_decision(&self, decision: DecisionRow, revisions: Vec<i64>) -> Result<()> {
+    pub fn keep_decision(&self, decision: DecisionRow, revisions: Arc<[i64]>) -> Result<()> {
         self.take(|waiting| waiting.decisions.push((decision, revisions)))
     }
 
@@ -133,7 +133,7 @@ impl Shared {
             self.changed.notify_all();
             drop(waiting);
             let written = self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
-                tx.put_decisions(decisions.iter().map(|(row, revisions)| (row, revisions.as_slice())))?;
+                tx.put_decisions(decisions.iter().map(|(row, revisions)| (row, &**revisions)))?;
                 tx.audit_all(acts.iter().map(|(act, at_ms)| (act, *at_ms)), &self.key)
             });
             let mut waiting = self.lock();

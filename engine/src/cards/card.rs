@@ -45,6 +45,9 @@ pub struct AgentCard {
     /// Tasks that may lie before it at once; more are sent elsewhere while there is somebody else.
     #[serde(default)]
     pub max_open_tasks: Option<u32>,
+    /// Tasks that it takes in an hour; the same holds.
+    #[serde(default)]
+    pub tasks_per_hour: Option<u32>,
     /// The workspace that its inbox is in; `inbox` where nothing is said.
     #[serde(default)]
     pub inbox: Option<String>,
@@ -90,38 +93,49 @@ pub fn agent_id(text: &str) -> Result<String, CardError> {
 }
 
 impl AgentCard {
-    /// Reads Waypost's own form, or an A2A agent card (which has `skills`).
+    /// Reads Waypost's own form, or an A2A agent card (which has `skills`). Gives the names of parts that mean nothing here
+    /// as well.
     ///
     /// # Errors
-    /// [`CardError::Invalid`] with the part that does not fit; in Waypost's own form for unknown parts too.
-    pub fn read(value: &Value) -> Result<Self, CardError> {
+    /// [`CardError::Invalid`] with the part that does not fit.
+    pub fn read(value: &Value) -> Result<(Self, Vec<String>), CardError> {
         let object = value.as_object().ok_or_else(|| invalid("card", value, "a JSON object"))?;
-        if object.get("skills").is_some_and(Value::is_array) { read_a2a(object) } else { read_own(object) }
+        if object.get("skills").is_some_and(Value::is_array) {
+            return Ok((read_a2a(object)?, Vec::new()));
+        }
+        read_own(object)
     }
 }
 
-fn read_own(object: &Map<String, Value>) -> Result<AgentCard, CardError> {
+/// Parts of Waypost's own form.
+const PARTS: [&str; 13] = [
+    "id",
+    "name",
+    "description",
+    "capabilities",
+    "examples",
+    "counterexamples",
+    "endpoint",
+    "url",
+    "price",
+    "limits",
+    "inbox",
+    "version",
+    "tags",
+];
+const PRICE_PARTS: [&str; 5] = ["usd", "usd_per_call", "amount_usd", "per", "tokens"];
+const LIMIT_PARTS: [&str; 4] = ["max_open_tasks", "max_concurrent_tasks", "tasks_per_hour", "timeout_s"];
+
+fn read_own(object: &Map<String, Value>) -> Result<(AgentCard, Vec<String>), CardError> {
     let fields = Fields { object, within: String::new() };
-    fields.refuse_unknown(&[
-        "id",
-        "name",
-        "description",
-        "capabilities",
-        "examples",
-        "counterexamples",
-        "endpoint",
-        "url",
-        "price",
-        "limits",
-        "inbox",
-        "version",
-        "tags",
-    ])?;
     let nothing = Map::new();
-    let limits =
-        Fields { object: fields.object("limits")?.unwrap_or(&nothing), within: "limits.".to_owned() };
-    limits.refuse_unknown(&["max_open_tasks"])?;
-    let max_open_tasks = limits.whole("max_open_tasks")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let part = |name: &str| -> Result<Fields<'_>, CardError> {
+        Ok(Fields { object: fields.object(name)?.unwrap_or(&nothing), within: format!("{name}.") })
+    };
+    let (price, limits) = (part("price")?, part("limits")?);
+    let ignored = fields.others(&PARTS).chain(price.others(&PRICE_PARTS)).chain(limits.others(&LIMIT_PARTS));
+    let mut ignored: Vec<String> = ignored.collect();
+    ignored.sort_unstable();
     let card = AgentCard {
         name: fields.name("name")?,
         description: fields.text("description", MAX_DESCRIPTION_CHARS)?.unwrap_or_default(),
@@ -129,11 +143,12 @@ fn read_own(object: &Map<String, Value>) -> Result<AgentCard, CardError> {
         examples: fields.texts("examples", MAX_EXAMPLES, MAX_EXAMPLE_CHARS)?,
         counterexamples: fields.texts("counterexamples", MAX_EXAMPLES, MAX_EXAMPLE_CHARS)?,
         endpoint: fields.text("endpoint", MAX_EXAMPLE_CHARS)?.or(fields.text("url", MAX_EXAMPLE_CHARS)?),
-        price: fields.price()?,
-        max_open_tasks,
+        price: price.price()?,
+        max_open_tasks: limits.count("max_open_tasks")?.or(limits.count("max_concurrent_tasks")?),
+        tasks_per_hour: limits.count("tasks_per_hour")?,
         inbox: fields.text("inbox", MAX_NAME_CHARS)?,
     };
-    Ok(card)
+    Ok((card, ignored))
 }
 
 /// The agent card of the A2A protocol, section "AgentCard"; parts that say nothing of what it can do are left out.
@@ -166,15 +181,10 @@ impl<'a> Fields<'a> {
         invalid(&format!("{}{name}", self.within), found, expected)
     }
 
-    fn refuse_unknown(&self, known: &[&str]) -> Result<(), CardError> {
-        match self.object.keys().find(|name| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(name) => Err(CardError::Invalid {
-                field: format!("{}{}", self.within, name.chars().take(60).collect::<String>()),
-                found: "not known".to_owned(),
-                expected: "name, description, capabilities, examples, counterexamples, endpoint, price, limits, inbox",
-            }),
-        }
+    /// The names of parts that are not known.
+    fn others(&self, known: &'a [&str]) -> impl Iterator<Item = String> {
+        let unknown = self.object.keys().filter(move |name| !known.contains(&name.as_str()));
+        unknown.map(|name| format!("{}{}", self.within, name.chars().take(60).collect::<String>()))
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -198,6 +208,10 @@ impl<'a> Fields<'a> {
         value.as_u64().map(Some).ok_or_else(|| self.invalid(name, "a whole number, 0 or more"))
     }
 
+    fn count(&self, name: &str) -> Result<Option<u32>, CardError> {
+        Ok(self.whole(name)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+    }
+
     fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, CardError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_object().map(Some).ok_or_else(|| self.invalid(name, "an object"))
@@ -206,7 +220,8 @@ impl<'a> Fields<'a> {
     fn texts(&self, name: &str, max_texts: usize, max_chars: usize) -> Result<Vec<String>, CardError> {
         let Some(value) = self.get(name) else { return Ok(Vec::new()) };
         let read = |value: &Value| {
-            let text = value.as_str()?.trim();
+            // An example may stand beside the arguments that it leads to.
+            let text = value.as_str().or_else(|| value.get("intent")?.as_str())?.trim();
             (!text.is_empty() && text.chars().count() <= max_chars).then(|| text.to_owned())
         };
         let texts = value.as_array().filter(|list| list.len() <= max_texts);
@@ -225,16 +240,13 @@ impl<'a> Fields<'a> {
     }
 
     fn price(&self) -> Result<Price, CardError> {
-        let Some(object) = self.object("price")? else { return Ok(Price::default()) };
-        let fields = Fields { object, within: "price.".to_owned() };
-        fields.refuse_unknown(&["usd", "usd_per_call", "tokens"])?;
-        let usd = fields.get("usd").map(|_| "usd").or(fields.get("usd_per_call").map(|_| "usd_per_call"));
-        let usd_micros = match usd {
+        let named = ["usd", "usd_per_call", "amount_usd"].into_iter().find(|name| self.get(name).is_some());
+        let usd_micros = match named {
             None => 0,
-            Some(name) => read_usd(&object[name])
-                .ok_or_else(|| fields.invalid(name, "an amount in US dollars such as `0.02`, 0 or more"))?,
+            Some(name) => read_usd(&self.object[name])
+                .ok_or_else(|| self.invalid(name, "an amount in US dollars such as `0.02`, 0 or more"))?,
         };
-        Ok(Price { usd_micros, tokens: fields.whole("tokens")?.unwrap_or_default() })
+        Ok(Price { usd_micros, tokens: self.whole("tokens")?.unwrap_or_default() })
     }
 }
 
@@ -278,15 +290,16 @@ mod tests {
     fn both_forms_give_one() {
         let own = json!({"name": "Lea", "description": "Reads contracts.",
             "capabilities": [{"name": "contract review", "examples": ["check this NDA"]}, "redlining"],
-            "counterexamples": ["write a contract"], "price": {"usd": "0.02"}, "limits": {"max_open_tasks": 3}});
-        let card = AgentCard::read(&own).unwrap();
+            "counterexamples": ["write a contract"], "price": {"usd": "0.02"}, "limits": {"max_concurrent_tasks": 3, "mood": 1}, "moood": 2});
+        let (card, ignored) = AgentCard::read(&own).unwrap();
+        assert_eq!(ignored, ["limits.mood", "moood"]);
         assert_eq!(card.capabilities[1].name, "redlining");
         assert_eq!((card.price.usd_micros, card.max_open_tasks), (20_000, Some(3)));
         let a2a = json!({"protocolVersion": "0.3.0", "name": "Lea", "description": "Reads contracts.", "version": "1",
             "url": "https://lea.example/a2a", "capabilities": {"streaming": true}, "defaultInputModes": ["text/plain"],
             "skills": [{"id": "r", "name": "contract review", "description": "d", "tags": ["law"],
                 "examples": ["check this NDA"]}]});
-        let read = AgentCard::read(&a2a).unwrap();
+        let (read, _) = AgentCard::read(&a2a).unwrap();
         assert_eq!(read.capabilities[0].examples, card.capabilities[0].examples);
         assert_eq!(read.endpoint.as_deref(), Some("https://lea.example/a2a"));
     }
@@ -296,7 +309,6 @@ mod tests {
         let refused = |value: Value| AgentCard::read(&value).unwrap_err().to_string();
         assert!(refused(json!([])).contains("JSON object"));
         assert!(refused(json!({"description": "x"})).contains("`name` is missing"));
-        assert!(refused(json!({"name": "x", "skils": []})).contains("`skils` is not known"));
         assert!(
             refused(json!({"name": "x", "capabilities": [{"description": "d"}]}))
                 .contains("capabilities[0].name")

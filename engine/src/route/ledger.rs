@@ -4,6 +4,7 @@
 //! entries that it was taken over. The visible entries of a decision are a *book*: a set of revisions under its hash.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -24,6 +25,23 @@ pub struct Revision {
     pub entry: Entry,
 }
 
+/// A set of revisions, and the name of the set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Book {
+    /// BLAKE3 of the numbers.
+    pub hash: [u8; 32],
+    /// In the order of their entries.
+    pub revisions: Arc<[i64]>,
+}
+
+impl Book {
+    /// Of these revisions.
+    pub fn of(revisions: impl Iterator<Item = i64>) -> Self {
+        let revisions: Arc<[i64]> = revisions.collect();
+        Self { hash: *blake3::hash(&pack(&revisions)).as_bytes(), revisions }
+    }
+}
+
 /// What was decided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecisionRow {
@@ -37,7 +55,7 @@ pub struct DecisionRow {
     pub intent: String,
     /// The rest of the question, JSON.
     pub question: String,
-    /// Over which entries.
+    /// Over which entries, by the name of their book.
     pub book: [u8; 32],
     /// The answer, JSON.
     pub answer: String,
@@ -176,19 +194,6 @@ pub fn entries(catalog: &Catalog) -> Result<BTreeMap<EntryKey, Revision>, Catalo
     })
 }
 
-/// The largest number that a revision has, and how many stand: together they change with every change.
-///
-/// # Errors
-/// [`CatalogError::Sqlite`].
-pub fn state(catalog: &Catalog) -> Result<(i64, i64), CatalogError> {
-    catalog.read(|sql| {
-        let mut statement = sql.prepare_cached(
-            "SELECT coalesce(max(number), 0), count(*) FILTER (WHERE until_ms IS NULL) FROM route_entries",
-        )?;
-        Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
-    })
-}
-
 /// One decision.
 ///
 /// # Errors
@@ -218,11 +223,6 @@ pub fn book(catalog: &Catalog, hash: &[u8; 32]) -> Result<Option<Vec<Revision>>,
         let found = revisions.map(|number| Ok(statement.query_row([number], read_revision).optional()?));
         found.collect::<Result<Option<Vec<Revision>>, CatalogError>>()
     })
-}
-
-/// The name of a set of revisions.
-pub fn book_hash(revisions: &[i64]) -> [u8; 32] {
-    *blake3::hash(&pack(revisions)).as_bytes()
 }
 
 fn pack(revisions: &[i64]) -> Vec<u8> {

@@ -6,6 +6,12 @@
 
 use std::collections::BTreeMap;
 
+/// Words that hold sentences together, as they are indexed; sorted.
+const FUNCTION_WORDS: [&str; 36] = [
+    "all", "and", "ani", "are", "but", "can", "did", "doe", "for", "from", "had", "has", "have", "how",
+    "into", "its", "may", "not", "our", "some", "than", "that", "the", "their", "them", "there", "thi",
+    "this", "was", "what", "when", "which", "who", "will", "with", "your",
+];
 /// Words of a lower idf stand in four texts of five.
 const TELLING_IDF: f32 = 1.22;
 
@@ -56,7 +62,7 @@ impl Lexicon {
     /// Whether a word tells texts apart: it does not stand in almost all of them.
     pub(super) fn is_telling(&self, word: &str) -> bool {
         let idf = self.features.get(word).map_or(self.idf_of_none, |feature| self.idf[*feature as usize]);
-        word.chars().count() > 2 && idf > TELLING_IDF
+        word.chars().count() > 2 && idf > TELLING_IDF && FUNCTION_WORDS.binary_search(&word).is_err()
     }
 
     /// A text, at length 1.

@@ -97,16 +97,21 @@ pub struct Lint {
     pub accuracy: Option<f64>,
 }
 
+/// Looks for what is wrong with one entry, by its id.
+pub fn lint_of(router: &Router, id: &str) -> Vec<Finding> {
+    let Some(place) = router.entries().iter().position(|entry| entry.entry.id == id) else {
+        return Vec::new();
+    };
+    let pairs = (0..router.entries().len()).filter(|other| *other != place);
+    let findings = findings(router, pairs.map(|other| (place.min(other), place.max(other))));
+    findings.into_iter().filter(|finding| finding.entries.iter().any(|entry| entry == id)).collect()
+}
+
 /// Looks for what is wrong.
 pub fn lint(router: &Router) -> Lint {
     let table = Table::of(router.trials());
-    let mut findings = collisions(router, &table);
-    findings.extend(near(router, &table));
-    findings.extend(dead(router, &table));
-    findings.extend(broad(router, &table));
-    findings.extend(undescribed(router));
-    findings.sort_by_key(|finding| finding.fault);
-    findings.truncate(MAX_FINDINGS);
+    let n = if router.entries().len() > MAX_COMPARED { 0 } else { router.entries().len() };
+    let findings = findings(router, (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))));
     let n_right = table.trials.iter().filter(|trial| router.is_same(trial.entry, trial.chosen)).count();
     let n_trials = table.trials.len();
     Lint {
@@ -115,6 +120,19 @@ pub fn lint(router: &Router) -> Lint {
         examples: n_trials,
         accuracy: (n_trials > 0).then(|| n_right as f64 / n_trials as f64),
     }
+}
+
+/// What is wrong, worst first; of descriptions, these pairs are compared.
+fn findings(router: &Router, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Finding> {
+    let table = Table::of(router.trials());
+    let mut findings = collisions(router, &table);
+    findings.extend(near(router, &table, pairs));
+    findings.extend(dead(router, &table));
+    findings.extend(broad(router, &table));
+    findings.extend(undescribed(router));
+    findings.sort_by_key(|finding| finding.fault);
+    findings.truncate(MAX_FINDINGS);
+    findings
 }
 
 /// Trials, counted.
@@ -198,13 +216,9 @@ fn separating(router: &Router, a: usize, b: usize) -> Vec<String> {
 }
 
 /// Pairs whose descriptions are near to each other, where trials did not say so already.
-fn near(router: &Router, table: &Table<'_>) -> Vec<Finding> {
-    let n = router.entries().len();
-    if n > MAX_COMPARED {
-        return Vec::new();
-    }
+fn near(router: &Router, table: &Table<'_>, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (a, b) in (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))) {
+    for (a, b) in pairs {
         let is_tried = table.totals.contains_key(&a) && table.totals.contains_key(&b);
         let Some(cosine) = router.nearness(a, b).filter(|cosine| *cosine >= NEAR) else { continue };
         let entries = vec![id(router, a), id(router, b)];

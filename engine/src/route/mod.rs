@@ -7,6 +7,7 @@
 //!
 //! It does not decide who may see what, embeds nothing, and hands nothing on.
 
+mod asked;
 mod book;
 mod calibration;
 mod described;
@@ -22,13 +23,14 @@ mod question;
 mod router;
 mod weights;
 
+pub use asked::asked;
 pub use book::{Embedded, Intent, Spoken};
 pub use calibration::Trial;
 pub use entry::{Document, Entry, EntryKey, EntryKind, Learned, Role, spoken};
 pub use error::RouteError;
-pub use ledger::{DecisionRow, KEPT_MS, MAX_DECISIONS, Revision, book, book_hash, decision, entries, state};
-pub use lint::{Confusion, Fault, Finding, Lint, lint};
-pub use outcomes::{Dispatched, Record, TaskOutcome, dispatched, ended_dispatches, record_of};
+pub use ledger::{Book, DecisionRow, KEPT_MS, MAX_DECISIONS, Revision, book, decision, entries};
+pub use lint::{Confusion, Fault, Finding, Lint, lint, lint_of};
+pub use outcomes::{Dispatched, Record, TaskOutcome, dispatched, ended_dispatches, handed_since, record_of};
 pub use parts::parts;
 pub use question::question;
 pub use router::{Ranking, Router, Scored, Verdict};

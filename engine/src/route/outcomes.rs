@@ -176,6 +176,18 @@ pub fn record_of(catalog: &Catalog, agent: &str) -> Result<Record, CatalogError>
     })
 }
 
+/// How many tasks an agent was handed since then.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn handed_since(catalog: &Catalog, agent: &str, since_ms: i64) -> Result<u32, CatalogError> {
+    catalog.read(|sql| {
+        let mut statement =
+            sql.prepare_cached("SELECT count(*) FROM dispatches WHERE agent = ?1 AND at_ms >= ?2")?;
+        Ok(statement.query_row(params![agent, since_ms], |row| row.get(0))?)
+    })
+}
+
 /// The decision behind a task, if it was handed out by one.
 ///
 /// # Errors

@@ -11,13 +11,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Role;
 use super::book::{Embedded, Intent, Spoken};
 use super::calibration::{Calibration, Trial, confidence};
 use super::described::{Described, unit};
 use super::lexicon::{Grain, Lexicon, Sparse};
 use super::logistic::{Logistic, Rows};
 use super::weights::{self, Sample, softmax};
+use super::{Book, Role};
 use crate::embed::Features;
 use crate::index::dot_f32;
 
@@ -47,6 +47,7 @@ const TOLD: usize = 50;
 /// Ranks entries for intents.
 pub struct Router {
     entries: Vec<Arc<Embedded>>,
+    book: Book,
     dim: usize,
     words: Lexicon,
     described: Described,
@@ -167,6 +168,7 @@ impl Router {
             weights: weights::WITHOUT_EXAMPLES,
             calibration: Calibration::untried(),
             trials: Vec::new(),
+            book: Book::of(entries.iter().map(|entry| entry.revision)),
             entries: Vec::new(),
         };
         router.learn(&rows, &entries);
@@ -334,6 +336,11 @@ impl Router {
     /// The entries, in the order in which they were given.
     pub fn entries(&self) -> &[Arc<Embedded>] {
         &self.entries
+    }
+
+    /// Their revisions.
+    pub fn book(&self) -> &Book {
+        &self.book
     }
 
     /// How examples did that were left out; none without examples, or with very many entries.

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use serde::Deserialize;
 use waypost_engine::embed::{Embedder, Features};
 use waypost_engine::route::{
-    DEFAULT_MAX_ERROR, Embedded, Entry, EntryKind, Intent, Ranking, Router, Verdict, parts,
+    DEFAULT_MAX_ERROR, Embedded, Entry, EntryKind, Intent, Ranking, Router, Verdict, asked, parts,
 };
 
 use super::metrics::{auroc, ndcg};
@@ -38,6 +38,11 @@ pub struct RoutedQuery {
 }
 
 impl RoutedQuery {
+    /// What is asked for.
+    fn intent(&self) -> &str {
+        asked(&self.text)
+    }
+
     fn gold(&self) -> BTreeMap<String, f64> {
         self.routes.iter().chain(&self.route).map(|route| (route.clone(), 1.0)).collect()
     }
@@ -135,7 +140,7 @@ fn embed_entries(embedder: &dyn Embedder, entries: &mut [Embedded]) -> Result<()
 fn intents(embedder: Option<&dyn Embedder>, queries: &[RoutedQuery]) -> Result<Vec<Asked>> {
     let texts: Vec<&str> = queries
         .iter()
-        .flat_map(|query| std::iter::once(query.text.as_str()).chain(parts(&query.text)))
+        .flat_map(|query| std::iter::once(query.intent()).chain(parts(query.intent())))
         .collect();
     let mut features: Vec<Option<Features>> = Vec::with_capacity(texts.len());
     for some in texts.chunks(TEXTS_PER_CALL) {
@@ -148,7 +153,7 @@ fn intents(embedder: Option<&dyn Embedder>, queries: &[RoutedQuery]) -> Result<V
     let mut asked = Vec::with_capacity(queries.len());
     for query in queries {
         let Some(whole) = ready.next() else { break };
-        let parts = ready.by_ref().take(parts(&query.text).len()).collect();
+        let parts = ready.by_ref().take(parts(query.intent()).len()).collect();
         asked.push(Asked { whole, parts });
     }
     Ok(asked)

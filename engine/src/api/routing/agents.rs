@@ -41,6 +41,9 @@ pub struct AgentInfo {
     pub registered_at: String,
     /// RFC 3339.
     pub updated_at: String,
+    /// Parts of the card that mean nothing here, where this answers a registration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// What is wrong with its entry beside the others, where this answers a registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lint: Option<Vec<Finding>>,
@@ -116,9 +119,9 @@ impl Session {
         let id = cards::agent_id(name)?;
         let rule = self.may_manage_agent("agent.put", &id)?;
         let read = AgentCard::read(card).map_err(Error::from);
-        let card = self.note_failure("agent.put", Verb::Admin, &id, read)?;
+        let (card, ignored) = self.note_failure("agent.put", Verb::Admin, &id, read)?;
         let now_ms = self.now_ms();
-        let put = self.engine.catalog.write(|tx| -> std::result::Result<(), ChangeError> {
+        let put = self.engine.change_entries(|tx| -> std::result::Result<(), ChangeError> {
             if !tx.policy()?.principals.contains_key(&id) {
                 tx.put_principal(&id, &card.name, now_ms)?;
             }
@@ -134,7 +137,7 @@ impl Session {
         let row = cards::agent(&self.engine.catalog, &id)?;
         let row = row.ok_or_else(|| absent_agent(&id))?;
         let lint = self.lint_entry(&(EntryKind::Agent, id))?;
-        Ok(AgentInfo { lint: Some(lint), ..self.agent_info(row)? })
+        Ok(AgentInfo { lint: Some(lint), ignored, ..self.agent_info(row)? })
     }
 
     /// Forgets an agent's card; its principal, grants and inbox stay.
@@ -145,7 +148,7 @@ impl Session {
         let id = self.seen_agent("agent.remove", name)?.id;
         let rule = self.may_manage_agent("agent.remove", &id)?;
         let now_ms = self.now_ms();
-        self.engine.catalog.write(|tx| -> std::result::Result<(), ChangeError> {
+        self.engine.change_entries(|tx| -> std::result::Result<(), ChangeError> {
             tx.remove_agent(&id)?;
             tx.end_route_entry(EntryKind::Agent, &id, now_ms)?;
             self.record_in(tx, "agent.remove", Verb::Admin, &id, "", &rule)
@@ -199,6 +202,7 @@ impl Session {
             standing,
             registered_at: rfc3339(row.created_ms),
             updated_at: rfc3339(row.updated_ms),
+            ignored: Vec::new(),
             lint: None,
         })
     }

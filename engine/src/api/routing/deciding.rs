@@ -66,7 +66,7 @@ impl Session {
         let intent = self.engine.read_intent(&request.intent)?;
         let parts = self.engine.read_parts(&request.intent)?;
         let ranking = router.rank(&intent);
-        let standings = self.standings(&router, &ranking)?;
+        let standings = self.standings(&router, &ranking, limit_of(request))?;
         let asked = Asked { request: request.clone(), max_error: self.engine.max_error, standings };
         let mut reply = self.answer(&asked, &router, &ranking, Question { whole: &intent, parts: &parts });
         reply.took_ms = begun.elapsed().as_secs_f64() * 1000.0;
@@ -88,7 +88,7 @@ impl Session {
         let able = able(router, ranking, standings);
         let verdict = router.decide(ranking, max_error);
         let order = place(ranking, &able, standings);
-        let limit = request.limit.unwrap_or(DEFAULT_CANDIDATES).clamp(1, MAX_CANDIDATES);
+        let limit = limit_of(request);
         let candidates: Vec<RouteCandidate> = order
             .iter()
             .enumerate()
@@ -116,17 +116,16 @@ impl Session {
     }
 
     fn keep_decision(&self, asked: &Asked, router: &Router, reply: &RouteReply) -> Result<()> {
-        let revisions: Vec<i64> = router.entries().iter().map(|entry| entry.revision).collect();
         let row = DecisionRow {
             id: reply.decision_id.clone(),
             at_ms: self.now_ms(),
             principal: self.actor.principal.clone(),
             intent: asked.request.intent.clone(),
             question: serde_json::to_string(asked).expect("a request is plain data"),
-            book: route::book_hash(&revisions),
+            book: router.book().hash,
             answer: serde_json::to_string(reply).expect("a reply is plain data"),
         };
-        self.engine.auditor.keep_decision(row, revisions)
+        self.engine.auditor.keep_decision(row, Arc::clone(&router.book().revisions))
     }
 }
 
@@ -178,6 +177,10 @@ fn able(router: &Router, ranking: &Ranking, standings: &[Standing]) -> Vec<usize
     };
     let all = ranking.scored.iter().zip(standings).enumerate();
     all.filter(|(_, both)| is_able(*both)).map(|(at, _)| at).collect()
+}
+
+fn limit_of(request: &RouteRequest) -> usize {
+    request.limit.unwrap_or(DEFAULT_CANDIDATES).clamp(1, MAX_CANDIDATES)
 }
 
 /// The order in which candidates are told: those that are as able as the best, by how they stand; the rest by confidence.

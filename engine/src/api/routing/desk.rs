@@ -1,16 +1,16 @@
 //! What the engine keeps in memory about routing: every entry with its vectors, and a router for each view of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::super::engine::Engine;
 use super::super::error::Result;
 use super::super::session::Session;
 use crate::access::{Limits, Policy, Target, Verb};
-use crate::catalog::{CatalogError, EmbeddingCache};
+use crate::catalog::{CatalogError, EmbeddingCache, Tx};
 use crate::embed::{Embedder, Features};
-use crate::route::{self, Embedded, Entry, EntryKey, EntryKind, Intent, RouteError, Router};
+use crate::route::{self, Book, Embedded, Entry, EntryKey, EntryKind, Intent, RouteError, Router};
 
 /// Views kept; more than the principals that usually act at the same time.
 const MAX_VIEWS: usize = 64;
@@ -19,9 +19,9 @@ const MAX_ROUTERS: usize = 16;
 /// Texts embedded in one call.
 const TEXTS_PER_CALL: usize = 64;
 
-/// Every entry, as of one revision of the registry.
+/// Every entry, as of one generation.
 pub(super) struct Registry {
-    state: (i64, i64),
+    generation: u64,
     pub entries: BTreeMap<EntryKey, Arc<Embedded>>,
 }
 
@@ -31,6 +31,8 @@ pub(in crate::api) struct RouteDesk {
     registry: RwLock<Option<Arc<Registry>>>,
     views: Mutex<Vec<View>>,
     routers: Mutex<Vec<([u8; 32], Arc<Router>)>>,
+    /// Counts changes of entries; all of them go through this process, which has the home to itself.
+    generation: AtomicU64,
     /// Of whoever makes the workspace of inboxes.
     pub inbox_turn: Mutex<()>,
     /// The toolbox's generation that was taken up last.
@@ -56,12 +58,22 @@ pub(super) fn verb_of(kind: EntryKind) -> (Verb, Target) {
 }
 
 impl Engine {
+    /// Writes something about entries, after which they are read anew.
+    pub(super) fn change_entries<T, E: From<CatalogError>>(
+        &self,
+        change: impl FnOnce(&Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let changed = self.catalog.write(change);
+        self.routing.generation.fetch_add(1, Ordering::AcqRel);
+        changed
+    }
+
     /// Every entry, read anew where something has changed.
     pub(super) fn registry(&self) -> Result<Arc<Registry>> {
         self.sync_tools()?;
-        let state = route::state(&self.catalog)?;
+        let generation = self.routing.generation.load(Ordering::Acquire);
         let kept = self.routing.registry.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(registry) = kept.as_ref().filter(|registry| registry.state == state) {
+        if let Some(registry) = kept.as_ref().filter(|registry| registry.generation == generation) {
             return Ok(Arc::clone(registry));
         }
         let read = route::entries(&self.catalog)?;
@@ -77,10 +89,10 @@ impl Engine {
         for embedded in self.embed_entries(fresh)? {
             entries.insert(embedded.entry.key(), Arc::new(embedded));
         }
-        let registry = Arc::new(Registry { state, entries });
+        let registry = Arc::new(Registry { generation, entries });
         let mut kept = self.routing.registry.write().unwrap_or_else(PoisonError::into_inner);
         // Somebody may have read a newer state meanwhile.
-        if kept.as_ref().is_none_or(|kept| kept.state.0 <= state.0) {
+        if kept.as_ref().is_none_or(|kept| kept.generation <= generation) {
             *kept = Some(Arc::clone(&registry));
         }
         Ok(registry)
@@ -115,6 +127,8 @@ impl Session {
         let visible: Vec<Arc<Embedded>> = registry
             .entries
             .iter()
+            // Who asks looks for somebody else.
+            .filter(|((_, id), _)| *id != self.actor.principal)
             .filter(|((kind, id), _)| {
                 let (verb, target) = verb_of(*kind);
                 kinds.contains(kind) && self.actor.decide(&policy, verb, target, id).allowed
@@ -157,6 +171,7 @@ impl Session {
 impl Engine {
     /// What somebody wants done, made ready.
     pub(super) fn read_intent(&self, text: &str) -> Result<Intent> {
+        let text = route::asked(text);
         let Some(embedder) = self.embedder.as_deref() else { return Ok(Intent::new(text, None)) };
         let features = embedder.embed_intents(&[text]).map_err(RouteError::from)?.pop();
         Ok(Intent::new(text, features))
@@ -164,7 +179,7 @@ impl Engine {
 
     /// The parts of what somebody wants done, made ready; none where it is one thing.
     pub(super) fn read_parts(&self, text: &str) -> Result<Vec<Intent>> {
-        let parts = route::parts(text);
+        let parts = route::parts(route::asked(text));
         let Some(embedder) = self.embedder.as_deref() else {
             return Ok(parts.into_iter().map(|part| Intent::new(part, None)).collect());
         };
@@ -183,8 +198,7 @@ impl Engine {
 
     /// A router over these entries, in the order of their keys; one over the same revisions is shared.
     pub(super) fn router_over(&self, entries: Vec<Arc<Embedded>>) -> Arc<Router> {
-        let revisions: Vec<i64> = entries.iter().map(|entry| entry.revision).collect();
-        let hash = route::book_hash(&revisions);
+        let hash = Book::of(entries.iter().map(|entry| entry.revision)).hash;
         let find = |routers: &mut Vec<([u8; 32], Arc<Router>)>| {
             let at = routers.iter().position(|(other, _)| *other == hash)?;
             let found = routers.remove(at);

@@ -15,7 +15,7 @@ use crate::access::{ADMIN, Verb};
 use crate::catalog::{CatalogError, Tx};
 use crate::change::ChangeError;
 use crate::journal::Outcome;
-use crate::route::{self, Dispatched, Entry, EntryKind, Learned, TaskOutcome};
+use crate::route::{self, Dispatched, Entry, EntryKind, KEPT_MS, Learned, TaskOutcome};
 use crate::tasks;
 
 /// Lessons of an entry at most; the oldest make room.
@@ -91,7 +91,7 @@ impl Session {
                     .to_owned(),
             });
         }
-        let learned = self.engine.catalog.write(|tx| -> std::result::Result<Vec<Lesson>, ChangeError> {
+        let learned = self.engine.change_entries(|tx| -> std::result::Result<Vec<Lesson>, ChangeError> {
             let mut learned = Vec::new();
             for ((kind, id), is_right) in &lessons {
                 let lesson = Learned {
@@ -124,7 +124,7 @@ impl Session {
         let found = entry.map(|entry| entry.entry.key());
         let absent = || Error::NotFound { what: "lesson", name: id.chars().take(80).collect() };
         let (kind, entry) = self.note_failure("route.forget", Verb::Admin, id, found.ok_or_else(absent))?;
-        self.engine.catalog.write(|tx| -> std::result::Result<(), ChangeError> {
+        self.engine.change_entries(|tx| -> std::result::Result<(), ChangeError> {
             if let Some(mut entry) = tx.route_entry(kind, &entry)? {
                 entry.learned.retain(|lesson| lesson.id != id);
                 tx.put_route_entry(&entry, self.now_ms())?;
@@ -184,13 +184,28 @@ impl Engine {
             let outcome = outcome_of(tasks::task(&self.catalog, &dispatched.task)?.as_ref());
             let Some(outcome) = outcome else { continue };
             let now_ms = self.clock.now_ms();
-            self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
+            self.change_entries(|tx| -> std::result::Result<(), CatalogError> {
                 if tx.end_dispatch(&dispatched.task, outcome, now_ms)? {
                     learn_from(tx, &dispatched, outcome, now_ms)?;
                 }
                 Ok(())
             })?;
         }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Forgets decisions and ended dispatches that are older than [`KEPT_MS`], and what only they stood on.
+    ///
+    /// # Errors
+    /// Where the catalog can't be written.
+    pub fn forget_routing(&self) -> Result<()> {
+        let before_ms = self.clock.now_ms() - KEPT_MS;
+        self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
+            tx.forget_decisions(before_ms)?;
+            tx.forget_dispatches(before_ms)
+        })?;
         Ok(())
     }
 }

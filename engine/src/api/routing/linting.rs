@@ -43,7 +43,6 @@ impl Session {
     /// What is wrong about one entry.
     pub(super) fn lint_entry(&self, key: &EntryKey) -> Result<Vec<Finding>> {
         let router = self.router(&EntryKind::ALL.into())?;
-        let findings = route::lint(&router).findings;
-        Ok(findings.into_iter().filter(|finding| finding.entries.contains(&key.1)).collect())
+        Ok(route::lint_of(&router, &key.1))
     }
 }

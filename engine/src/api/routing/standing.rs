@@ -9,8 +9,10 @@ use crate::budget::{Charge, ChargeKind, Usage};
 use crate::cards;
 use crate::route::{self, EntryKey, EntryKind, Ranking, Router, Scored};
 
-/// Candidates whose standing is looked up: whoever comes after them is not asked anyway.
-const MAX_STANDINGS: usize = 50;
+/// Candidates whose standing is looked up at least, for one of them may do for the best.
+const MIN_STANDINGS: usize = 8;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
 impl Standing {
     /// What counts among those that are equally able, larger is better: being there, having succeeded, little work, a low
@@ -68,15 +70,28 @@ impl Engine {
             standing.unavailable =
                 Some(format!("{} tasks lie before it, as many as it takes", standing.open_tasks));
         }
+        if let Some(max) = row.card.tasks_per_hour {
+            let handed = route::handed_since(&self.catalog, id, self.clock.now_ms() - HOUR_MS)?;
+            if handed >= max {
+                standing.available = false;
+                standing.unavailable =
+                    Some(format!("it was handed {handed} tasks this hour, as many as it takes"));
+            }
+        }
         Ok(standing)
     }
 }
 
 impl Session {
-    /// How the candidates stand for this principal, in their order.
-    pub(super) fn standings(&self, router: &Router, ranking: &Ranking) -> Result<Vec<Standing>> {
+    /// How the first candidates stand for this principal, in their order.
+    pub(super) fn standings(
+        &self,
+        router: &Router,
+        ranking: &Ranking,
+        limit: usize,
+    ) -> Result<Vec<Standing>> {
         let room = self.room()?;
-        let best = ranking.scored.iter().take(MAX_STANDINGS);
+        let best = ranking.scored.iter().take(limit.max(MIN_STANDINGS));
         let standing = |scored: &Scored| -> Result<Standing> {
             let key = router.entries()[scored.entry].entry.key();
             let mut standing = self.engine.standing(&key)?;

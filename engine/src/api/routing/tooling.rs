@@ -24,7 +24,7 @@ impl Engine {
         }
         let used = self.tools_in_use();
         let now_ms = self.clock.now_ms();
-        self.catalog.write(|tx| -> std::result::Result<(), CatalogError> {
+        self.change_entries(|tx| -> std::result::Result<(), CatalogError> {
             for id in tx.route_ids(EntryKind::Tool)? {
                 if used.iter().all(|tool| tool.id.as_str() != id) {
                     tx.end_route_entry(EntryKind::Tool, &id, now_ms)?;

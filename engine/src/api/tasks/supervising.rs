@@ -200,6 +200,7 @@ fn prune_at(engine: &Engine, due_ms: &mut i64) -> Result<()> {
     if now_ms >= *due_ms {
         *due_ms = now_ms.saturating_add(PRUNE_EVERY_MS);
         engine.prune_counted()?;
+        engine.forget_routing()?;
     }
     Ok(())
 }

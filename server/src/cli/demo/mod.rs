@@ -1,6 +1,8 @@
-//! `waypost demo`: a small company's files, three questions, one agent waking another, then the server.
+//! `waypost demo`: a small company's files, three questions, intents that find their agents, one agent waking another, then
+//! the server.
 
 mod handover;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -88,7 +90,11 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     super::check::index_all(&engine)?;
     let tour = read_tour()?;
     let tokens = admit(&engine, &tour)?;
+    let cards = DEMO.get_dir("agents").context("the demo has no agents")?;
+    let n_agents = routes::register(&engine, cards)?;
+    anstream::println!("{FAINT}{n_agents} agents registered by their cards{FAINT:#}");
     show(&engine, tour, &tokens)?;
+    routes::show(&engine, &tokens)?;
     let [writer, reader] = handover::AGENTS.map(|agent| tokens.get(agent).map_or("", String::as_str));
     handover::show(&engine, writer, reader)?;
     if args.exit {
@@ -135,7 +141,9 @@ fn admit(engine: &Arc<Engine>, tour: &Tour) -> Result<Tokens> {
     }
     let mut tokens = Tokens::new();
     let asking = tour.questions.iter().flat_map(|question| &question.expect);
-    for principal in asking.map(|asking| asking.principal.as_str()).chain(handover::AGENTS) {
+    for principal in
+        asking.map(|asking| asking.principal.as_str()).chain(handover::AGENTS).chain(routes::ASKING)
+    {
         if !tokens.contains_key(principal) {
             tokens.insert(principal.to_owned(), new_token(engine, principal)?);
         }
