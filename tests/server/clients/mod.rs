@@ -58,17 +58,24 @@ pub fn run(command: &mut Command) -> (String, bool) {
 enum Way<'a> {
     Http(&'a Server, &'a str),
     Stdio(&'a Home),
+    /// Over a process that speaks for the server.
+    Relay(&'a Server, &'a str),
 }
 
 impl Way<'_> {
     fn target(&self, more: Value) -> String {
         let mut target = match self {
             Self::Http(server, token) => json!({"url": server.url("/mcp"), "token": token}),
+            Self::Relay(server, token) => json!({"command": relay(server), "env": {"WAYPOST_TOKEN": token}}),
             Self::Stdio(home) => json!({"command": home.command(), "env": {"WAYPOST_TOKEN": home.token}}),
         };
         target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         target.to_string()
     }
+}
+
+fn relay(server: &Server) -> Vec<String> {
+    [env!("CARGO_BIN_EXE_waypost"), "mcp", "--url", &server.url("")].map(str::to_owned).into()
 }
 
 /// A home that nobody serves, with a token that reads one folder.
@@ -92,7 +99,7 @@ impl Home {
         engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
         drop(engine);
         let mut home = Self { folder, token: String::new() };
-        home.waypost(&["index"]);
+        home.waypost(&["reindex"]);
         home.waypost(&["principal", "add", "agent:reader"]);
         home.waypost(&["grant", "add", "agent:reader", "list,read", "/docs/open/**"]);
         let issued = home.waypost(&["token", "add", "--principal", "agent:reader", "--json"]);
@@ -155,6 +162,7 @@ fn with_server(check: impl Fn(&Way<'_>, &str)) {
     let server = Server::start(FILES);
     let reader = server.user("agent:reader", &["list,read /docs/open/**"]);
     check(&Way::Http(&server, &reader.token), "http");
+    check(&Way::Relay(&server, &reader.token), "relay");
     check(&Way::Stdio(&Home::new()), "stdio");
 }
 
@@ -202,6 +210,9 @@ fn the_inspector_finds_no_fault_with_the_tools() {
             }
             Way::Stdio(home) => {
                 node.args(["-e", &format!("WAYPOST_TOKEN={}", home.token), "--"]).args(home.command());
+            }
+            Way::Relay(server, token) => {
+                node.args(["-e", &format!("WAYPOST_TOKEN={token}"), "--"]).args(relay(server));
             }
         }
         run(&mut node)

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use waypost::mcp::Server;
 
-use super::prescribed::{self, typed};
+use super::prescribed::{self, complete, typed};
 use super::rounds::{self, Played};
 
 /// Which list a tool says has changed.
@@ -41,7 +41,7 @@ impl Wrapped {
         if let Some(played) = rounds::play(name, responses, state, context) {
             return Ok(match played? {
                 Played::Ask(asked) => asked.into(),
-                Played::Done(block) => typed::<CallToolResult>(json!({"content": [block]})).into(),
+                Played::Done(block) => complete::<CallToolResult>(json!({"content": [block]})).into(),
             });
         }
         match name {
@@ -171,7 +171,7 @@ impl ServerHandler for Wrapped {
     ) -> Result<CompleteResult, ErrorData> {
         match request.r#ref.as_prompt_name() {
             Some(name) if is_prescribed(name) => {
-                Ok(typed(json!({"completion": {"values": ["paris", "park", "party"], "hasMore": false}})))
+                Ok(complete(json!({"completion": {"values": ["paris", "park", "party"], "hasMore": false}})))
             }
             _ => self.real.complete(request, context).await,
         }

@@ -49,6 +49,12 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
+/// A result that needs nothing further.
+pub fn complete<T: DeserializeOwned>(mut value: Value) -> T {
+    value["resultType"] = json!("complete");
+    typed(value)
+}
+
 /// All of the tools.
 pub fn tools() -> Vec<Tool> {
     let tool =
@@ -103,7 +109,7 @@ pub fn answer(tool: &str) -> CallToolResult {
         "test_error_handling" => vec![text("This tool intentionally returns an error for testing")],
         _ => vec![text("done")],
     };
-    typed(json!({"content": content, "isError": tool == "test_error_handling"}))
+    complete(json!({"content": content, "isError": tool == "test_error_handling"}))
 }
 
 /// One block.
@@ -157,7 +163,7 @@ pub fn prompt(name: &str, arguments: &Value) -> GetPromptResult {
     };
     let messages: Vec<Value> =
         contents.into_iter().map(|content| json!({"role": "user", "content": content})).collect();
-    typed(json!({"messages": messages}))
+    complete(json!({"messages": messages}))
 }
 
 /// All of the resources.
@@ -189,7 +195,7 @@ pub fn resource(uri: &str) -> Option<ReadResourceResult> {
         ("test://watched-resource", _) => json!({"uri": uri, "mimeType": "text/plain", "text": "watched"}),
         _ => return None,
     };
-    Some(typed(json!({"contents": [content]})))
+    Some(complete(json!({"contents": [content]})))
 }
 
 /// An elicitation of these properties.

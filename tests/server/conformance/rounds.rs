@@ -9,7 +9,7 @@ use rmcp::model::{CallToolResult, ErrorData, InputRequiredResult, InputResponses
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
 
-use super::prescribed::{elicitation, sampling, text, typed};
+use super::prescribed::{complete, elicitation, sampling, text, typed};
 
 /// Drawn anew by each process: who does not know it can't seal.
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -143,7 +143,7 @@ pub async fn ask_between(
         Ok(result) => (format!("response: {}", json!(result)), false),
         Err(error) => (format!("the client can't be asked: {error}"), true),
     };
-    typed(json!({"content": [text(&said)], "isError": is_error}))
+    complete(json!({"content": [text(&said)], "isError": is_error}))
 }
 
 fn defaults() -> Value {
