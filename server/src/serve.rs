@@ -113,7 +113,11 @@ pub struct App {
 }
 
 impl App {
-    fn new(engine: Arc<Engine>, address: SocketAddr, options: &ServeOptions) -> Result<Self, ServeError> {
+    /// For an open home that is served at an address. Its servers of tools are started.
+    ///
+    /// # Errors
+    /// [`ServeError::Telemetry`].
+    pub fn new(engine: Arc<Engine>, address: SocketAddr, options: &ServeOptions) -> Result<Self, ServeError> {
         let (tell, news) = watch::channel(());
         engine.on_news(move || tell.send_modify(|()| {}));
         let (tell, tool_news) = watch::channel(());
@@ -184,8 +188,13 @@ pub async fn serve_until(
 
 /// Every route with its layers.
 pub fn router(app: &Arc<App>) -> Router {
+    router_with(app, mcp::http::routes(app))
+}
+
+/// The same with other routes of MCP.
+pub fn router_with(app: &Arc<App>, mcp: Router<Arc<App>>) -> Router {
     let guarded = rest::guarded_routes()
-        .merge(mcp::http::routes(app))
+        .merge(mcp)
         .method_not_allowed_fallback(rest::wrong_method)
         .route_layer(from_fn_with_state(Arc::clone(app), auth::layer));
     rest::open_routes()

@@ -41,6 +41,18 @@ mod mcp;
 /// Files as resources of MCP, and following them.
 mod resources;
 
+/// Prompts, and completing their arguments.
+mod prompts;
+
+/// Calls that wait, and ending them.
+mod waits;
+
+/// SDKs and programs of others as clients.
+mod clients;
+
+/// The official suite of the protocol.
+mod conformance;
+
 /// The tools that change files, and those that look back.
 mod writing;
 

@@ -46,6 +46,11 @@ impl<'a> Client<'a> {
         Self { server, session: None, query, token: server.token.clone() }
     }
 
+    /// The same for the holder of another token.
+    pub fn modern_as(server: &'a Server, token: &str) -> Self {
+        Self { server, session: None, query: "", token: token.to_owned() }
+    }
+
     pub fn session(&self) -> &str {
         self.session.as_deref().unwrap()
     }
@@ -175,6 +180,7 @@ fn the_tools_are_those_of_the_stored_file() {
         "create_directory",
         "create_snapshot",
         "create_task",
+        "dispatch",
         "fail_task",
         "heartbeat_task",
         "publish_event",
@@ -351,5 +357,28 @@ fn replies_keep_to_their_bound() {
                 reply.to_string().len()
             );
         }
+    }
+}
+
+#[test]
+fn each_toolset_fits_a_small_prompt() {
+    let server = Server::start(FILES);
+    // Characters at most; a token counts as four of them.
+    let toolsets = [
+        ("files", 9_500),
+        ("history", 2_500),
+        ("knowledge", 3_600),
+        ("mesh", 11_000),
+        ("files,knowledge", 12_500),
+        ("files,history,knowledge,mesh", 24_000),
+    ];
+    for (names, most) in toolsets {
+        let query = format!("?toolsets={names}");
+        let client = Client::modern(&server, &query);
+        let tools = client.request("tools/list", json!({}))["result"]["tools"].clone();
+        let n_chars = tools.to_string().chars().count();
+        let n_tools = tools.as_array().map(Vec::len).unwrap_or_default();
+        println!("{names}: {n_tools} tools, {n_chars} characters, about {} tokens", n_chars / 4);
+        assert!(n_chars <= most, "{names}: {n_chars} of {most} characters");
     }
 }

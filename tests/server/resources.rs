@@ -19,9 +19,13 @@ pub struct Stream(BufReader<TcpStream>);
 
 impl Stream {
     pub fn open(server: &Server, method: &str, headers: &str, body: &str) -> Self {
+        Self::open_as((server, &server.token), method, headers, body)
+    }
+
+    pub fn open_as((server, token): (&Server, &str), method: &str, headers: &str, body: &str) -> Self {
         let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (host, token) = (server.address, &server.token);
+        let host = server.address;
         write!(
             stream,
             "{method} /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\

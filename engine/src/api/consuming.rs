@@ -158,7 +158,7 @@ impl Session {
             let news = self.engine.news.count();
             let items = self.take_events(&open, key, start, limit, lease_ms)?;
             let now = Instant::now();
-            if !items.is_empty() || now >= deadline {
+            if !items.is_empty() || now >= deadline || self.stop.is_asked() {
                 return Ok(Consumed { items });
             }
             self.engine.news.wait_beyond(news, deadline.min(now + LOOK_AGAIN));

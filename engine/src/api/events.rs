@@ -218,7 +218,7 @@ impl Session {
         loop {
             let news = self.engine.news.count();
             let page = self.events_from(cursor, filter, limit)?;
-            if !page.items.is_empty() || Instant::now() >= deadline {
+            if !page.items.is_empty() || Instant::now() >= deadline || self.stop.is_asked() {
                 return Ok(page);
             }
             cursor = page.cursor;

@@ -30,6 +30,7 @@ mod session;
 mod sites;
 mod snapshots;
 mod spending;
+mod stopping;
 mod tasks;
 mod tools;
 mod traces;
@@ -71,6 +72,7 @@ pub use scribe::CommandHook;
 pub use session::{Principal, Session};
 pub use snapshots::Retention;
 pub use spending::{UsageInfo, UsageReply, UsageRequest};
+pub use stopping::Stop;
 pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
 };

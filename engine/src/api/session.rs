@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::keys::{fresh_id, read_plain, show_plain};
+use super::stopping::Stop;
 use super::visible::Visible;
 use super::workspace::{Arm, OpenWorkspace};
 use crate::access::{Actor, Decision, Scope, Target, Verb};
@@ -22,6 +23,7 @@ pub struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) actor: Actor,
     pub(super) trace: String,
+    pub(super) stop: Stop,
 }
 
 /// Who a session stands for.
@@ -35,7 +37,7 @@ pub struct Principal {
 
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, actor: Actor) -> Self {
-        Self { engine, actor, trace: fresh_id("tr") }
+        Self { engine, actor, trace: fresh_id("tr"), stop: Stop::default() }
     }
 
     /// As part of a request that has a name already: it stands in journal and audit log.

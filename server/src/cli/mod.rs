@@ -295,6 +295,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<crate::models::NoModel>() {
         return UNAVAILABLE;
     }
+    if let Some(waypost::upstream::RelayError::Broken { .. }) = error.downcast_ref() {
+        return UNAVAILABLE;
+    }
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(ErrorKind::Invalid) => 2,
         Some(ErrorKind::NotFound) => NOTHING,

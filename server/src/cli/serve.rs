@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::mcp::stdio::serve_stdio;
 use waypost::serve::{ServeOptions, serve};
+use waypost::upstream::relay;
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 use waypost_engine::id::WorkspaceName;
 
@@ -28,6 +29,9 @@ pub struct ServeArgs {
 
 #[derive(Args)]
 pub struct McpArgs {
+    /// Speak for a server that runs already, such as http://127.0.0.1:7077, in place of opening a home
+    #[arg(long, requires = "token")]
+    url: Option<String>,
     /// Token to act with; without one it acts as the home's owner
     #[arg(long, env = "WAYPOST_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -117,6 +121,14 @@ fn announce(address: SocketAddr, json: bool, token: Option<String>) {
 }
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
+    if let (Some(url), Some(token)) = (&args.url, &args.token) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let carried = runtime.block_on(relay(url, token, args.toolsets.as_deref()));
+        // Reading from standard input can't be given up; nothing is left to be done.
+        runtime.shutdown_background();
+        carried?;
+        return Ok(0);
+    }
     let home = home::locate(globals, Some(Path::new(".")))?;
     let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
     engine.set_commands(&config.command_hooks())?;

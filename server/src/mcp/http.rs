@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
@@ -29,6 +30,15 @@ const MAX_REFUSAL_BYTES: usize = 4096;
 
 /// The route `/mcp`.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let server = Server::for_requests(Arc::clone(app));
+    routes_of(app, move || server.for_session())
+}
+
+/// The same with another handler, which `open` makes for each session, or for each request of the newer era.
+pub fn routes_of<H: ServerHandler>(
+    app: &Arc<App>,
+    open: impl Fn() -> H + Send + Sync + 'static,
+) -> Router<Arc<App>> {
     let mut manager = LocalSessionManager::default();
     manager.session_config.keep_alive = Some(SESSION_IDLE);
     let manager = Arc::new(manager);
@@ -38,8 +48,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .disable_allowed_origins()
         .with_max_request_body_bytes(MAX_BODY_BYTES)
         .with_cancellation_token(app.stop.child_token());
-    let server = Server::for_requests(Arc::clone(app));
-    let service = StreamableHttpService::new(move || Ok(server.for_session()), Arc::clone(&manager), config);
+    let service = StreamableHttpService::new(move || Ok(open()), Arc::clone(&manager), config);
     let bindings = Arc::new(Bindings::new(manager));
     Router::new().route_service("/mcp", service).route_layer(from_fn_with_state(bindings, layer))
 }

@@ -17,6 +17,8 @@ use crate::paging::{PageParams, page};
 use crate::problem::Problem;
 
 const SCHEME: &str = "waypost://";
+/// The one form that every file's URI has.
+pub const TEMPLATE: &str = "waypost:///{workspace}/{+path}";
 /// What a path in a URI may not hold as it is (RFC 3986, section 3.3).
 const ESCAPED: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -53,7 +55,8 @@ fn path_of(uri: &str) -> Option<String> {
 
 fn absent(uri: &str) -> ErrorData {
     let shown: String = uri.chars().take(200).collect();
-    ErrorData::resource_not_found(format!("there is no resource `{shown}`"), None)
+    let data = serde_json::json!({"uri": shown});
+    ErrorData::resource_not_found(format!("there is no resource `{shown}`"), Some(data))
 }
 
 /// One page of the files that may be listed.
@@ -68,7 +71,9 @@ pub fn list(session: &Session, cursor: Option<String>) -> Result<ListResourcesRe
 
 /// The one form that every file's URI has.
 pub fn templates() -> ListResourceTemplatesResult {
-    let template = ResourceTemplate::new(format!("{SCHEME}/{{workspace}}/{{+path}}"), "file");
+    let template = ResourceTemplate::new(TEMPLATE, "file")
+        .with_title("A file of a workspace")
+        .with_description("Text as it is, other bytes in base64; up to 1 MiB");
     ListResourceTemplatesResult::with_all_items(vec![template])
 }
 

@@ -228,6 +228,11 @@ impl Tool {
         }
     }
 
+    /// Whether it may wait for something to happen.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::ClaimTask | Self::WaitForEvents)
+    }
+
     fn title(self) -> &'static str {
         match self {
             Self::Ask => "Ask the files",

@@ -9,8 +9,9 @@ use waypost_engine::api::{CallOptions, CallReply, Session, ToolDocument};
 
 use super::arguments::{self, FindTools};
 use super::bound::{budget_bytes, cost, cut, keep_first};
+use super::refusals::refusal;
 use super::tools::Tool;
-use super::{Asker, Server, refusal};
+use super::{Asker, Server};
 use crate::problem::Problem;
 use crate::upstream::{Call, Progress};
 

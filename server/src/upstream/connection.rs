@@ -19,7 +19,7 @@ use super::process::Process;
 use super::settings::{Settings, Transport, expand};
 
 /// Messages at most, whatever the bound on results: a message holds more than the result, and a longer one is lost.
-const MIN_MESSAGE_BYTES: usize = 16 << 20;
+pub(super) const MIN_MESSAGE_BYTES: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that has said what it is.
@@ -85,16 +85,16 @@ pub async fn connect(
 
 /// With what the settings say, and nothing of a caller; redirects are not followed, for they would carry it elsewhere.
 fn http_client(settings: &Settings) -> Result<reqwest::Client, UpstreamError> {
+    plain_client(reqwest::Client::builder().default_headers(headers(settings)?))
+}
+
+/// One that follows nothing and keeps no connection that nobody uses.
+pub(super) fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, UpstreamError> {
     static PROVIDER: Once = Once::new();
     // Where another one is there already, it does as well.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let client = reqwest::Client::builder()
-        .redirect(Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(0)
-        .default_headers(headers(settings)?)
-        .build()?;
-    Ok(client)
+    let builder = builder.redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT);
+    Ok(builder.pool_max_idle_per_host(0).build()?)
 }
 
 fn headers(settings: &Settings) -> Result<HeaderMap, UpstreamError> {

@@ -13,6 +13,7 @@ mod handler;
 mod keeper;
 mod line;
 mod process;
+mod relay;
 mod settings;
 mod waits;
 
@@ -29,6 +30,7 @@ pub use self::calls::{Call, Progress};
 pub use self::error::UpstreamError;
 use self::keeper::Keeper;
 use self::line::Line;
+pub use self::relay::{RelayError, relay};
 pub use self::settings::{HIDDEN, Settings, SettingsError, ToolEntry, Transport};
 use crate::blocking::Bridge;
 

@@ -1,5 +1,6 @@
 /// Servers that the tests steer, and where the real ones are.
 mod fixture;
+pub use fixture::test_tools;
 
 /// Finding, calling, and what comes back.
 mod calls;

@@ -85,7 +85,7 @@ impl Session {
             let news = self.engine.news.count();
             let claimed = self.claim_task(request)?;
             let now = Instant::now();
-            if claimed.is_some() || now >= deadline {
+            if claimed.is_some() || now >= deadline || self.stop.is_asked() {
                 return Ok(claimed);
             }
             self.engine.news.wait_beyond(news, deadline.min(now + LOOK_AGAIN));

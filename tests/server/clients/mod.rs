@@ -1,0 +1,242 @@
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use waypost_engine::api::{Engine, EngineOptions};
+use waypost_engine::id::WorkspaceName;
+
+use crate::support::Server;
+use crate::upstream::test_tools;
+use crate::users::text;
+
+/// Until a program of others has ended.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const FILES: &str = "\
+//- open/a.md
+The walrus swims in the open sea.
+//- hidden/b.md
+The walrus hides.
+";
+
+/// Where the fetched programs are, if this npm package is among them.
+pub fn test_tools_with(package: &str) -> Option<PathBuf> {
+    let tools = test_tools()?;
+    let is_there = tools.join("node_modules").join(package).exists();
+    if !is_there {
+        println!("skipped: `{package}` is not here; `tests/fetch-peers` fetches it");
+    }
+    is_there.then_some(tools)
+}
+
+/// What a program says on standard output, and whether it ended well; killed where it does not end.
+pub fn run(command: &mut Command) -> (String, bool) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut said = String::new();
+        output.read_to_string(&mut said).map(|_| said)
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("{command:?} did not end in time");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    (reader.join().unwrap().unwrap(), status.success())
+}
+
+/// How a client reaches the server.
+enum Way<'a> {
+    Http(&'a Server, &'a str),
+    Stdio(&'a Home),
+    /// Over a process that speaks for the server.
+    Relay(&'a Server, &'a str),
+}
+
+impl Way<'_> {
+    fn target(&self, more: Value) -> String {
+        let mut target = match self {
+            Self::Http(server, token) => json!({"url": server.url("/mcp"), "token": token}),
+            Self::Relay(server, token) => json!({"command": relay(server), "env": {"WAYPOST_TOKEN": token}}),
+            Self::Stdio(home) => json!({"command": home.command(), "env": {"WAYPOST_TOKEN": home.token}}),
+        };
+        target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        target.to_string()
+    }
+}
+
+fn relay(server: &Server) -> Vec<String> {
+    [env!("CARGO_BIN_EXE_waypost"), "mcp", "--url", &server.url("")].map(str::to_owned).into()
+}
+
+/// A home that nobody serves, with a token that reads one folder.
+struct Home {
+    folder: tempfile::TempDir,
+    token: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let docs = folder.path().join("docs");
+        for (path, words) in
+            [("open/a.md", "The walrus swims in the open sea.\n"), ("hidden/b.md", "The walrus hides.\n")]
+        {
+            let path = docs.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, words).unwrap();
+        }
+        let engine = Arc::new(Engine::open(EngineOptions::new(folder.path().join("home"))).unwrap());
+        engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
+        drop(engine);
+        let mut home = Self { folder, token: String::new() };
+        home.waypost(&["reindex"]);
+        home.waypost(&["principal", "add", "agent:reader"]);
+        home.waypost(&["grant", "add", "agent:reader", "list,read", "/docs/open/**"]);
+        let issued = home.waypost(&["token", "add", "--principal", "agent:reader", "--json"]);
+        home.token = text(&serde_json::from_str(&issued).unwrap(), "token").to_owned();
+        home
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("home").to_string_lossy().into_owned()
+    }
+
+    fn waypost(&self, arguments: &[&str]) -> String {
+        let (said, is_done) = run(Command::new(env!("CARGO_BIN_EXE_waypost"))
+            .args(["--offline", "--home", &self.path()])
+            .args(arguments)
+            .env("WAYPOST_MODELS", self.folder.path().join("no-models")));
+        assert!(is_done, "{arguments:?}: {said}");
+        said
+    }
+
+    fn command(&self) -> Vec<String> {
+        let models = self.folder.path().join("no-models");
+        let run = ["env", &format!("WAYPOST_MODELS={}", models.display()), env!("CARGO_BIN_EXE_waypost")];
+        let rest = ["--offline", "--home", &self.path(), "mcp"];
+        run.into_iter().chain(rest).map(str::to_owned).collect()
+    }
+}
+
+/// What each of them must have seen.
+#[track_caller]
+fn check(who: &str, said: &str, version: Option<&str>) {
+    let seen: Value =
+        serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{who}: {error}: {said}"));
+    let names = |list: &str| -> Vec<String> {
+        seen[list].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    if let Some(version) = version {
+        assert_eq!(seen["version"], version, "{who}");
+    }
+    let tools = names("tools");
+    assert!(
+        tools.contains(&"search".to_owned()) && !tools.contains(&"write_file".to_owned()),
+        "{who}: {tools:?}"
+    );
+    assert_eq!(names("hits"), ["/docs/open/a.md"], "{who}");
+    assert_eq!(names("links"), ["waypost:///docs/open/a.md"], "{who}");
+    assert_eq!(seen["read"], "The walrus swims in the open sea.\n", "{who}");
+    assert_eq!(seen["denied"], json!({"is_error": true, "code": "not_found"}), "{who}");
+    assert_eq!(names("prompts"), ["ask_with_citations", "review_task"], "{who}");
+    assert!(text(&seen, "prompt").contains("Where do they swim?"), "{who}");
+    assert_eq!(names("completed"), ["/docs/open/"], "{who}: nothing of the folder that it may not see");
+    println!("{who}: speaks {}", seen["version"]);
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/server/clients").join(name)
+}
+
+fn with_server(check: impl Fn(&Way<'_>, &str)) {
+    let server = Server::start(FILES);
+    let reader = server.user("agent:reader", &["list,read /docs/open/**"]);
+    check(&Way::Http(&server, &reader.token), "http");
+    check(&Way::Relay(&server, &reader.token), "relay");
+    check(&Way::Stdio(&Home::new()), "stdio");
+}
+
+#[test]
+fn the_python_sdk_works_in_both_eras_and_over_both_transports() {
+    let Some(tools) = test_tools() else { return };
+    with_server(|way, name| {
+        for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+            let mut python = Command::new(tools.join("venv/bin/python"));
+            let (said, is_done) =
+                run(python.arg(script("python_sdk.py")).arg(way.target(json!({"mode": mode}))));
+            assert!(is_done, "{name} {mode}: {said}");
+            check(&format!("python {name} {mode}"), &said, Some(version));
+        }
+    });
+}
+
+#[test]
+fn both_typescript_sdks_work_over_both_transports() {
+    let Some(tools) = test_tools_with("@modelcontextprotocol/client") else { return };
+    with_server(|way, name| {
+        for (sdk, mode) in [("client", "auto"), ("client", "legacy"), ("sdk", "legacy")] {
+            let mut node = Command::new(tools.join("node"));
+            node.arg(script("typescript_sdk.mjs")).arg(&tools);
+            let (said, is_done) = run(node.arg(way.target(json!({"sdk": sdk, "mode": mode}))));
+            assert!(is_done, "{sdk} {name} {mode}: {said}");
+            let version = if mode == "auto" { "2026-07-28" } else { "2025-11-25" };
+            check(&format!("typescript {sdk} {name} {mode}"), &said, Some(version));
+        }
+    });
+}
+
+#[test]
+fn the_inspector_finds_no_fault_with_the_tools() {
+    let Some(tools) = test_tools_with("@modelcontextprotocol/inspector") else { return };
+    let inspect = |way: &Way<'_>, more: &[&str]| {
+        let mut node = Command::new(tools.join("node"));
+        node.arg(tools.join("node_modules/.bin/mcp-inspector"))
+            .args(["--cli", "--format", "json", "-q"])
+            .args(more);
+        match way {
+            Way::Http(server, token) => {
+                node.args(["--transport", "http", "--server-url", &server.url("/mcp")]);
+                node.args(["--header", &format!("Authorization: Bearer {token}")]);
+            }
+            Way::Stdio(home) => {
+                node.args(["-e", &format!("WAYPOST_TOKEN={}", home.token), "--"]).args(home.command());
+            }
+            Way::Relay(server, token) => {
+                node.args(["-e", &format!("WAYPOST_TOKEN={token}"), "--"]).args(relay(server));
+            }
+        }
+        run(&mut node)
+    };
+    with_server(|way, name| {
+        for era in ["modern", "legacy"] {
+            let era = ["--protocol-era", era];
+            let (listed, is_done) =
+                inspect(way, &[&era[..], &["--method", "tools/list", "--strict"]].concat());
+            assert!(
+                is_done && listed.contains("\"search\"") && !listed.contains("\"write_file\""),
+                "{name} {era:?}: {listed}"
+            );
+            let call = |tool: &str, argument: &str| {
+                let call = ["--method", "tools/call", "--tool-name", tool, "--tool-arg", argument];
+                inspect(way, &[&era[..], &call[..]].concat()).0
+            };
+            let found = call("search", "query=walrus");
+            assert!(
+                found.contains("/docs/open/a.md") && !found.contains("/docs/hidden"),
+                "{name} {era:?}: {found}"
+            );
+            let denied = call("read_file", "path=/docs/hidden/b.md");
+            assert!(denied.contains("not_found"), "{name} {era:?}: {denied}");
+        }
+    });
+}

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use waypost_engine::api::{ClaimRequest, EventFilter, Stop};
+
+use crate::mcp::Client;
+use crate::resources::Stream;
+use crate::support::Server;
+use crate::users::{eventually, text};
+
+const FILES: &str = "//- a.md\nplain words\n";
+/// Far less than the longest wait.
+const SOON: Duration = Duration::from_secs(12);
+
+/// A request of the newer era, with what its headers must say.
+fn modern(method: &str, mut params: Value, more: Value) -> (String, String) {
+    let mut meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    });
+    meta.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params["_meta"] = meta;
+    let name = params["name"].as_str().map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+    let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}");
+    (headers, json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string())
+}
+
+/// Calls of a tool that ended with a refusal, as the server counts them.
+fn refused_calls(server: &Server, tool: &str) -> usize {
+    let told = server.get("/metrics").text();
+    let line = |line: &&str| line.contains(&format!("tool=\"{tool}\"")) && line.contains("error");
+    told.lines().find(line).and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_wait_ends_when_it_is_told_to() {
+    let server = Server::start(FILES);
+    let check = |wait: &(dyn Fn(&Stop) + Sync)| {
+        let stop = Stop::default();
+        let began = Instant::now();
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| wait(&stop));
+            server.engine.stop(&stop);
+            waiting.join().unwrap();
+        });
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    };
+    let session = |stop: &Stop| server.engine.owner_session().until(stop);
+    let patience = Duration::from_secs(25);
+    check(&|stop| {
+        let page = session(stop).wait_for_events(None, &EventFilter::default(), 10, patience).unwrap();
+        assert!(page.items.is_empty());
+    });
+    check(&|stop| {
+        assert_eq!(session(stop).wait_for_task(&ClaimRequest::default(), patience).unwrap(), None);
+    });
+}
+
+#[test]
+fn a_client_that_goes_or_cancels_ends_what_it_waits_for() {
+    let server = Server::start(FILES);
+    let waiting = json!({"name": "wait_for_events", "arguments": {"timeout_seconds": 25}});
+    let began = Instant::now();
+
+    // In the newer era a closed stream is the cancellation. Progress shows that the wait has begun.
+    let (headers, body) = modern("tools/call", waiting.clone(), json!({"progressToken": "p"}));
+    let mut stream = Stream::open(&server, "POST", &headers, &body);
+    let first = stream.wait_for("notifications/progress");
+    let second = stream.wait_for("notifications/progress");
+    let progress = |sign: &Value| sign["params"]["progress"].as_f64().unwrap();
+    assert!(progress(&first) > 0.0 && progress(&second) > progress(&first), "{first} {second}");
+    drop(stream);
+    eventually("the wait was given up", || (refused_calls(&server, "wait_for_events") == 1).then_some(()));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+
+    // In the older era a notification is.
+    let began = Instant::now();
+    let client = Client::legacy(&server, "", &server.token);
+    let headers = format!("Mcp-Session-Id: {}\r\n", client.session());
+    let mut call = waiting;
+    call["_meta"] = json!({"progressToken": "q"});
+    let call = json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": call}).to_string();
+    let mut stream = Stream::open(&server, "POST", &headers, &call);
+    stream.wait_for("notifications/progress");
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 77}});
+    assert_eq!(client.send(&cancel, &[]).status, 202);
+    eventually("the wait was given up", || (refused_calls(&server, "wait_for_events") == 2).then_some(()));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_grant_changes_the_lists_of_whoever_listens_in_both_eras() {
+    let server = Server::start(FILES);
+    let reader = server.user("agent:reader", &["list,read /docs/**"]);
+    let as_reader = (&server, reader.token.as_str());
+    let wishes = json!({"notifications": {"toolsListChanged": true, "promptsListChanged": true}});
+    let (headers, body) = modern("subscriptions/listen", wishes, json!({}));
+    let mut newer = Stream::open_as(as_reader, "POST", &headers, &body);
+    newer.wait_for("notifications/subscriptions/acknowledged");
+    let client = Client::legacy(&server, "", &reader.token);
+    let headers = format!("Mcp-Session-Id: {}\r\n", client.session());
+    let mut older = Stream::open_as(as_reader, "GET", &headers, "");
+
+    // Following begins a moment after it was acknowledged; one of the changes is after that.
+    let is_over = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        let over = Arc::clone(&is_over);
+        let admin = server.admin();
+        threads.spawn(move || {
+            let deadline = Instant::now() + crate::support::PATIENCE;
+            while !over.load(Ordering::Relaxed) && Instant::now() < deadline {
+                let grant = admin.grant("agent:reader", "write /docs/**");
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(admin.delete(&format!("/v1/grants/{}", text(&grant, "id"))).status < 300);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        for stream in [&mut newer, &mut older] {
+            stream.wait_for("notifications/tools/list_changed");
+            stream.wait_for("notifications/prompts/list_changed");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
