@@ -17,10 +17,6 @@ use super::lexicon::Sparse;
 const C: f32 = 30.0;
 /// Steps at most: the last ones change nothing that counts.
 const MAX_STEPS: usize = 30;
-/// Steps at most over many rows, which need fewer.
-const MAX_STEPS_OF_MANY: usize = 20;
-/// So many rows are many.
-const MANY_ROWS: usize = 5000;
 /// Steps that the next one is shaped by.
 const MEMORY: usize = 8;
 /// Sufficient decrease (Armijo).
@@ -184,8 +180,7 @@ fn minimise(problem: &Problem<'_>, mut weights: Vec<f32>) -> Vec<f32> {
     let mut loss = problem.loss(&weights, &mut gradient);
     let mut steps: VecDeque<Step> = VecDeque::new();
     let short = TOLERANCE * dot(&gradient, &gradient).sqrt();
-    let max_steps = if problem.rows.classes.len() > MANY_ROWS { MAX_STEPS_OF_MANY } else { MAX_STEPS };
-    for _ in 0..max_steps {
+    for _ in 0..MAX_STEPS {
         if dot(&gradient, &gradient).sqrt() <= short {
             break;
         }
