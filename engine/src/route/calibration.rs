@@ -153,7 +153,7 @@ mod tests {
     fn trials() -> Vec<Trial> {
         let trial = |at: usize| Trial {
             entry: 0,
-            chosen: usize::from(at < 80 && at % 2 == 0),
+            chosen: usize::from(at < 80 && at.is_multiple_of(2)),
             document: at,
             probability: 0.5 + at as f64 / 800.0,
             familiarity: at as f64,
