@@ -5,6 +5,8 @@
 //! task keeps one server: connects, lists its tools, lists them again when it says so, and begins anew when it breaks
 //! off. No server waits for another, and nobody's start waits for any. What a server says is data; no token of a caller
 //! ever reaches one.
+//!
+//! Beside them [`relay`] speaks for another Waypost, with the token that its operator gave for exactly that.
 
 mod calls;
 mod connection;

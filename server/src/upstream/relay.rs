@@ -1,5 +1,7 @@
 //! Carries MCP between a client that started this process and a server that runs already, in both eras.
 
+use std::time::Duration;
+
 use reqwest::{Client, Url};
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -8,13 +10,16 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::transport::{StreamableHttpClientTransport, Transport};
 use rmcp::{RoleClient, RoleServer};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::connection::{self, MIN_MESSAGE_BYTES};
 use super::error::UpstreamError;
 
-/// Refusals that wait to be written at most.
-const MAX_REFUSALS: usize = 64;
+/// Messages on their way to the server at most.
+const MAX_UNDER_WAY: usize = 256;
+/// After the server's end, until what was under way must have failed.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why nothing is carried.
 #[derive(Debug, Error)]
@@ -58,41 +63,58 @@ pub async fn relay(url: &str, token: &str, toolsets: Option<&[String]>) -> Resul
         .map_err(|detail| RelayError::Broken { url: shown, detail })
 }
 
-/// Both directions; what can't be sent is answered with why.
+/// Both directions, until one side ends; what can't be sent is answered with why.
 async fn carry(
     mut near: impl Transport<RoleServer>,
     mut far: impl Transport<RoleClient>,
 ) -> Result<(), String> {
-    let (refuse, mut refusals) = mpsc::channel::<ServerJsonRpcMessage>(MAX_REFUSALS);
-    let mut last = "it ended the connection".to_owned();
+    // A call takes its time; others go past it.
+    let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
-            said = near.receive() => {
+            said = near.receive(), if under_way.len() < MAX_UNDER_WAY => {
                 let Some(said) = said else {
                     let _ = far.close().await;
                     return Ok(());
                 };
-                let (id, refuse) = (request_id(&said), refuse.clone());
-                let sent = far.send(said);
-                // A call takes its time; others go past it.
-                tokio::spawn(async move {
-                    let Err(error) = sent.await else { return };
-                    let data = ErrorData::internal_error(format!("the server can't be reached: {error}"), None);
-                    let _ = refuse.send(ServerJsonRpcMessage::error(data, id)).await;
-                });
+                under_way.spawn(send(request_id(&said), far.send(said)));
             }
             came = far.receive() => {
-                let Some(came) = came else { return Err(last) };
+                let Some(came) = came else { break };
                 near.send(came).await.map_err(|error| error.to_string())?;
             }
-            Some(refusal) = refusals.recv() => {
-                if let JsonRpcMessage::Error(error) = &refusal {
-                    last = error.error.message.to_string();
+            Some(sent) = under_way.join_next() => {
+                if let Ok(Some(refusal)) = sent {
+                    tell(&mut near, refusal).await?;
                 }
-                near.send(refusal).await.map_err(|error| error.to_string())?;
             }
         }
     }
+    // What was under way can only fail now, and the client is told so.
+    let mut last = None;
+    while let Ok(Some(sent)) = timeout(FAREWELL, under_way.join_next()).await {
+        let Ok(Some(refusal)) = sent else { continue };
+        last = Some(refusal.1.clone());
+        tell(&mut near, refusal).await?;
+    }
+    Err(last.unwrap_or_else(|| "it ended the connection".to_owned()))
+}
+
+/// A message that could not be sent, and why.
+type Refusal = (Option<RequestId>, String);
+
+async fn send<E: std::error::Error>(
+    id: Option<RequestId>,
+    sent: impl Future<Output = Result<(), E>>,
+) -> Option<Refusal> {
+    sent.await.err().map(|error| (id, error.to_string()))
+}
+
+async fn tell(near: &mut impl Transport<RoleServer>, (id, why): Refusal) -> Result<(), String> {
+    // A notification is answered by nothing.
+    let Some(id) = id else { return Ok(()) };
+    let data = ErrorData::internal_error(format!("the server can't be reached: {why}"), None);
+    near.send(ServerJsonRpcMessage::error(data, Some(id))).await.map_err(|error| error.to_string())
 }
 
 fn request_id(message: &ClientJsonRpcMessage) -> Option<RequestId> {

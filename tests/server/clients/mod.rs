@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -239,4 +239,38 @@ fn the_inspector_finds_no_fault_with_the_tools() {
             assert!(denied.contains("not_found"), "{name} {era:?}: {denied}");
         }
     });
+}
+
+#[test]
+fn a_relay_that_reaches_no_server_says_so_and_ends() {
+    let server = Server::start("//- a.md\nfine\n");
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
+    }});
+    for (url, token) in [(format!("http://{gone}"), server.token.as_str()), (server.url(""), "wp_0_0")] {
+        let mut relay = Command::new(env!("CARGO_BIN_EXE_waypost"))
+            .args(["mcp", "--url", &url])
+            .env("WAYPOST_TOKEN", token)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Standard input stays open: it ends by itself.
+        let mut input = relay.stdin.take().unwrap();
+        writeln!(input, "{hello}").unwrap();
+        let ended = relay.wait_with_output().unwrap();
+        drop(input);
+        let said: Value =
+            serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        assert!(text(&said["error"], "message").contains("can't be reached"), "{said}");
+        assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+        assert!(!String::from_utf8_lossy(&ended.stderr).contains(token), "{ended:?}");
+    }
+    let usage = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .args(["mcp", "--url", "127.0.0.1:7077"])
+        .env("WAYPOST_TOKEN", "x")
+        .output();
+    assert_eq!(usage.unwrap().status.code(), Some(2));
 }

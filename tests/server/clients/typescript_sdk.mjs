@@ -28,6 +28,10 @@ const transport = target.command
   : new StreamableHTTPClientTransport(new URL(target.url), {
       requestInit: { headers: { Authorization: `Bearer ${target.token}` } },
     });
+// The older one tells the version to transports alone.
+transport.setProtocolVersion ??= (version) => {
+  transport.protocolVersion = version;
+};
 await client.connect(transport);
 
 const { tools } = await client.listTools();
