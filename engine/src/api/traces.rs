@@ -137,7 +137,7 @@ impl Session {
     /// Both steps at once, for a handover that changes nothing else.
     ///
     /// # Errors
-    /// As [`Self::conclude_hop`].
+    /// As `conclude_hop`.
     pub fn hand_over(&self, handover: &Handover<'_>) -> Result<Recorded> {
         let mut refused = None;
         let recorded = self.engine.catalog.write(|tx| self.hop_in(tx, handover, &mut refused));

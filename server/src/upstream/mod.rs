@@ -6,7 +6,7 @@
 //! off. No server waits for another, and nobody's start waits for any. What a server says is data; no token of a caller
 //! ever reaches one.
 //!
-//! Beside them [`relay`] speaks for another Waypost, with the token that its operator gave for exactly that.
+//! Beside them [`relay()`] speaks for another Waypost, with the token that its operator gave for exactly that.
 
 mod calls;
 mod connection;
