@@ -10,7 +10,7 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// A part of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Page<T> {
     /// In the list's order.
     pub items: Vec<T>,
@@ -19,7 +19,7 @@ pub struct Page<T> {
 }
 
 /// Which part is wanted.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageParams {
     /// 1 to 1,000.

@@ -30,7 +30,7 @@ pub struct Problem {
 }
 
 /// A budget that has no room, as a client reads it. Amounts of dollars are decimal texts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub(crate) struct BudgetShown {
     id: String,
     holder: String,

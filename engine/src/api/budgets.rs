@@ -33,7 +33,7 @@ pub struct Reservation {
 }
 
 /// A budget, with what was counted of it for who asks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct BudgetInfo {
     /// `bg_…`.
     pub id: String,
@@ -52,7 +52,7 @@ pub struct BudgetInfo {
 }
 
 /// What was counted of a budget in its period.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct BudgetState {
     /// Spent, by limited unit.
     pub used: Map<String, Value>,

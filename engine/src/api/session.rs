@@ -25,7 +25,7 @@ pub struct Session {
 }
 
 /// Who a session stands for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Principal {
     /// Such as `human:admin`.
     pub id: String,

@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/principals`: an id, or a kind and a name to make one of.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrincipalRequest {
     id: Option<String>,
@@ -33,21 +33,21 @@ pub struct PrincipalRequest {
 }
 
 /// Of `PUT /v1/groups/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRequest {
     members: BTreeSet<String>,
 }
 
 /// A group, as it is listed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct GroupInfo {
     id: String,
     members: BTreeSet<String>,
 }
 
 /// Of `POST /v1/tokens`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     principal: String,
@@ -60,7 +60,7 @@ pub struct TokenRequest {
 }
 
 /// Of `POST /v1/grants`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
     #[serde(alias = "principal", alias = "group")]
@@ -79,7 +79,7 @@ pub struct GrantRequest {
     note: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainParams {
     principal: String,
@@ -92,7 +92,7 @@ pub struct ExplainParams {
 }
 
 /// Of `POST /v1/gates`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateRequest {
     #[serde(alias = "pattern")]
@@ -103,7 +103,7 @@ pub struct GateRequest {
     note: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyParams {
     #[serde(default)]

@@ -20,7 +20,7 @@ const MAX_LIMIT: usize = 10_000;
 /// Records of one export; with `after` the next one goes on.
 const MAX_EXPORTED: usize = 1_000_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditParams {
     principal: Option<String>,

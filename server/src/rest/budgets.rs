@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/budgets`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetRequest {
     #[serde(alias = "to", alias = "principal", alias = "group")]
@@ -50,14 +50,14 @@ impl BudgetRequest {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OneParams {
     principal: Option<String>,
 }
 
 /// Of `GET /v1/usage`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageParams {
     from: Option<String>,
@@ -69,7 +69,7 @@ pub struct UsageParams {
 }
 
 /// What was used, a page of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct UsagePage {
     from: String,
     to: String,

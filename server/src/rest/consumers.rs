@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/consumers/fetch`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     workspace: String,
@@ -32,7 +32,7 @@ pub struct FetchRequest {
 }
 
 /// Of `POST /v1/consumers/ack`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AckRequest {
     workspace: String,
@@ -41,7 +41,7 @@ pub struct AckRequest {
     ids: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     workspace: String,
@@ -50,7 +50,7 @@ pub struct ListParams {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupParams {
     workspace: String,

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/snapshots`; without a workspace every one that may be changed as a whole.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotRequest {
     workspace: Option<String>,
@@ -23,14 +23,14 @@ pub struct SnapshotRequest {
 }
 
 /// Of `POST /v1/snapshots/{id}/clone`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloneRequest {
     #[serde(alias = "workspace")]
     name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffParams {
     #[serde(alias = "to")]
@@ -38,7 +38,7 @@ pub struct DiffParams {
 }
 
 /// Of `POST /v1/prune`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneRequest {
     versions: Option<usize>,

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::serve::{App, REQUEST_TIMEOUT};
 use crate::upstream::Call;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     state: Option<ToolState>,
@@ -28,7 +28,7 @@ pub struct ListParams {
 }
 
 /// Of `POST /v1/tools/{id}/call`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallRequest {
     #[serde(default)]
