@@ -185,10 +185,12 @@ pub async fn serve_until(
 /// Every route with its layers.
 pub fn router(app: &Arc<App>) -> Router {
     let guarded = rest::guarded_routes()
+        .router()
         .merge(mcp::http::routes(app))
         .method_not_allowed_fallback(rest::wrong_method)
         .route_layer(from_fn_with_state(Arc::clone(app), auth::layer));
     rest::open_routes()
+        .router()
         .method_not_allowed_fallback(rest::wrong_method)
         .merge(guarded)
         .fallback(rest::unknown_route)

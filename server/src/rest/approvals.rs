@@ -3,10 +3,9 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use waypost_engine::access::ApprovalState;
-use waypost_engine::api::{ApprovalInfo, Session};
+use waypost_engine::api::{ApprovalInfo, Session, WriteReply};
 
 use super::extract::{Body, NoParams, Params};
 use crate::paging::{Page, PageParams, page_in_order};
@@ -45,6 +44,15 @@ pub enum DecisionWord {
     Deny,
 }
 
+/// What became of a decision.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Settled {
+    id: String,
+    state: ApprovalState,
+    /// What was done.
+    result: Option<WriteReply>,
+}
+
 /// `GET /v1/approvals`.
 pub async fn all(
     State(app): State<Arc<App>>,
@@ -72,7 +80,7 @@ pub async fn decide(
     id: Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<DecisionRequest>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     let is_grant = matches!(request.decision, DecisionWord::Grant);
     settle(app, session, id, is_grant, request.reason).await
 }
@@ -83,7 +91,7 @@ pub async fn grant(
     session: Extension<Session>,
     id: Path<String>,
     reason: Option<Body<Reason>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     settle(app, session, id, true, reason.and_then(|Body(body)| body.reason)).await
 }
 
@@ -93,7 +101,7 @@ pub async fn deny(
     session: Extension<Session>,
     id: Path<String>,
     reason: Option<Body<Reason>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     settle(app, session, id, false, reason.and_then(|Body(body)| body.reason)).await
 }
 
@@ -103,11 +111,11 @@ async fn settle(
     Path(id): Path<String>,
     is_grant: bool,
     reason: Option<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     let shown = id.clone();
-    let done = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
-    let state = if is_grant { "granted" } else { "denied" };
-    Ok(Json(json!({"id": shown, "state": state, "result": done})))
+    let result = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
+    let state = if is_grant { ApprovalState::Granted } else { ApprovalState::Denied };
+    Ok(Json(Settled { id: shown, state, result }))
 }
 
 /// `DELETE /v1/approvals/{id}`: who asked takes it back.
