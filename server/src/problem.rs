@@ -39,6 +39,7 @@ pub const CODES: &[&str] = &[
     "invalid_card",
     "invalid_folder",
     "invalid_idempotency_key",
+    "invalid_idempotency_key",
     "invalid_json",
     "invalid_path",
     "invalid_pattern",
@@ -324,6 +325,12 @@ fn hint(code: &str) -> Option<&'static str> {
         "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
         "tool_timeout" => {
             "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer"
+        }
+        "idempotency_mismatch" => "take a new key for a new request",
+        "idempotency_in_progress" => "wait a second and ask again with the same key and the same request",
+        "idempotency_not_kept" => "look at what is there now: the request is done",
+        "rate_limited" => {
+            "wait for as long as `Retry-After` says; `[limits]` in `waypost.toml` sets how much a token may ask"
         }
         "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",

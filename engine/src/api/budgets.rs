@@ -349,7 +349,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets old counters, rows of the ledger and traces.
+    /// Forgets old counters, rows of the ledger, traces and kept replies.
     ///
     /// # Errors
     /// Where the catalog can't be written.
@@ -358,6 +358,7 @@ impl Engine {
         self.catalog.write(|tx| -> Result<()> {
             tx.prune_budgets(now_ms)?;
             tx.prune_traces(now_ms)?;
+            tx.prune_kept_replies(now_ms)?;
             Ok(())
         })
     }

@@ -50,6 +50,11 @@ impl Session {
         Principal { id: self.actor.principal.clone(), admin: self.is_admin() }
     }
 
+    /// Who this is, by id alone.
+    pub fn principal_id(&self) -> &str {
+        &self.actor.principal
+    }
+
     /// The token's public id; empty for whoever opened the home itself.
     pub fn token_id(&self) -> &str {
         &self.actor.token

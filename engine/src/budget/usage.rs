@@ -1,10 +1,10 @@
 //! Amounts: whole micro-dollars, tokens, calls and bytes. No sum is ever a float.
 
-use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 use super::BudgetError;
 
@@ -14,7 +14,9 @@ pub const MAX_AMOUNT: u64 = 1_000_000_000_000_000;
 const MICROS: u64 = 1_000_000;
 
 /// What a budget limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Micro-dollars; shown as dollars.

@@ -10,7 +10,9 @@ use super::spec::{ToolId, ToolSpec};
 use crate::catalog::{Catalog, Tx};
 
 /// Where a tool stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolState {
     /// It is what somebody approved.

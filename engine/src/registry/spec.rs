@@ -20,7 +20,9 @@ const MAX_ID_BYTES: usize = 128;
 const MAX_NAME_BYTES: usize = 256;
 
 /// `server.tool`: legal as the name of a tool for every client.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ToolId(String);
 

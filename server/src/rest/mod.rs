@@ -16,6 +16,7 @@ mod health;
 mod locks;
 pub mod openapi;
 mod range;
+pub mod repeats;
 mod routing;
 mod snapshots;
 mod tasks;
@@ -92,7 +93,8 @@ fn file_routes() -> Routes {
     let edit = about("Replaces exact texts in a file").example(
         json!({"path": "/docs/a.md", "edits": [{"old_text": "teh", "new_text": "the"}], "dry_run": true}),
     );
-    let carry = |summary| about(summary).conditions().example(json!({"from": "/docs/a.md", "to": "/docs/b.md"}));
+    let carry =
+        |summary| about(summary).conditions().example(json!({"from": "/docs/a.md", "to": "/docs/b.md"}));
     Routes::new("files")
         .get("/v1/files/{*path}", files::read, read)
         .put("/v1/files/{*path}", files::write, write)
@@ -155,10 +157,9 @@ fn event_routes() -> Routes {
 }
 
 fn webhook_routes() -> Routes {
-    let create = about("Tells a URL of events; the secret is shown once")
-        .creates()
-        .secret()
-        .example(json!({"url": "https://example.com/hook", "paths": ["/docs/**"], "kinds": ["file.created"]}));
+    let create = about("Tells a URL of events; the secret is shown once").creates().secret().example(
+        json!({"url": "https://example.com/hook", "paths": ["/docs/**"], "kinds": ["file.created"]}),
+    );
     Routes::new("webhooks")
         .get("/v1/webhooks", webhooks::all, "The webhooks")
         .post("/v1/webhooks", webhooks::create, create)
@@ -177,7 +178,8 @@ fn webhook_routes() -> Routes {
 }
 
 fn task_routes() -> Routes {
-    let create = about("Makes a task").creates().example(json!({"workspace": "docs", "title": "Write the notes"}));
+    let create =
+        about("Makes a task").creates().example(json!({"workspace": "docs", "title": "Write the notes"}));
     Routes::new("tasks")
         .get("/v1/tasks", tasks::all, "The tasks")
         .post("/v1/tasks", tasks::create, create)
@@ -252,7 +254,8 @@ fn grant_routes() -> Routes {
     let put = about("Allows or denies something")
         .creates()
         .example(json!({"to": "agent:writer", "path": "/docs/**", "verbs": ["list", "read"]}));
-    let gate = about("Changes below it need an approval").creates().example(json!({"path": "/docs/published/**"}));
+    let gate =
+        about("Changes below it need an approval").creates().example(json!({"path": "/docs/published/**"}));
     let policy = |summary| about(summary).takes_media("application/toml");
     Routes::new("access")
         .get("/v1/grants", access::grants, "The grants")
@@ -278,7 +281,9 @@ fn approval_routes() -> Routes {
 }
 
 fn budget_routes() -> Routes {
-    let put = about("What may be spent").creates().example(json!({"holder": "agent:writer", "limits": {"usd": "1.50"}}));
+    let put = about("What may be spent")
+        .creates()
+        .example(json!({"holder": "agent:writer", "limits": {"usd": "1.50"}}));
     Routes::new("budgets")
         .get("/v1/budgets", budgets::all, "The budgets, and what is left of them")
         .post("/v1/budgets", budgets::put, put)
