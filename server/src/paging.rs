@@ -11,6 +11,7 @@ const MAX_LIMIT: usize = 1000;
 
 /// A part of a list.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// In the list's order.
     pub items: Vec<T>,
@@ -23,6 +24,7 @@ pub struct Page<T> {
 #[serde(deny_unknown_fields)]
 pub struct PageParams {
     /// 1 to 1,000.
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<usize>,
     /// From an answer before.
     pub cursor: Option<String>,

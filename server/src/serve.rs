@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 
 use crate::blocking::Bridge;
@@ -233,24 +234,22 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(discovery::routes(app))
         .fallback(rest::unknown_route)
         .layer(from_fn(time_limit))
-        .layer(CompressionLayer::new().compress_when(is_worth_compressing))
+        .layer(
+            CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
+        )
         .layer(from_fn_with_state(Arc::clone(app), hosts::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), telemetry::layer))
         .with_state(Arc::clone(app))
 }
 
-/// JSON and text of some size. A file goes as it is: its parts and its `ETag` are those of its own bytes; and a stream
+/// JSON and text. A file goes as it is: its parts and its `ETag` are those of its own bytes; and a stream
 /// of events would wait in the compressor.
-fn is_worth_compressing(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is_text = kind.starts_with("text/") || kind == "application/x-ndjson" || kind.ends_with("json");
-    let is_small = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length < MIN_COMPRESSED_BYTES);
-    is_text && kind != "text/event-stream" && !is_small && !headers.contains_key(header::ACCEPT_RANGES)
+    is_text && kind != "text/event-stream" && !headers.contains_key(header::ACCEPT_RANGES)
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {

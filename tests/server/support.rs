@@ -117,6 +117,7 @@ impl Server {
             Arc::new(Engine::open(settings(EngineOptions::new(folder.path().join("home")))).unwrap());
         engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
         let token = engine.issue_admin_token().unwrap();
+        let is_tls = edge.tls.is_some();
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::clone(&engine);
@@ -136,7 +137,9 @@ impl Server {
         });
         let address = told.recv_timeout(PATIENCE).unwrap();
         let server = Self { address, token, engine, folder, stop: Some(stop), thread: Some(thread) };
-        server.wait_until_indexed();
+        if !is_tls {
+            server.wait_until_indexed();
+        }
         server
     }
 

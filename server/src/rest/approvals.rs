@@ -16,6 +16,7 @@ use crate::serve::App;
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     state: Option<ApprovalState>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

@@ -64,6 +64,7 @@ pub struct UsageParams {
     to: Option<String>,
     principal: Option<String>,
     group_by: Option<GroupBy>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

@@ -45,6 +45,7 @@ pub struct AckRequest {
 pub struct ListParams {
     workspace: String,
     topic: String,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

@@ -60,6 +60,7 @@ pub struct TreeParams {
 pub struct FindParams {
     pattern: String,
     path: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 

@@ -256,7 +256,7 @@ fn grant_routes() -> Routes {
         .example(json!({"to": "agent:writer", "path": "/docs/**", "verbs": ["list", "read"]}));
     let gate =
         about("Changes below it need an approval").creates().example(json!({"path": "/docs/published/**"}));
-    let policy = |summary| about(summary).takes_media("application/toml");
+    let policy = |summary| about(summary).takes_media("text/plain");
     Routes::new("access")
         .get("/v1/grants", access::grants, "The grants")
         .post("/v1/grants", access::put_grant, put)

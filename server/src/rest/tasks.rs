@@ -22,6 +22,7 @@ pub struct ListParams {
     workspace: Option<String>,
     state: Option<TaskState>,
     to: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
@@ -30,6 +31,7 @@ pub struct ListParams {
 #[serde(deny_unknown_fields)]
 pub struct InboxParams {
     state: Option<TaskState>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

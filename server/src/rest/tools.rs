@@ -23,6 +23,7 @@ use crate::upstream::Call;
 pub struct ListParams {
     state: Option<ToolState>,
     server: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

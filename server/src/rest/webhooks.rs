@@ -85,6 +85,7 @@ pub struct Replayed {
 pub struct DeliveryParams {
     state: Option<DeliveryState>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 

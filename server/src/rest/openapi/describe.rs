@@ -123,12 +123,26 @@ impl<T: JsonSchema> Input for Params<T> {
             without_null(&mut schema);
             let is_required = required.iter().any(|word| word == name);
             let mut shown = json!({"name": name, "in": "query", "required": is_required, "schema": schema});
+            let description = description.or_else(|| usual(name).map(Value::from));
             if let (Some(description), Some(shown)) = (description, shown.as_object_mut()) {
                 shown.insert("description".to_owned(), description);
             }
             parts.parameters.push(shown);
         }
     }
+}
+
+/// What a parameter means on every route that takes it.
+fn usual(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "limit" => "items of one answer at most",
+        "cursor" => "the `next_cursor` of the answer before",
+        "workspace" => "the name of one",
+        "version" => "the hash of the bytes, as `ETag` and `/v1/versions` tell it",
+        "as_of" => "the id of a snapshot, or a `seq`",
+        "head" | "tail" => "so many lines of it",
+        _ => return None,
+    })
 }
 
 /// A query string has no null: what is not wanted is left out.
