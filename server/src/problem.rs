@@ -39,7 +39,6 @@ pub const CODES: &[&str] = &[
     "invalid_card",
     "invalid_folder",
     "invalid_idempotency_key",
-    "invalid_idempotency_key",
     "invalid_json",
     "invalid_path",
     "invalid_pattern",

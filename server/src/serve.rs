@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
@@ -237,10 +237,19 @@ pub fn router(app: &Arc<App>) -> Router {
         .layer(
             CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
         )
+        .layer(from_fn(plain_head))
         .layer(from_fn_with_state(Arc::clone(app), hosts::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), telemetry::layer))
         .with_state(Arc::clone(app))
+}
+
+/// An answer without a body is not compressed: some clients would look for the end of nothing.
+async fn plain_head(mut request: Request, next: Next) -> Response {
+    if *request.method() == Method::HEAD {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    next.run(request).await
 }
 
 /// JSON and text. A file goes as it is: its parts and its `ETag` are those of its own bytes; and a stream

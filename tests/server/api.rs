@@ -200,7 +200,7 @@ fn a_token_that_asks_too_often_waits() {
 fn with_a_certificate_the_server_speaks_tls_alone() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/server/tls");
     let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
-    let pem = std::fs::read(&files.cert).unwrap();
+    let pem = std::fs::read(folder.join("ca.pem")).unwrap();
     let server = Server::start_edge(Edge { tls: Some(files.clone()), ..Edge::default() });
     let root = Certificate::from_pem(&pem).unwrap();
     let roots = RootCerts::Specific(std::sync::Arc::new(vec![root]));
