@@ -10,6 +10,7 @@ use waypost::limits::Rate;
 use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 
+use crate::outage::Process;
 use crate::support::{PATIENCE, Reply, Server, status};
 
 const FILES: &str = "//- a.md\nfine\n";
@@ -61,7 +62,7 @@ fn the_docs_page_brings_everything_it_needs_and_runs_nothing_foreign() {
 }
 
 #[test]
-fn a_repeated_request_with_its_key_acts_once_and_survives_a_restart_of_the_client() {
+fn a_repeated_request_with_its_key_acts_once() {
     let server = Server::start(FILES);
     let keyed = |key: &str, path: &str, body: &str| {
         server.ask("POST", path, &[("idempotency-key", key), ("content-type", "application/json")], body)
@@ -117,6 +118,32 @@ fn keys_are_those_of_a_principal_and_secrets_are_kept_nowhere() {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{} holds the secret", file.path().display());
     }
+}
+
+#[test]
+fn a_key_is_remembered_by_a_server_that_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("workspaces/docs")).unwrap();
+    let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build().new_agent();
+    let ask = |process: &Process, token: &str| {
+        let request = ureq::http::Request::post(format!("{}/v1/tasks", process.url))
+            .header("authorization", format!("Bearer {token}"))
+            .header("idempotency-key", "once")
+            .header("content-type", "application/json")
+            .body(json!({"workspace": "docs", "title": "Write"}).to_string())
+            .unwrap();
+        let mut response = agent.run(request).unwrap();
+        let is_replayed = response.headers().contains_key("idempotency-replayed");
+        (response.body_mut().read_to_string().unwrap(), is_replayed)
+    };
+    let process = Process::start(folder.path(), "127.0.0.1:0");
+    let token = process.token.clone().unwrap();
+    let (first, is_replayed) = ask(&process, &token);
+    assert!(!is_replayed);
+    // Dropped is killed.
+    drop(process);
+    let process = Process::start(folder.path(), "127.0.0.1:0");
+    assert_eq!(ask(&process, &token), (first, true));
 }
 
 #[test]
