@@ -1,7 +1,9 @@
 //! Checked names for the things that every room passes around.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,7 +35,7 @@ pub enum IdError {
 }
 
 /// The name of a workspace, the first segment of each path in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct WorkspaceName(String);
 
@@ -78,7 +80,7 @@ impl fmt::Display for WorkspaceName {
 /// A path inside a workspace, without the workspace and without a leading slash: `drafts/post.md`.
 ///
 /// UTF-8, NFC, `/`-separated; the empty path is the workspace's root.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RelPath(String);
 
@@ -279,6 +281,20 @@ impl fmt::Debug for VersionId {
 impl Serialize for VersionId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for VersionId {
+    fn schema_name() -> Cow<'static, str> {
+        "VersionId".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "the BLAKE3 hash of a file's bytes"})
     }
 }
 

@@ -4,6 +4,7 @@
 //! header counts: a token in the URL or in a cookie is no token.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -29,7 +30,7 @@ impl TokenId {
     }
 
     /// `wp_<id>_<secret>` → `<id>`.
-    fn of(token: &str) -> Option<Self> {
+    pub(crate) fn of(token: &str) -> Option<Self> {
         let (id, _) = token.strip_prefix("wp_")?.split_once('_')?;
         Some(Self(id.to_owned()))
     }
@@ -45,11 +46,27 @@ pub async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next
             };
             request.extensions_mut().insert(session);
             request.extensions_mut().insert(id.clone());
+            if let Err(problem) = app.limits.take(&id, Instant::now()) {
+                return problem.into_response();
+            }
             let response = next.run(request).await;
             streams::bound_to_token(&app, &id, response)
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => challenged(&app, request.headers(), problem).into_response(),
     }
+}
+
+/// With the place of the metadata in the challenge, where there is one.
+fn challenged(app: &App, headers: &HeaderMap, mut problem: Problem) -> Problem {
+    let Some(challenge) = app.discovery.as_ref().and_then(|discovery| discovery.challenge(headers)) else {
+        return problem;
+    };
+    for (name, value) in &mut problem.headers {
+        if *name == header::WWW_AUTHENTICATE {
+            *value = challenge.clone();
+        }
+    }
+    problem
 }
 
 /// The caller's name for what it does: the trace id of `traceparent` (W3C Trace Context), or `x-request-id`.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use waypost::limits::Rate;
+use waypost::serve::Edge;
+use waypost::tls::TlsFiles;
 use waypost::upstream;
 use waypost_engine::api::{CommandHook, EngineOptions, Error, HopLimits, Reach, Schedule};
 
@@ -30,6 +33,12 @@ struct FileSettings {
     route: RouteSettings,
     #[serde(default)]
     traces: TraceSettings,
+    #[serde(default)]
+    limits: LimitSettings,
+    #[serde(default)]
+    tls: TlsSettings,
+    #[serde(default)]
+    auth: AuthSettings,
     #[serde(default)]
     command: Vec<CommandSettings>,
     #[serde(default)]
@@ -64,6 +73,29 @@ struct RouteSettings {
 #[serde(deny_unknown_fields)]
 struct TraceSettings {
     max_hops: Option<u32>,
+}
+
+/// How often a token may ask.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitSettings {
+    requests_per_second: Option<u32>,
+    burst: Option<u32>,
+}
+
+/// PEM files.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsSettings {
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+/// Who issues tokens.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthSettings {
+    authorization_server: Option<String>,
 }
 
 /// A program that is started for events.
@@ -133,6 +165,16 @@ pub struct Config {
     pub route_max_error: Setting<f64>,
     /// Handovers to further agents along one chain of causes.
     pub max_hops: Setting<u32>,
+    /// Requests a second of one token; 0: as many as it likes.
+    pub requests_per_second: Setting<u32>,
+    /// Requests of one token at once; 0: twice the rate.
+    pub request_burst: Setting<u32>,
+    /// The certificate's chain in a PEM file; with `tls_key` the server speaks TLS.
+    pub tls_cert: Setting<Option<PathBuf>>,
+    /// The certificate's key in a PEM file.
+    pub tls_key: Setting<Option<PathBuf>>,
+    /// The issuer of tokens that clients are told of (RFC 9728).
+    pub authorization_server: Setting<Option<String>>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
     /// Servers of tools; of the file alone.
@@ -161,6 +203,26 @@ impl Config {
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
+    }
+
+    /// How the server meets the outside.
+    ///
+    /// # Errors
+    /// A certificate without its key, or an authorization server that is no URL.
+    pub fn edge(&self) -> Result<Edge> {
+        let tls = match (&self.tls_cert.value, &self.tls_key.value) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.clone(), key: key.clone() }),
+            _ => bail!("TLS needs both a certificate and its key: `--tls-cert` and `--tls-key`"),
+        };
+        let authorization_server = self.authorization_server.value.clone();
+        if let Some(issuer) = authorization_server.as_ref().filter(|issuer| !issuer.starts_with("https://")) {
+            bail!(
+                "`{issuer}` is no authorization server: expected its issuer, such as `https://login.example`"
+            );
+        }
+        let rate = Rate { per_second: self.requests_per_second.value, burst: self.request_burst.value };
+        Ok(Edge { rate, tls, authorization_server })
     }
 
     /// The servers of tools, and how they are started so that they end with us.
@@ -224,6 +286,10 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_HOPS is no number of handovers")?),
         None => None,
     };
+    let count = |name: &str| -> Result<Option<u32>> {
+        let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of requests"));
+        variable(name).map(parse).transpose()
+    };
     upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
     let usual = Schedule::default();
     Ok(Config {
@@ -286,6 +352,31 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             waypost_engine::route::DEFAULT_MAX_ERROR,
         ),
         max_hops: pick(None, max_hops, file.traces.max_hops, HopLimits::default().max_delegations),
+        requests_per_second: pick(
+            None,
+            count("WAYPOST_REQUESTS_PER_SECOND")?,
+            file.limits.requests_per_second,
+            Rate::default().per_second,
+        ),
+        request_burst: pick(None, count("WAYPOST_REQUEST_BURST")?, file.limits.burst, Rate::default().burst),
+        tls_cert: pick(
+            None,
+            variable("WAYPOST_TLS_CERT").map(|text| Some(text.into())),
+            file.tls.cert.map(|path| Some(home.join(path))),
+            None,
+        ),
+        tls_key: pick(
+            None,
+            variable("WAYPOST_TLS_KEY").map(|text| Some(text.into())),
+            file.tls.key.map(|path| Some(home.join(path))),
+            None,
+        ),
+        authorization_server: pick(
+            None,
+            variable("WAYPOST_AUTHORIZATION_SERVER").map(Some),
+            file.auth.authorization_server.map(Some),
+            None,
+        ),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
         upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -17,6 +17,13 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// What a page of an allowed origin may do. No cookies: a token is sent in its header, by whoever has it.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const ALLOWED: &str = "authorization, content-type, accept, if-match, if-none-match, range, last-event-id, waypost-fence, \
+                       idempotency-key, traceparent, x-request-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
+const EXPOSED: &str =
+    "etag, content-range, retry-after, idempotency-replayed, mcp-session-id, www-authenticate";
 
 /// The names and pages of this server.
 #[derive(Debug, Clone)]
@@ -71,6 +78,13 @@ impl Hosts {
         }
         let detail = "requests from pages of this `Origin` are not answered";
         Err(Problem::new(StatusCode::FORBIDDEN, "forbidden_origin", detail))
+    }
+
+    /// The `Origin` of a request that was let through, where the operator allowed it: our own pages need no permission.
+    fn foreign_page(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let value = headers.get(header::ORIGIN)?;
+        let origin = Origin::read(value.to_str().ok()?)?;
+        self.origins.iter().any(|allowed| allowed.admits(&origin)).then(|| value.clone())
     }
 
     fn admits(&self, origin: &Origin, host: &Name) -> bool {
@@ -128,12 +142,26 @@ fn one_host(uri: &Uri, headers: &HeaderMap) -> Result<Name, Problem> {
     if hosts.next().is_some() || !agrees { Err(broken()) } else { Ok(host) }
 }
 
-/// Lets only requests through that were meant for this server.
+/// Lets only requests through that were meant for this server, and tells a browser which pages may read the answer.
 pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.hosts.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    if let Err(problem) = app.hosts.check(request.uri(), request.headers()) {
+        return problem.into_response();
     }
+    let Some(page) = app.hosts.foreign_page(request.headers()) else { return next.run(request).await };
+    let asks_first = *request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response =
+        if asks_first { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, page);
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    if asks_first {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 
 pub mod auth;
 pub mod blocking;
+pub mod discovery;
 pub mod hosts;
+pub mod limits;
 pub mod mcp;
 pub mod paging;
 pub mod problem;
@@ -13,4 +15,5 @@ pub mod rest;
 pub mod serve;
 pub mod streams;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

@@ -10,7 +10,8 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// A part of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// In the list's order.
     pub items: Vec<T>,
@@ -19,10 +20,11 @@ pub struct Page<T> {
 }
 
 /// Which part is wanted.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageParams {
     /// 1 to 1,000.
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<usize>,
     /// From an answer before.
     pub cursor: Option<String>,

@@ -10,6 +10,75 @@ use serde_json::Value;
 use waypost_engine::api::{BudgetError, Error, ErrorKind, Exceeded, Period, Priority, TraceError};
 use waypost_engine::clock::{Clock, rfc3339};
 
+/// Every `code` that a refusal may have.
+pub const CODES: &[&str] = &[
+    "address_refused",
+    "already_exists",
+    "ambiguous_route",
+    "approval_closed",
+    "approval_required",
+    "audit_unavailable",
+    "budget_exceeded",
+    "busy",
+    "cancelled",
+    "damaged_blob",
+    "damaged_index",
+    "disk_full",
+    "edit_mismatch",
+    "forbidden",
+    "forbidden_host",
+    "forbidden_origin",
+    "home_in_use",
+    "hop_limit",
+    "idempotency_in_progress",
+    "idempotency_mismatch",
+    "idempotency_not_kept",
+    "index_behind",
+    "internal",
+    "invalid_arguments",
+    "invalid_card",
+    "invalid_folder",
+    "invalid_idempotency_key",
+    "invalid_json",
+    "invalid_path",
+    "invalid_pattern",
+    "invalid_policy",
+    "invalid_range",
+    "invalid_request",
+    "invalid_secret",
+    "invalid_tool",
+    "invalid_url",
+    "lock_expired",
+    "lock_held",
+    "loop_detected",
+    "method_not_allowed",
+    "name_conflict",
+    "no_route",
+    "not_a_file",
+    "not_acceptable",
+    "not_found",
+    "output_failed",
+    "own_request",
+    "own_work",
+    "rate_limited",
+    "refused",
+    "session_not_found",
+    "stopping",
+    "task_busy",
+    "timeout",
+    "too_large",
+    "too_many_budgets",
+    "too_many_webhooks",
+    "tool_failed",
+    "tool_quarantined",
+    "tool_timeout",
+    "tool_unavailable",
+    "unauthorized",
+    "unsupported_type",
+    "version_conflict",
+    "wrong_state",
+];
+
 /// A refusal. As JSON it also has `type` and `title`, which follow from code and status.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -30,7 +99,7 @@ pub struct Problem {
 }
 
 /// A budget that has no room, as a client reads it. Amounts of dollars are decimal texts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub(crate) struct BudgetShown {
     id: String,
     holder: String,
@@ -255,6 +324,12 @@ fn hint(code: &str) -> Option<&'static str> {
         "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
         "tool_timeout" => {
             "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer"
+        }
+        "idempotency_mismatch" => "take a new key for a new request",
+        "idempotency_in_progress" => "wait a second and ask again with the same key and the same request",
+        "idempotency_not_kept" => "look at what is there now: the request is done",
+        "rate_limited" => {
+            "wait for as long as `Retry-After` says; `[limits]` in `waypost.toml` sets how much a token may ask"
         }
         "invalid_secret" => "leave `secret` out to have one made",
         "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
@@ -18,18 +19,26 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 
 use crate::blocking::Bridge;
+use crate::discovery::Discovery;
 use crate::hosts::{self, Hosts};
+use crate::limits::{Limits, Rate};
 use crate::problem::Problem;
+use crate::rest::repeats::{self, Repeats};
 use crate::telemetry::{self, Telemetry};
+use crate::tls::{self, TlsError, TlsFiles};
 use crate::upstream::{self, Upstreams};
-use crate::{auth, mcp, rest};
+use crate::{auth, discovery, mcp, rest};
 
 /// Bytes of a request's body at most.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
@@ -47,6 +56,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const MAX_STREAMS: usize = 256;
 /// Engine calls that wait for their turn at most.
 const MAX_WAITING: usize = 256;
+/// Smaller answers are not worth the time.
+const MIN_COMPRESSED_BYTES: u64 = 1024;
 const UPKEEP: Duration = Duration::from_secs(5);
 /// After an `accept` that failed, so that a lack of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -62,6 +73,19 @@ pub struct ServeOptions {
     pub allowed_origins: Vec<String>,
     /// Servers of tools.
     pub upstreams: upstream::Plan,
+    /// How the outside is met.
+    pub edge: Edge,
+}
+
+/// How the outside is met.
+#[derive(Debug, Clone, Default)]
+pub struct Edge {
+    /// How often a token may ask.
+    pub rate: Rate,
+    /// Speak TLS with these.
+    pub tls: Option<TlsFiles>,
+    /// The issuer of tokens that clients may be told of (RFC 9728).
+    pub authorization_server: Option<String>,
 }
 
 /// Why the server could not start or go on.
@@ -75,6 +99,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// Certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No such family of tools.
     #[error(transparent)]
     Toolset(#[from] mcp::UnknownToolset),
@@ -104,6 +131,12 @@ pub struct App {
     pub tool_news: watch::Receiver<()>,
     /// Servers of tools.
     pub upstreams: Arc<Upstreams>,
+    /// How often a token may ask.
+    pub limits: Limits,
+    /// Requests with a key of their own that are under way.
+    pub repeats: Repeats,
+    /// Where clients learn who issues tokens, where somebody does.
+    pub discovery: Option<Discovery>,
     /// Counts.
     pub telemetry: Telemetry,
     /// Names of ours.
@@ -131,6 +164,9 @@ impl App {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             news,
             tokens: Bridge::new(4, MAX_WAITING),
+            limits: Limits::new(options.edge.rate),
+            repeats: Repeats::default(),
+            discovery: Discovery::of(&options.edge),
             telemetry: Telemetry::new()?,
             hosts: Hosts::new(address, &options.allowed_hosts, &options.allowed_origins),
             stop: CancellationToken::new(),
@@ -168,6 +204,7 @@ pub async fn serve_until(
     on_ready: impl FnOnce(SocketAddr) + Send,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
+    let tls = options.edge.tls.as_ref().map(tls::acceptor).transpose()?;
     let failed = |source| ServeError::Bind { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -175,7 +212,7 @@ pub async fn serve_until(
     let app = Arc::new(App::new(engine, address, &options)?);
     on_ready(address);
     tracing::info!(%address, "serving");
-    accept(&listener, router(&app), &app, stop).await;
+    accept(&listener, tls.as_ref(), router(&app), &app, stop).await;
     app.upstreams.stop().await;
     // Its thread may be in the middle of a file; waiting for it must not hold up this one.
     let ended = tokio::task::spawn_blocking(move || drop((indexer, supervisor, courier))).await;
@@ -194,18 +231,43 @@ pub fn router(app: &Arc<App>) -> Router {
 /// The same with other routes of MCP.
 pub fn router_with(app: &Arc<App>, mcp: Router<Arc<App>>) -> Router {
     let guarded = rest::guarded_routes()
+        .router()
         .merge(mcp)
         .method_not_allowed_fallback(rest::wrong_method)
+        .route_layer(from_fn_with_state(Arc::clone(app), repeats::layer))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::layer));
     rest::open_routes()
+        .router()
         .method_not_allowed_fallback(rest::wrong_method)
         .merge(guarded)
+        .merge(discovery::routes(app))
         .fallback(rest::unknown_route)
         .layer(from_fn(time_limit))
+        .layer(
+            CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
+        )
+        .layer(from_fn(plain_head))
         .layer(from_fn_with_state(Arc::clone(app), hosts::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), telemetry::layer))
         .with_state(Arc::clone(app))
+}
+
+/// An answer without a body is not compressed: some clients would look for the end of nothing.
+async fn plain_head(mut request: Request, next: Next) -> Response {
+    if *request.method() == Method::HEAD {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    next.run(request).await
+}
+
+/// JSON and text. A file goes as it is: its parts and its `ETag` are those of its own bytes; and a stream
+/// of events would wait in the compressor.
+fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_text = kind.starts_with("text/") || kind == "application/x-ndjson" || kind.ends_with("json");
+    is_text && kind != "text/event-stream" && !headers.contains_key(header::ACCEPT_RANGES)
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {
@@ -228,7 +290,13 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
 }
 
-async fn accept(listener: &TcpListener, router: Router, app: &App, stop: impl Future<Output = ()> + Send) {
+async fn accept(
+    listener: &TcpListener,
+    tls: Option<&TlsAcceptor>,
+    router: Router,
+    app: &App,
+    stop: impl Future<Output = ()> + Send,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut upkeep = tokio::time::interval(UPKEEP);
@@ -248,10 +316,18 @@ async fn accept(listener: &TcpListener, router: Router, app: &App, stop: impl Fu
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = graceful.watch(converse(stream, router.clone()));
+                let (watcher, router, tls) = (graceful.watcher(), router.clone(), tls.cloned());
                 tokio::spawn(async move {
                     // A client that hangs up in the middle is no event.
-                    let _ = connection.await;
+                    match tls {
+                        None => drop(watcher.watch(converse(stream, router)).await),
+                        Some(tls) => {
+                            let shaken = tokio::time::timeout(HEADER_TIMEOUT, tls.accept(stream)).await;
+                            if let Ok(Ok(stream)) = shaken {
+                                drop(watcher.watch(converse(stream, router)).await);
+                            }
+                        }
+                    }
                     drop(place);
                 });
             }
@@ -267,9 +343,9 @@ async fn accept(listener: &TcpListener, router: Router, app: &App, stop: impl Fu
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
 
-fn converse(stream: TcpStream, router: Router) -> Connection {
+fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router) -> Connection<S> {
     let service = TowerToHyperService::new(router);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);

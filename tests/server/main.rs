@@ -11,6 +11,9 @@ mod users;
 /// Routes, replies and problems.
 mod rest;
 
+/// The described API: document, keys, compression, limits, TLS.
+mod api;
+
 /// Files put, read, edited, moved and brought back.
 mod files;
 

@@ -19,14 +19,14 @@ const N_PATHS: usize = 40;
 const N_WRITERS: usize = 4;
 
 /// The binary, serving a home; killed when it goes.
-struct Process {
+pub struct Process {
     child: Child,
-    url: String,
-    token: Option<String>,
+    pub url: String,
+    pub token: Option<String>,
 }
 
 impl Process {
-    fn start(home: &Path, listen: &str) -> Self {
+    pub fn start(home: &Path, listen: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
             .args(["serve", "--offline", "--json", "--net-allow", "127.0.0.1", "--listen", listen, "--home"])
             .arg(home)

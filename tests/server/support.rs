@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use waypost::serve::{ServeOptions, serve_until};
+use waypost::serve::{Edge, ServeOptions, serve_until};
 use waypost::upstream::Plan;
 use waypost_engine::api::{Engine, EngineOptions, Indexer, Reach, Schedule};
 use waypost_engine::id::WorkspaceName;
@@ -84,18 +84,30 @@ impl Server {
 
     /// With whatever `fill` puts into the folder of `docs`, and other settings.
     pub fn start_as(fill: impl FnOnce(&Path), settings: impl FnOnce(EngineOptions) -> EngineOptions) -> Self {
-        Self::start_whole(fill, settings, Plan::default())
+        Self::start_whole(fill, settings, Plan::default(), Edge::default())
     }
 
     /// With one file and these servers of tools.
     pub fn start_upstreams(upstreams: Plan) -> Self {
-        Self::start_whole(|docs| write_fixture(docs, "//- a.md\nfine\n"), |options| options, upstreams)
+        Self::start_whole(
+            |docs| write_fixture(docs, "//- a.md\nfine\n"),
+            |options| options,
+            upstreams,
+            Edge::default(),
+        )
+    }
+
+    /// With one file and this edge.
+    pub fn start_edge(edge: Edge) -> Self {
+        let fill = |docs: &Path| write_fixture(docs, "//- a.md\nfine\n");
+        Self::start_whole(fill, |options| options, Plan::default(), edge)
     }
 
     fn start_whole(
         fill: impl FnOnce(&Path),
         settings: impl FnOnce(EngineOptions) -> EngineOptions,
         upstreams: Plan,
+        edge: Edge,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let docs = folder.path().join("docs");
@@ -105,6 +117,7 @@ impl Server {
             Arc::new(Engine::open(settings(EngineOptions::new(folder.path().join("home")))).unwrap());
         engine.attach(&WorkspaceName::new("docs").unwrap(), &docs).unwrap();
         let token = engine.issue_admin_token().unwrap();
+        let is_tls = edge.tls.is_some();
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::clone(&engine);
@@ -115,6 +128,7 @@ impl Server {
                 allowed_hosts: vec!["waypost.example".to_owned()],
                 allowed_origins: vec!["https://app.example".to_owned()],
                 upstreams,
+                edge,
             };
             let indexer = Indexer::start(&served);
             let on_ready = move |address| tell.send(address).unwrap();
@@ -123,7 +137,9 @@ impl Server {
         });
         let address = told.recv_timeout(PATIENCE).unwrap();
         let server = Self { address, token, engine, folder, stop: Some(stop), thread: Some(thread) };
-        server.wait_until_indexed();
+        if !is_tls {
+            server.wait_until_indexed();
+        }
         server
     }
 

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Tx};
 pub const APPROVAL_TTL_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Where an approval stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
     /// Waits.

@@ -63,7 +63,7 @@ struct GateEntry {
 }
 
 /// One text, or several: patterns are written either way.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
@@ -137,7 +137,7 @@ fn read_grant(entry: GrantEntry) -> Result<Grant, AccessError> {
 }
 
 /// What would change, one line each, as people read it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct PolicyDiff {
     /// Comes.
     pub added: Vec<String>,

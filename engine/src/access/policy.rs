@@ -12,7 +12,9 @@ use crate::id::fold;
 use crate::pattern::{Pattern, PatternError};
 
 /// What one may do with a file, tool or agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
     /// See its name in listings.
@@ -79,7 +81,9 @@ impl FromStr for Verb {
 }
 
 /// Whether a grant gives or takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// Gives, unless something takes.
@@ -89,7 +93,9 @@ pub enum Effect {
 }
 
 /// What a grant is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
     /// Files and folders, `/workspace/…`.
@@ -118,7 +124,7 @@ impl Target {
 }
 
 /// Principal or group × patterns × verbs × allow or deny.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Grant {
     /// `gr_…`, made from all that follows but the note: the same grant twice is one grant.
     pub id: String,
@@ -211,7 +217,7 @@ impl Grant {
 }
 
 /// A place that only those with `approve` may pass; others leave a pending approval.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Gate {
     /// `gt_…`, made from pattern and verbs.
     pub id: String,
@@ -243,7 +249,9 @@ impl Gate {
 }
 
 /// The kinds of principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A program that decides for itself.
@@ -308,7 +316,7 @@ pub struct Policy {
 }
 
 /// What a token may do of what its principal may; `None`: all of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 pub struct Limits {
     /// Verbs.
     pub verbs: Option<BTreeSet<Verb>>,
@@ -326,7 +334,7 @@ impl Limits {
 }
 
 /// The outcome, and what decided it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Decision {
     /// Whether it may be done.
     pub allowed: bool,

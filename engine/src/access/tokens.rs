@@ -50,7 +50,7 @@ pub struct TokenRow {
 }
 
 /// The only time that a secret is seen.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, schemars::JsonSchema)]
 pub struct IssuedToken {
     /// The public part.
     pub id: String,

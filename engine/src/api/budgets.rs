@@ -33,7 +33,7 @@ pub struct Reservation {
 }
 
 /// A budget, with what was counted of it for who asks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct BudgetInfo {
     /// `bg_…`.
     pub id: String,
@@ -52,7 +52,7 @@ pub struct BudgetInfo {
 }
 
 /// What was counted of a budget in its period.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct BudgetState {
     /// Spent, by limited unit.
     pub used: Map<String, Value>,
@@ -349,7 +349,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets old counters, rows of the ledger and traces.
+    /// Forgets old counters, rows of the ledger, traces and kept replies.
     ///
     /// # Errors
     /// Where the catalog can't be written.
@@ -358,6 +358,7 @@ impl Engine {
         self.catalog.write(|tx| -> Result<()> {
             tx.prune_budgets(now_ms)?;
             tx.prune_traces(now_ms)?;
+            tx.prune_kept_replies(now_ms)?;
             Ok(())
         })
     }

@@ -9,7 +9,7 @@ use crate::catalog::FileRow;
 use crate::id::FileId;
 
 /// What a check found.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct CheckReport {
     /// Files compared.
     pub files: u64,
@@ -24,7 +24,7 @@ pub struct CheckReport {
 }
 
 /// One thing that does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Stable: `audit`, `catalog`, `blob`, `index_checksum`, `index_extra`, `index_missing`, `index_rebuilt`, `index_version`,
     /// `workspace`.

@@ -67,7 +67,7 @@ pub struct ConsumeOptions {
 }
 
 /// An event that was given to a member.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ConsumedEvent {
     /// What happened.
     #[serde(flatten)]
@@ -79,14 +79,14 @@ pub struct ConsumedEvent {
 }
 
 /// What a member got.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Consumed {
     /// Oldest first.
     pub items: Vec<ConsumedEvent>,
 }
 
 /// An event that a group gave up on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct UnfinishedEvent {
     /// `evt_…`.
     pub id: String,
@@ -97,7 +97,7 @@ pub struct UnfinishedEvent {
 }
 
 /// A consumer group, as far as its topic's events may be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct GroupInfo {
     /// Its name.
     pub group: String,

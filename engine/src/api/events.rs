@@ -21,7 +21,7 @@ const MAX_WAIT: Duration = Duration::from_secs(25);
 const MAX_DATA_BYTES: usize = 16 << 10;
 
 /// Something that happened, as subscribers get it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventInfo {
     /// Such as `file.created`.
@@ -60,7 +60,7 @@ pub struct EventInfo {
 }
 
 /// Some events, and where to go on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct EventsPage {
     /// Oldest first.
     pub items: Vec<EventInfo>,

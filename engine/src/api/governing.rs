@@ -14,7 +14,7 @@ use crate::clock::rfc3339;
 use crate::journal::{self, AuditBreak, AuditRow, Outcome};
 
 /// A principal, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct PrincipalInfo {
     /// `agent:…`, `human:…` or `service:…`.
     pub id: String,
@@ -27,7 +27,7 @@ pub struct PrincipalInfo {
 }
 
 /// A token, as it is listed; never its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct TokenInfo {
     /// The public part.
     pub id: String,
@@ -48,7 +48,7 @@ pub struct TokenInfo {
 }
 
 /// Whether a principal may do something, and what decides it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Explanation {
     /// Who.
     pub principal: String,

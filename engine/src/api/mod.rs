@@ -23,6 +23,7 @@ mod keys;
 mod locking;
 mod opening;
 mod past;
+mod repeating;
 mod replies;
 mod routing;
 mod scribe;
@@ -44,7 +45,7 @@ pub use crate::budget::{
     TargetPattern, Usage, UsageReport,
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
-pub use crate::journal::EventFilter;
+pub use crate::journal::{EventFilter, KeptReply};
 pub use crate::net::Reach;
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;

@@ -9,7 +9,7 @@ use crate::search::{Citation, Degraded, Mode, Ranks};
 use crate::store::LockMode;
 
 /// Conditions on files; all hold together.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchFilters {
     /// Exact, or a family such as `text/*`.
@@ -25,7 +25,7 @@ pub struct SearchFilters {
 }
 
 /// A search.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
     /// Words, `"phrases"`, `-exclusions`, `field:value`.
@@ -58,7 +58,7 @@ pub struct SearchRequest {
 }
 
 /// A question.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskRequest {
     /// In plain words.
@@ -85,7 +85,7 @@ pub struct AskRequest {
 }
 
 /// How far the index is, for the workspaces that were asked.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct IndexStatus {
     /// Every change up to here is in the answer.
     pub seq: String,
@@ -96,7 +96,7 @@ pub struct IndexStatus {
 }
 
 /// One hit.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct SearchHit {
     /// Where it stands, to be checked later.
     pub citation: Citation,
@@ -120,7 +120,7 @@ pub struct SearchHit {
 }
 
 /// The hits.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct SearchReply {
     /// Best first.
     pub results: Vec<SearchHit>,
@@ -131,7 +131,7 @@ pub struct SearchReply {
 }
 
 /// A citation with its mark in the answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct NumberedCitation {
     /// The mark.
     pub n: usize,
@@ -141,7 +141,7 @@ pub struct NumberedCitation {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct AskReply {
     /// Sentences with `[n]` marks; where abstained, a sentence that says so.
     pub answer: String,
@@ -160,7 +160,7 @@ pub struct AskReply {
 }
 
 /// A citation, checked.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct VerifiedCitation {
     /// As it was given.
     pub citation: Citation,
@@ -174,7 +174,7 @@ pub struct VerifiedCitation {
 }
 
 /// A workspace, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct WorkspaceInfo {
     /// `ws_…`.
     pub id: String,
@@ -199,7 +199,7 @@ pub struct WorkspaceInfo {
 }
 
 /// A name in a folder.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ListEntry {
     /// Last segment.
     pub name: String,
@@ -224,7 +224,7 @@ pub struct FileContent {
 }
 
 /// What is known of a file or folder.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct FileInfo {
     /// `/<workspace>/<path>`.
     pub path: String,
@@ -263,7 +263,7 @@ impl FileInfo {
 }
 
 /// A name in a tree of folders.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct TreeEntry {
     /// Last segment.
     pub name: String,
@@ -278,7 +278,7 @@ pub struct TreeEntry {
 }
 
 /// One entry of a path's history.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct VersionInfo {
     /// What stood there afterwards; null where the path was gone.
     pub version: Option<VersionId>,
@@ -305,7 +305,7 @@ pub struct VersionInfo {
 }
 
 /// What a change did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct WriteReply {
     /// `/<workspace>/<path>`.
     pub path: String,
@@ -325,7 +325,7 @@ pub struct WriteReply {
 }
 
 /// An exact replacement.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextEdit {
     /// Must stand in the file exactly once.
@@ -337,7 +337,7 @@ pub struct TextEdit {
 }
 
 /// What an edit did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct EditReply {
     /// Unified.
     pub diff: String,
@@ -347,7 +347,7 @@ pub struct EditReply {
 }
 
 /// An act at a gate.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ApprovalInfo {
     /// `ap_…`.
     pub id: String,
@@ -380,7 +380,7 @@ pub struct ApprovalInfo {
 }
 
 /// A snapshot, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct SnapshotInfo {
     /// `sn_…`; also what `as_of` takes.
     pub id: String,
@@ -397,7 +397,7 @@ pub struct SnapshotInfo {
 }
 
 /// What differs between two states.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct SnapshotDiff {
     /// Paths that came.
     pub added: Vec<String>,
@@ -408,7 +408,7 @@ pub struct SnapshotDiff {
 }
 
 /// What a restore did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct RestoreReport {
     /// Files with their bytes of then.
     pub restored: u64,
@@ -424,7 +424,7 @@ pub struct RestoreReport {
 }
 
 /// What pruning freed, or would.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct PruneReport {
     /// Versions forgotten.
     pub versions: u64,
@@ -435,7 +435,7 @@ pub struct PruneReport {
 }
 
 /// A lease.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct LockInfo {
     /// `lk_…`.
     pub id: String,

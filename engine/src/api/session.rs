@@ -27,7 +27,7 @@ pub struct Session {
 }
 
 /// Who a session stands for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Principal {
     /// Such as `human:admin`.
     pub id: String,
@@ -50,6 +50,11 @@ impl Session {
     /// Who this is.
     pub fn principal(&self) -> Principal {
         Principal { id: self.actor.principal.clone(), admin: self.is_admin() }
+    }
+
+    /// Who this is, by id alone.
+    pub fn principal_id(&self) -> &str {
+        &self.actor.principal
     }
 
     /// The token's public id; empty for whoever opened the home itself.

@@ -26,7 +26,7 @@ pub struct UsageRequest {
 }
 
 /// A sum of the ledger. Exactly one of the first four is told, or none in a total.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct UsageInfo {
     /// Who.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct UsageInfo {
 }
 
 /// What was used between two days.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct UsageReply {
     /// The first day.
     pub from: String,

@@ -45,7 +45,7 @@ pub struct Recorded {
 }
 
 /// A trace, as far as who asks takes part in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TraceInfo {
     /// As requests name it.
     pub trace_id: String,
@@ -60,7 +60,7 @@ pub struct TraceInfo {
 }
 
 /// A handover, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct HopInfo {
     /// From 1, along its chain of causes.
     pub hop: u32,

@@ -65,7 +65,7 @@ pub struct WebhookChange {
 }
 
 /// A webhook, as it is listed; never its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct WebhookInfo {
     /// `wh_…`.
     pub id: String,
@@ -104,7 +104,7 @@ pub struct WebhookInfo {
 }
 
 /// One try, as it is listed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct AttemptInfo {
     /// RFC 3339.
     pub at: String,
@@ -121,7 +121,7 @@ pub struct AttemptInfo {
 }
 
 /// One event's way to a webhook.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct DeliveryInfo {
     /// `dl_…`.
     pub id: String,
@@ -151,7 +151,7 @@ pub struct DeliveryInfo {
 }
 
 /// Some deliveries, newest first.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct DeliveriesPage {
     /// Newest first.
     pub items: Vec<DeliveryInfo>,

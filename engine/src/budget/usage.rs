@@ -1,8 +1,10 @@
 //! Amounts: whole micro-dollars, tokens, calls and bytes. No sum is ever a float.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 use super::BudgetError;
 
@@ -12,7 +14,9 @@ pub const MAX_AMOUNT: u64 = 1_000_000_000_000_000;
 const MICROS: u64 = 1_000_000;
 
 /// What a budget limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Micro-dollars; shown as dollars.
@@ -130,12 +134,31 @@ impl Serialize for Usage {
     }
 }
 
+impl JsonSchema for Usage {
+    fn schema_name() -> Cow<'static, str> {
+        "Usage".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let count = || json_schema!({"type": "integer", "minimum": 0});
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "usd": {"type": "string", "description": "dollars, exactly, such as `0.02`"},
+                "tokens": count(), "calls": count(), "bytes": count(),
+            },
+            "required": ["usd", "tokens", "calls", "bytes"],
+        })
+    }
+}
+
 /// What a worker says that something took: `{"usd": "0.02", "tokens": 1200}`. What it leaves out is as it was estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageReport {
     /// Millionths of a dollar; written as dollars.
     #[serde(default, rename = "usd", deserialize_with = "dollars")]
+    #[schemars(schema_with = "dollars_schema")]
     pub usd_micros: Option<u64>,
     /// Of a model.
     pub tokens: Option<u64>,
@@ -155,6 +178,13 @@ impl UsageReport {
             bytes: self.bytes.unwrap_or(estimate.bytes),
         }
     }
+}
+
+fn dollars_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [{"type": "string", "pattern": r"^\$?([0-9]+\.?[0-9]*|\.[0-9]+)$"}, {"type": "number", "minimum": 0}, {"type": "null"}],
+        "description": "dollars as a text, such as `0.02`, or as a number",
+    })
 }
 
 /// Dollars as a text or a number, into micro-dollars.

@@ -20,7 +20,7 @@ const MAX_CAPABILITIES: usize = 100;
 const MAX_EXAMPLES: usize = 500;
 
 /// What an agent says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgentCard {
     /// For people.
     pub name: String,
@@ -54,7 +54,7 @@ pub struct AgentCard {
 }
 
 /// One thing that an agent can do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Capability {
     /// Such as `contract review`.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct Capability {
 }
 
 /// What one call takes, as far as it is known beforehand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Price {
     /// Millionths of a US dollar.
     #[serde(default)]

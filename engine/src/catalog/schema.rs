@@ -397,6 +397,23 @@ CREATE TABLE tools (
 ) STRICT;
 CREATE INDEX tools_server ON tools (server);
 ",
+    // Replies to requests that came with a key of their own.
+    "
+CREATE TABLE kept_replies (
+    number INTEGER PRIMARY KEY,
+    principal TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request BLOB NOT NULL,
+    status INTEGER NOT NULL,
+    mime_type TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    body BLOB,
+    kept_ms INTEGER NOT NULL,
+    UNIQUE (principal, key)
+) STRICT;
+CREATE INDEX kept_replies_age ON kept_replies (kept_ms);
+CREATE INDEX kept_replies_principal ON kept_replies (principal, kept_ms);
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

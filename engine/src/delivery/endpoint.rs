@@ -11,7 +11,7 @@ use crate::journal::EventFilter;
 const MAX_OF_ONE: usize = 100;
 
 /// What a delivery's body looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// The event's fields, with `type` and `timestamp` (Standard Webhooks 1.0).

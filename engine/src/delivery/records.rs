@@ -11,7 +11,7 @@ use crate::id::Seq;
 const MAX_LOG: usize = 16;
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     /// It is brought, again or for the first time, when its time has come and nothing older of its path waits.

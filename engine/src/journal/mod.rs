@@ -9,6 +9,7 @@ mod events;
 mod filter;
 mod groups;
 mod history;
+mod kept;
 mod news;
 mod topics;
 
@@ -17,6 +18,7 @@ pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event,
 pub use filter::{EventFilter, FilterError};
 pub use groups::{Given, Group, GroupKey, MAX_GIVEN, Unfinished, groups, may_have_events, unfinished_events};
 pub use history::{Past, PathState, history, retained, state_at};
+pub use kept::{KeptReply, MAX_KEPT, kept_reply};
 pub use news::News;
 pub use topics::{is_on_topic, topic_of};
 

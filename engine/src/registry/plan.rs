@@ -8,7 +8,7 @@ use super::rows::{ToolRow, ToolState};
 use super::spec::{MAX_TOOLS, ToolId, ToolSpec};
 
 /// Whether what a server lists at its first connection is approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
     /// It is; every later addition and change waits.

@@ -10,7 +10,9 @@ use super::spec::{ToolId, ToolSpec};
 use crate::catalog::{Catalog, Tx};
 
 /// Where a tool stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolState {
     /// It is what somebody approved.
@@ -41,7 +43,7 @@ impl ToolState {
 }
 
 /// What the operator says of a tool, over what the settings file says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSettings {
     /// Intents for which it is right.

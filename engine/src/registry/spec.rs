@@ -20,7 +20,9 @@ const MAX_ID_BYTES: usize = 128;
 const MAX_NAME_BYTES: usize = 256;
 
 /// `server.tool`: legal as the name of a tool for every client.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ToolId(String);
 
@@ -83,7 +85,7 @@ impl fmt::Display for ToolId {
 }
 
 /// What a server says of a tool. All of it is approved or none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSpec {
     /// As its server has it.

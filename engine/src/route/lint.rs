@@ -29,7 +29,7 @@ const MAX_FINDINGS: usize = 200;
 const MAX_COMPARED: usize = 3000;
 
 /// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Two entries say the same of themselves.
@@ -58,7 +58,7 @@ impl Fault {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// What kind.
     pub fault: Fault,
@@ -72,7 +72,7 @@ pub struct Finding {
 }
 
 /// How often what is meant for one entry went to another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Confusion {
     /// Meant for.
     pub from: String,
@@ -85,7 +85,7 @@ pub struct Confusion {
 }
 
 /// What is wrong with a registry.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Lint {
     /// Worst first.
     pub findings: Vec<Finding>,

@@ -26,7 +26,7 @@ pub struct Dispatched {
 }
 
 /// How a task that was handed out ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskOutcome {
     /// It was done, and nobody was asked.
@@ -65,7 +65,7 @@ impl TaskOutcome {
 }
 
 /// An agent's last tasks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Record {
     /// Done, and not sent back.
     pub done: u32,

@@ -6,7 +6,7 @@ use crate::id::VersionId;
 use crate::span::{LineIndex, Span};
 
 /// Enough to read a passage again and to prove that it says what is claimed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Citation {
     /// Name of the workspace.
     pub workspace: String,
@@ -29,7 +29,7 @@ pub struct Citation {
 }
 
 /// What became of a citation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Verdict {
     /// The bytes of that version say it, and it is the newest.

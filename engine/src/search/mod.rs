@@ -27,7 +27,7 @@ use crate::embed::Embedder;
 use crate::index::{ChunkRecord, ChunkRef};
 
 /// Which arms answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Both, fused.
@@ -72,7 +72,7 @@ pub struct Hit {
 }
 
 /// A hit's place in each arm, for `explain`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Ranks {
     /// From 1; `None` where the arm did not find it among its best.
     pub lexical: Option<u32>,
@@ -100,7 +100,7 @@ pub struct Hits {
 }
 
 /// An arm that could not run, wholly or for a part of the files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Degraded {
     /// `semantic`, `lexical` or `rerank`; `index`, `past` or `workspace` for what could not be asked at all.
     pub stage: &'static str,

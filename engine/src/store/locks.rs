@@ -15,7 +15,7 @@ use crate::pattern::Pattern;
 const FENCE_MEMORY_MS: i64 = 90 * 24 * 3600 * 1000;
 
 /// What others may hold at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LockMode {
     /// Nothing; only the holder writes.

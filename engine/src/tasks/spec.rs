@@ -21,7 +21,7 @@ const MAX_DEPENDENCIES: usize = 100;
 const MAX_TITLE_CHARS: usize = 200;
 
 /// What happens after a trouble.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub enum Trouble {
     /// Anybody may try again.

@@ -23,7 +23,7 @@ const MAX_LISTED: usize = 200;
 const MAX_LISTED_HOPS: usize = 32;
 
 /// Where a trace stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TraceState {
     /// It goes on.

@@ -14,7 +14,7 @@ use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
 use super::{Globals, Outcome};
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::output::{self, FAINT, STRONG};
 
 #[derive(Args)]
@@ -25,6 +25,12 @@ pub struct ServeArgs {
     /// Attach an existing folder as a workspace; may be given several times
     #[arg(long, value_name = "NAME=DIR")]
     attach: Vec<String>,
+    /// Speak TLS with this certificate (PEM, its chain after it); with `--tls-key`
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -42,7 +48,12 @@ pub struct McpArgs {
 
 pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
-    let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
+    let (engine, mut config) = home::open(&home, globals, Fetch::IfMissing)?;
+    for (setting, flag) in [(&mut config.tls_cert, &args.tls_cert), (&mut config.tls_key, &args.tls_key)] {
+        if flag.is_some() {
+            *setting = Setting { value: flag.clone(), from: "flag" };
+        }
+    }
     for pair in &args.attach {
         let (name, folder) = split_attach(pair)?;
         engine.attach(&name, &folder)?;
@@ -99,16 +110,19 @@ pub fn run_server(
         allowed_hosts: config.allowed_hosts.value.clone(),
         allowed_origins: config.allowed_origins.value.clone(),
         upstreams: config.upstream_plan(),
+        edge: config.edge()?,
     };
+    let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(engine, indexer, options, move |address| announce(address, json, token)))?;
+    runtime
+        .block_on(serve(engine, indexer, options, move |address| announce(scheme, address, json, token)))?;
     Ok(0)
 }
 
-fn announce(address: SocketAddr, json: bool, token: Option<String>) {
-    let url = format!("http://{address}");
+fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>) {
+    let url = format!("{scheme}://{address}");
     if json {
         // A line that can't be printed has no reader, and the server is up all the same.
         let _ = output::json(&serde_json::json!({"url": url, "mcp": format!("{url}/mcp"), "token": token}));

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use waypost_engine::access::{
     Effect, Gate, Grant, Kind, Limits, NewToken, OneOrMany, PolicyDiff, Target, Verb,
 };
@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/principals`: an id, or a kind and a name to make one of.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrincipalRequest {
     id: Option<String>,
@@ -33,21 +33,21 @@ pub struct PrincipalRequest {
 }
 
 /// Of `PUT /v1/groups/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRequest {
     members: BTreeSet<String>,
 }
 
 /// A group, as it is listed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct GroupInfo {
     id: String,
     members: BTreeSet<String>,
 }
 
 /// Of `POST /v1/tokens`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     principal: String,
@@ -60,7 +60,7 @@ pub struct TokenRequest {
 }
 
 /// Of `POST /v1/grants`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
     #[serde(alias = "principal", alias = "group")]
@@ -79,7 +79,7 @@ pub struct GrantRequest {
     note: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainParams {
     principal: String,
@@ -92,7 +92,7 @@ pub struct ExplainParams {
 }
 
 /// Of `POST /v1/gates`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateRequest {
     #[serde(alias = "pattern")]
@@ -103,11 +103,27 @@ pub struct GateRequest {
     note: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyParams {
     #[serde(default)]
     keep: bool,
+}
+
+/// Of `GET /v1/whoami`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct WhoAmI {
+    principal: String,
+    admin: bool,
+    token: String,
+}
+
+/// Of `POST /v1/tokens`: the secret, once.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Issued {
+    id: String,
+    token: String,
+    principal: String,
 }
 
 /// `GET /v1/whoami`.
@@ -115,10 +131,10 @@ pub async fn whoami(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<WhoAmI>, Problem> {
     let token = session.token_id().to_owned();
     let principal = app.bridge.run(move || Ok::<_, Problem>(session.principal())).await?;
-    Ok(Json(json!({"principal": principal.id, "admin": principal.admin, "token": token})))
+    Ok(Json(WhoAmI { principal: principal.id, admin: principal.admin, token }))
 }
 
 /// `GET /v1/principals`.
@@ -220,12 +236,11 @@ pub async fn issue_token(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<TokenRequest>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Issued>), Problem> {
     let new = read_token(request)?;
     let principal = new.principal.clone();
     let issued = app.bridge.run(move || session.issue_token(&new)).await?;
-    let shown = json!({"id": issued.id, "token": issued.token, "principal": principal});
-    Ok((StatusCode::CREATED, Json(shown)))
+    Ok((StatusCode::CREATED, Json(Issued { id: issued.id, token: issued.token, principal })))
 }
 
 fn read_token(request: TokenRequest) -> Result<NewToken, Problem> {

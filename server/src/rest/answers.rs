@@ -18,14 +18,14 @@ use crate::telemetry::Stage;
 pub const MAX_CITATIONS: usize = 100;
 
 /// What `POST /v1/citations/verify` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     citations: Vec<Citation>,
 }
 
 /// What it answers, in the order that was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct VerifyReply {
     results: Vec<VerifiedCitation>,
 }

@@ -3,46 +3,55 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use waypost_engine::access::ApprovalState;
-use waypost_engine::api::{ApprovalInfo, Session};
+use waypost_engine::api::{ApprovalInfo, Session, WriteReply};
 
 use super::extract::{Body, NoParams, Params};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     state: Option<ApprovalState>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
 /// Of `POST /v1/approvals/{id}/grant` and `/deny`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     reason: Option<String>,
 }
 
 /// Of `POST /v1/approvals/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRequest {
     decision: DecisionWord,
     reason: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionWord {
     #[serde(alias = "granted", alias = "approve")]
     Grant,
     #[serde(alias = "denied", alias = "reject")]
     Deny,
+}
+
+/// What became of a decision.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Settled {
+    id: String,
+    state: ApprovalState,
+    /// What was done.
+    result: Option<WriteReply>,
 }
 
 /// `GET /v1/approvals`.
@@ -72,7 +81,7 @@ pub async fn decide(
     id: Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<DecisionRequest>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     let is_grant = matches!(request.decision, DecisionWord::Grant);
     settle(app, session, id, is_grant, request.reason).await
 }
@@ -83,7 +92,7 @@ pub async fn grant(
     session: Extension<Session>,
     id: Path<String>,
     reason: Option<Body<Reason>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     settle(app, session, id, true, reason.and_then(|Body(body)| body.reason)).await
 }
 
@@ -93,7 +102,7 @@ pub async fn deny(
     session: Extension<Session>,
     id: Path<String>,
     reason: Option<Body<Reason>>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     settle(app, session, id, false, reason.and_then(|Body(body)| body.reason)).await
 }
 
@@ -103,11 +112,11 @@ async fn settle(
     Path(id): Path<String>,
     is_grant: bool,
     reason: Option<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Settled>, Problem> {
     let shown = id.clone();
-    let done = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
-    let state = if is_grant { "granted" } else { "denied" };
-    Ok(Json(json!({"id": shown, "state": state, "result": done})))
+    let result = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
+    let state = if is_grant { ApprovalState::Granted } else { ApprovalState::Denied };
+    Ok(Json(Settled { id: shown, state, result }))
 }
 
 /// `DELETE /v1/approvals/{id}`: who asked takes it back.

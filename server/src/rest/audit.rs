@@ -4,10 +4,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use waypost_engine::api::{AuditFilter, Session};
-use waypost_engine::journal::AuditRow;
+use waypost_engine::journal::{AuditBreak, AuditRow};
 
 use super::extract::{NoParams, Params};
 use crate::paging::Page;
@@ -20,7 +19,7 @@ const MAX_LIMIT: usize = 10_000;
 /// Records of one export; with `after` the next one goes on.
 const MAX_EXPORTED: usize = 1_000_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditParams {
     principal: Option<String>,
@@ -33,6 +32,15 @@ pub struct AuditParams {
     #[serde(alias = "cursor")]
     after: Option<u64>,
     limit: Option<usize>,
+}
+
+/// Of `GET /v1/audit/verify`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Verified {
+    valid: bool,
+    records: u64,
+    /// The first record that does not hold.
+    r#break: Option<AuditBreak>,
 }
 
 impl AuditParams {
@@ -110,7 +118,7 @@ pub async fn verify(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Verified>, Problem> {
     let (records, broken) = app.bridge.run(move || session.verify_audit()).await?;
-    Ok(Json(json!({"valid": broken.is_none(), "records": records, "break": broken})))
+    Ok(Json(Verified { valid: broken.is_none(), records, r#break: broken }))
 }

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/budgets`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetRequest {
     #[serde(alias = "to", alias = "principal", alias = "group")]
@@ -50,26 +50,27 @@ impl BudgetRequest {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OneParams {
     principal: Option<String>,
 }
 
 /// Of `GET /v1/usage`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageParams {
     from: Option<String>,
     to: Option<String>,
     principal: Option<String>,
     group_by: Option<GroupBy>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
 /// What was used, a page of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct UsagePage {
     from: String,
     to: String,

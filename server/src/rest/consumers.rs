@@ -4,8 +4,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use waypost_engine::api::{ConsumeOptions, Consumed, GroupInfo, Session, Start};
 
 use super::extract::{Body, NoParams, Params};
@@ -15,7 +14,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/consumers/fetch`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     workspace: String,
@@ -32,7 +31,7 @@ pub struct FetchRequest {
 }
 
 /// Of `POST /v1/consumers/ack`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AckRequest {
     workspace: String,
@@ -41,21 +40,30 @@ pub struct AckRequest {
     ids: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     workspace: String,
     topic: String,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupParams {
     workspace: String,
     topic: String,
     group: String,
+}
+
+/// Of `POST /v1/consumers/ack`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Acked {
+    acked: usize,
+    /// Ids that were not, or no longer, the caller's.
+    lost: Vec<String>,
 }
 
 /// `POST /v1/consumers/fetch`: events for a member of a group; waits for one where that is asked.
@@ -85,11 +93,11 @@ pub async fn ack(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<AckRequest>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Acked>, Problem> {
     let n_ids = request.ids.len();
     let ack = move || session.ack(&request.workspace, &request.topic, &request.group, &request.ids);
     let lost = app.bridge.run(ack).await?;
-    Ok(Json(json!({"acked": n_ids - lost.len(), "lost": lost})))
+    Ok(Json(Acked { acked: n_ids - lost.len(), lost }))
 }
 
 /// `GET /v1/consumers`.

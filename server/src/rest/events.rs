@@ -26,7 +26,7 @@ const MAX_WAITING: usize = 16;
 /// Events of one long poll where nothing else is asked.
 const DEFAULT_EVENTS: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventParams {
     after: Option<String>,
@@ -50,7 +50,7 @@ impl EventParams {
 }
 
 /// Of `POST /v1/topics/{topic…}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishRequest {
     workspace: String,

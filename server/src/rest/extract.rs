@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequest<S> for Content {
 }
 
 /// For routes without parameters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoParams {}
 

@@ -26,7 +26,7 @@ const DEFAULT_DEPTH: usize = 3;
 const DEFAULT_PATHS: usize = 100;
 const MAX_PATHS: usize = 1000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadParams {
     version: Option<String>,
@@ -35,36 +35,37 @@ pub struct ReadParams {
     tail: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteParams {
     #[serde(default)]
     recursive: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffParams {
     from: String,
     to: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TreeParams {
     depth: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindParams {
     pattern: String,
     path: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 
 /// Of `POST /v1/move` and `/v1/copy`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarryRequest {
     #[serde(alias = "source")]
@@ -76,7 +77,7 @@ pub struct CarryRequest {
 }
 
 /// Of `POST /v1/restore`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
     path: String,
@@ -86,7 +87,7 @@ pub struct RestoreRequest {
 }
 
 /// Of `POST /v1/edit`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditRequest {
     path: String,
@@ -98,21 +99,21 @@ pub struct EditRequest {
 }
 
 /// Of `POST /v1/folders`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderRequest {
     path: String,
 }
 
 /// Of `GET /v1/tree/{path…}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TreeReply {
     entries: Vec<TreeEntry>,
     cut: bool,
 }
 
 /// Of `GET /v1/diff/{path…}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DiffReply {
     diff: String,
 }

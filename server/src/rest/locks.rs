@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/locks`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LockRequest {
     #[serde(alias = "pattern")]
@@ -25,7 +25,7 @@ pub struct LockRequest {
 }
 
 /// Of `POST /v1/locks/{id}/heartbeat`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatRequest {
     ttl_ms: Option<u64>,

@@ -14,7 +14,9 @@ mod extract;
 mod files;
 mod health;
 mod locks;
+pub mod openapi;
 mod range;
+pub mod repeats;
 mod routing;
 mod snapshots;
 mod tasks;
@@ -23,159 +25,281 @@ mod traces;
 mod webhooks;
 mod workspaces;
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Html;
-use axum::routing::{get, post};
+use serde_json::{Map, Value, json};
+use waypost_engine::api::{AskReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
+use self::openapi::{Routes, about};
 pub use self::workspaces::list_key;
 use crate::problem::Problem;
-use crate::serve::App;
 
 /// Routes that need no token, for they tell nothing.
-pub fn open_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/", get(index))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+pub fn open_routes() -> Routes {
+    Routes::new("about")
+        .get("/", index, about("Tells the routes, for people").media(&["text/html"]))
+        .get("/healthz", health::alive, "Whether the process answers")
+        .get("/readyz", health::ready, "Whether the home is open and the server is not stopping")
+        .get("/openapi.json", openapi::document, about("This document").gives::<Map<String, Value>>())
+        .get("/docs", openapi::docs, about("This document, for people").media(&["text/html"]))
+        .get("/docs/docs.js", openapi::docs_script, about("Its script").media(&["text/javascript"]))
+        .get("/docs/docs.css", openapi::docs_style, about("Its style").media(&["text/css"]))
 }
 
 /// Routes that act for a principal.
-pub fn guarded_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/search", post(answers::search))
-        .route("/v1/ask", post(answers::ask))
-        .route("/v1/citations/verify", post(answers::verify))
+pub fn guarded_routes() -> Routes {
+    knowledge_routes()
         .merge(file_routes())
+        .merge(tree_routes())
         .merge(state_routes())
+        .merge(event_routes())
         .merge(webhook_routes())
         .merge(task_routes())
+        .merge(consumer_routes())
         .merge(routing_routes())
         .merge(tool_routes())
         .merge(access_routes())
-        .route("/metrics", get(health::metrics))
+        .merge(grant_routes())
+        .merge(approval_routes())
+        .merge(budget_routes())
+        .merge(observe_routes())
 }
 
-fn file_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/files/{*path}", get(files::read).put(files::write).delete(files::delete))
-        .route("/v1/append/{*path}", post(files::append))
-        .route("/v1/edit", post(files::edit))
-        .route("/v1/move", post(files::move_path))
-        .route("/v1/copy", post(files::copy_path))
-        .route("/v1/restore", post(files::restore))
-        .route("/v1/folders", post(files::create_folder))
-        .route("/v1/info/{*path}", get(files::info))
-        .route("/v1/tree/{*path}", get(files::tree))
-        .route("/v1/find", get(files::find))
-        .route("/v1/versions/{*path}", get(files::versions))
-        .route("/v1/diff/{*path}", get(files::diff))
-        .route("/v1/list", get(workspaces::list_top))
-        .route("/v1/list/", get(workspaces::list_top))
-        .route("/v1/list/{*path}", get(workspaces::list))
+fn knowledge_routes() -> Routes {
+    let search = about("Ranked passages with citations")
+        .only_reads()
+        .example(json!({"query": "how long are invoices kept", "mode": "hybrid", "limit": 5}));
+    let ask = about("A cited answer, or an honest none")
+        .only_reads()
+        .gives::<AskReply>()
+        .media(&["text/event-stream"])
+        .example(json!({"question": "How long are invoices kept?"}));
+    Routes::new("knowledge")
+        .post("/v1/search", answers::search, search)
+        .post("/v1/ask", answers::ask, ask)
+        .post("/v1/citations/verify", answers::verify, about("Whether citations still hold").only_reads())
 }
 
-fn state_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/workspaces", get(workspaces::all).post(workspaces::create))
-        .route(
-            "/v1/workspaces/{ws}",
-            get(workspaces::one).patch(workspaces::update).delete(workspaces::remove),
+fn file_routes() -> Routes {
+    let read = about("A file's bytes")
+        .answers(&[200, 206, 304])
+        .media(&["*/*"])
+        .header("Range", "a part of the bytes: `bytes=0-99`")
+        .header("If-None-Match", "answer 304 where this is still the version")
+        .header("If-Match", "answer only this version");
+    let write = about("Writes a file").answers(&[200, 201]).gives::<WriteReply>().conditions();
+    let append = about("Adds bytes at a file's end").answers(&[200, 201]).gives::<WriteReply>().conditions();
+    let edit = about("Replaces exact texts in a file").example(
+        json!({"path": "/docs/a.md", "edits": [{"old_text": "teh", "new_text": "the"}], "dry_run": true}),
+    );
+    let carry =
+        |summary| about(summary).conditions().example(json!({"from": "/docs/a.md", "to": "/docs/b.md"}));
+    Routes::new("files")
+        .get("/v1/files/{*path}", files::read, read)
+        .put("/v1/files/{*path}", files::write, write)
+        .delete("/v1/files/{*path}", files::delete, about("Deletes a file or a folder").conditions())
+        .post("/v1/append/{*path}", files::append, append)
+        .post("/v1/edit", files::edit, edit)
+        .post("/v1/move", files::move_path, carry("Moves a file or a folder, atomically"))
+        .post("/v1/copy", files::copy_path, carry("Copies a file or a folder"))
+        .post("/v1/restore", files::restore, "Brings an older version back")
+        .post("/v1/folders", files::create_folder, about("Makes a folder").creates())
+}
+
+fn tree_routes() -> Routes {
+    Routes::new("files")
+        .get("/v1/info/{*path}", files::info, "What is known of a path")
+        .get("/v1/tree/{*path}", files::tree, "Everything below a folder, to a depth")
+        .get("/v1/find", files::find, "Paths by a pattern of names")
+        .get("/v1/versions/{*path}", files::versions, "A file's versions, newest first")
+        .get("/v1/diff/{*path}", files::diff, "What changed between two versions")
+        .get("/v1/list", workspaces::list_top, "The workspaces, as folders")
+        .get("/v1/list/", workspaces::list_top, "The same")
+        .get("/v1/list/{*path}", workspaces::list, "What stands in a folder")
+}
+
+fn state_routes() -> Routes {
+    let create = about("Makes a workspace, or attaches a folder of the machine").creates();
+    let take = about("Keeps the state of one workspace, or of all").creates();
+    let prune = about("Forgets old versions").example(json!({"versions": 10, "dry_run": true}));
+    Routes::new("state")
+        .get("/v1/workspaces", workspaces::all, "The workspaces")
+        .post("/v1/workspaces", workspaces::create, create.example(json!({"name": "docs"})))
+        .get("/v1/workspaces/{ws}", workspaces::one, "One workspace")
+        .patch("/v1/workspaces/{ws}", workspaces::update, "Turns `intelligence` on or off")
+        .delete("/v1/workspaces/{ws}", workspaces::remove, "Lets a workspace go")
+        .get("/v1/locks", locks::all, "The locks")
+        .post("/v1/locks", locks::take, about("Takes a lock on a path or a pattern").creates())
+        .delete("/v1/locks/{id}", locks::release, "Gives a lock back")
+        .post("/v1/locks/{id}/heartbeat", locks::heartbeat, "Keeps a lock longer")
+        .get("/v1/snapshots", snapshots::all, "The snapshots")
+        .post("/v1/snapshots", snapshots::take, take.example(json!({"workspace": "docs", "name": "before"})))
+        .delete("/v1/snapshots/{id}", snapshots::remove, "Forgets a snapshot")
+        .post("/v1/snapshots/{id}/restore", snapshots::restore, "Brings a workspace back to it")
+        .post("/v1/snapshots/{id}/clone", snapshots::clone, about("Makes a workspace of it").creates())
+        .get("/v1/snapshots/{id}/export", snapshots::export, about("As a tar").media(&["application/x-tar"]))
+        .get("/v1/snapshots/{id}/diff", snapshots::diff, "What changed since, or up to another one")
+        .post("/v1/prune", snapshots::prune, prune)
+}
+
+fn event_routes() -> Routes {
+    let stream = about("Server-sent events, from now on or from a place on")
+        .media(&["text/event-stream"])
+        .header("Last-Event-ID", "the `seq` after which to go on");
+    let publish = about("Publishes to a topic of a workspace")
+        .creates()
+        .example(json!({"workspace": "docs", "data": {"build": 7}}));
+    Routes::new("events")
+        .get("/v1/events", events::stream, stream)
+        .get("/v1/events/wait", events::wait, "Waits for events: a long poll")
+        .post("/v1/topics/{*topic}", events::publish, publish)
+}
+
+fn webhook_routes() -> Routes {
+    let create = about("Tells a URL of events; the secret is shown once").creates().secret().example(
+        json!({"url": "https://example.com/hook", "paths": ["/docs/**"], "kinds": ["file.created"]}),
+    );
+    Routes::new("webhooks")
+        .get("/v1/webhooks", webhooks::all, "The webhooks")
+        .post("/v1/webhooks", webhooks::create, create)
+        .get("/v1/webhooks/{id}", webhooks::one, "One webhook")
+        .patch("/v1/webhooks/{id}", webhooks::change, "Changes, pauses or resumes a webhook")
+        .delete("/v1/webhooks/{id}", webhooks::remove, "Removes a webhook")
+        .post("/v1/webhooks/{id}/rotate", webhooks::rotate, about("A new secret, shown once").secret())
+        .post("/v1/webhooks/{id}/ping", webhooks::ping, "Sends a test now, and says what came back")
+        .post("/v1/webhooks/{id}/replay", webhooks::replay, about("Sends a range again").answers(&[202]))
+        .get("/v1/webhooks/{id}/deliveries", webhooks::deliveries, "What arrived, newest first")
+        .post(
+            "/v1/webhooks/{id}/deliveries/{delivery}/replay",
+            webhooks::replay_one,
+            about("Sends one delivery again").answers(&[202]),
         )
-        .route("/v1/locks", get(locks::all).post(locks::take))
-        .route("/v1/locks/{id}", axum::routing::delete(locks::release))
-        .route("/v1/locks/{id}/heartbeat", post(locks::heartbeat))
-        .route("/v1/snapshots", get(snapshots::all).post(snapshots::take))
-        .route("/v1/snapshots/{id}", axum::routing::delete(snapshots::remove))
-        .route("/v1/snapshots/{id}/restore", post(snapshots::restore))
-        .route("/v1/snapshots/{id}/clone", post(snapshots::clone))
-        .route("/v1/snapshots/{id}/export", get(snapshots::export))
-        .route("/v1/snapshots/{id}/diff", get(snapshots::diff))
-        .route("/v1/prune", post(snapshots::prune))
-        .route("/v1/events", get(events::stream))
-        .route("/v1/events/wait", get(events::wait))
-        .route("/v1/topics/{*topic}", post(events::publish))
 }
 
-fn webhook_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/webhooks", get(webhooks::all).post(webhooks::create))
-        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change).delete(webhooks::remove))
-        .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate))
-        .route("/v1/webhooks/{id}/ping", post(webhooks::ping))
-        .route("/v1/webhooks/{id}/replay", post(webhooks::replay))
-        .route("/v1/webhooks/{id}/deliveries", get(webhooks::deliveries))
-        .route("/v1/webhooks/{id}/deliveries/{delivery}/replay", post(webhooks::replay_one))
+fn task_routes() -> Routes {
+    let create =
+        about("Makes a task").creates().example(json!({"workspace": "docs", "title": "Write the notes"}));
+    Routes::new("tasks")
+        .get("/v1/tasks", tasks::all, "The tasks")
+        .post("/v1/tasks", tasks::create, create)
+        .get("/v1/tasks/{id}", tasks::one, "One task")
+        .post("/v1/tasks/claim", tasks::claim, "Takes a task under a lease, or null; may wait for one")
+        .post("/v1/tasks/heartbeat", tasks::heartbeat, "Keeps the lease longer")
+        .post("/v1/tasks/complete", tasks::complete, "Hands in the result")
+        .post("/v1/tasks/fail", tasks::fail, "Gives up, or asks for another try")
+        .post("/v1/tasks/reject", tasks::reject, "Sends a result back")
+        .post("/v1/tasks/accept", tasks::accept, "Accepts a result")
+        .post("/v1/tasks/cancel", tasks::cancel, "Calls a task off")
+        .get("/v1/agents/{id}/inbox", tasks::inbox, "What lies before an agent")
 }
 
-fn task_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/tasks", get(tasks::all).post(tasks::create))
-        .route("/v1/tasks/{id}", get(tasks::one))
-        .route("/v1/tasks/claim", post(tasks::claim))
-        .route("/v1/tasks/heartbeat", post(tasks::heartbeat))
-        .route("/v1/tasks/complete", post(tasks::complete))
-        .route("/v1/tasks/fail", post(tasks::fail))
-        .route("/v1/tasks/reject", post(tasks::reject))
-        .route("/v1/tasks/accept", post(tasks::accept))
-        .route("/v1/tasks/cancel", post(tasks::cancel))
-        .route("/v1/agents/{id}/inbox", get(tasks::inbox))
-        .route("/v1/consumers", get(consumers::all).delete(consumers::remove))
-        .route("/v1/consumers/fetch", post(consumers::fetch))
-        .route("/v1/consumers/ack", post(consumers::ack))
+fn consumer_routes() -> Routes {
+    Routes::new("events")
+        .get("/v1/consumers", consumers::all, "The groups of a topic")
+        .delete("/v1/consumers", consumers::remove, "Forgets a group")
+        .post("/v1/consumers/fetch", consumers::fetch, about("Events for a member of a group").only_reads())
+        .post("/v1/consumers/ack", consumers::ack, "Says that events are done with")
 }
 
-fn routing_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/agents", get(agents::all))
-        .route("/v1/agents/{id}", get(agents::one).put(agents::put).delete(agents::remove))
-        .route("/v1/route", post(routing::route))
-        .route("/v1/route/explain", post(routing::explain))
-        .route("/v1/route/lint", post(routing::lint))
-        .route("/v1/route/feedback", get(routing::lessons).post(routing::feedback))
-        .route("/v1/route/feedback/{id}", axum::routing::delete(routing::forget))
-        .route("/v1/dispatch", post(routing::dispatch))
+fn routing_routes() -> Routes {
+    let put = about("Registers an agent by its card, Waypost's own or A2A's").example(json!({
+        "name": "Writer", "description": "Writes release notes", "examples": ["write the notes of this week"],
+    }));
+    let route = about("The agent or tool that can do it, a question, or none")
+        .only_reads()
+        .example(json!({"intent": "write the release notes", "limit": 3}));
+    Routes::new("routing")
+        .get("/v1/agents", agents::all, "The agents")
+        .get("/v1/agents/{id}", agents::one, "One agent")
+        .put("/v1/agents/{id}", agents::put, put)
+        .delete("/v1/agents/{id}", agents::remove, "Removes an agent")
+        .post("/v1/route", routing::route, route)
+        .post("/v1/route/explain", routing::explain, about("Why this one, and why not that one").only_reads())
+        .post("/v1/route/lint", routing::lint, about("What is wrong with the registry").only_reads())
+        .get("/v1/route/feedback", routing::lessons, "What was learned")
+        .post("/v1/route/feedback", routing::feedback, "Says which route was right")
+        .delete("/v1/route/feedback/{id}", routing::forget, "Takes a lesson back")
+        .post("/v1/dispatch", routing::dispatch, about("Hands an intent to an agent").creates())
 }
 
-fn tool_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/tools", get(tools::all))
-        .route("/v1/tools/{id}", get(tools::one).put(tools::configure).delete(tools::forget))
-        .route("/v1/tools/{id}/call", post(tools::call))
-        .route("/v1/upstreams", get(tools::servers))
+fn tool_routes() -> Routes {
+    let call = about("Calls a tool").takes::<tools::CallRequest>().example(json!({"arguments": {}}));
+    Routes::new("tools")
+        .get("/v1/tools", tools::all, "The tools of other servers")
+        .get("/v1/tools/{id}", tools::one, "One tool, as it was approved")
+        .put("/v1/tools/{id}", tools::configure, "Says what a tool costs and how it is shown")
+        .delete("/v1/tools/{id}", tools::forget, "Forgets a tool that is gone")
+        .post("/v1/tools/{id}/call", tools::call, call)
+        .get("/v1/upstreams", tools::servers, "The servers of tools, and how they are")
 }
 
-fn access_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/whoami", get(access::whoami))
-        .route("/v1/principals", get(access::principals).post(access::put_principal))
-        .route("/v1/principals/{id}", axum::routing::delete(access::remove_principal))
-        .route("/v1/groups", get(access::groups))
-        .route("/v1/groups/{id}", axum::routing::put(access::put_group).delete(access::remove_group))
-        .route("/v1/tokens", get(access::tokens).post(access::issue_token))
-        .route("/v1/tokens/{id}", axum::routing::delete(access::revoke_token))
-        .route("/v1/grants", get(access::grants).post(access::put_grant))
-        .route("/v1/grants/explain", get(access::explain))
-        .route("/v1/grants/{id}", axum::routing::delete(access::remove_grant))
-        .route("/v1/gates", get(access::gates).post(access::put_gate))
-        .route("/v1/gates/{id}", axum::routing::delete(access::remove_gate))
-        .route("/v1/policy", axum::routing::put(access::apply_policy))
-        .route("/v1/policy/diff", post(access::diff_policy))
-        .route("/v1/approvals", get(approvals::all))
-        .route("/v1/approvals/{id}", get(approvals::one).post(approvals::decide).delete(approvals::withdraw))
-        .route("/v1/approvals/{id}/grant", post(approvals::grant))
-        .route("/v1/approvals/{id}/deny", post(approvals::deny))
-        .route("/v1/budgets", get(budgets::all).post(budgets::put))
-        .route("/v1/budgets/{id}", get(budgets::one).delete(budgets::remove))
-        .route("/v1/usage", get(budgets::usage))
-        .route("/v1/traces", get(traces::all))
-        .route("/v1/traces/{id}", get(traces::one))
-        .route("/v1/audit", get(audit::list))
-        .route("/v1/audit/export", get(audit::export))
-        .route("/v1/audit/verify", get(audit::verify))
+fn access_routes() -> Routes {
+    let put = about("Makes or changes a principal").creates().example(json!({"id": "agent:writer"}));
+    let issue = about("A new token; its secret is shown once").creates().secret();
+    Routes::new("access")
+        .get("/v1/whoami", access::whoami, "Who the token stands for")
+        .get("/v1/principals", access::principals, "The principals")
+        .post("/v1/principals", access::put_principal, put)
+        .delete("/v1/principals/{id}", access::remove_principal, "Removes a principal, its tokens and grants")
+        .get("/v1/groups", access::groups, "The groups")
+        .put("/v1/groups/{id}", access::put_group, "Says who is in a group")
+        .delete("/v1/groups/{id}", access::remove_group, "Empties a group")
+        .get("/v1/tokens", access::tokens, "The tokens, without their secrets")
+        .post("/v1/tokens", access::issue_token, issue.example(json!({"principal": "agent:writer"})))
+        .delete("/v1/tokens/{id}", access::revoke_token, "Revokes a token")
+}
+
+fn grant_routes() -> Routes {
+    let put = about("Allows or denies something")
+        .creates()
+        .example(json!({"to": "agent:writer", "path": "/docs/**", "verbs": ["list", "read"]}));
+    let gate =
+        about("Changes below it need an approval").creates().example(json!({"path": "/docs/published/**"}));
+    let policy = |summary| about(summary).takes_media("text/plain");
+    Routes::new("access")
+        .get("/v1/grants", access::grants, "The grants")
+        .post("/v1/grants", access::put_grant, put)
+        .get("/v1/grants/explain", access::explain, "Which rule decides")
+        .delete("/v1/grants/{id}", access::remove_grant, "Removes a grant")
+        .get("/v1/gates", access::gates, "The gates")
+        .post("/v1/gates", access::put_gate, gate)
+        .delete("/v1/gates/{id}", access::remove_gate, "Removes a gate")
+        .put("/v1/policy", access::apply_policy, policy("Who may do what, as one file"))
+        .post("/v1/policy/diff", access::diff_policy, policy("What such a file would change").only_reads())
+}
+
+fn approval_routes() -> Routes {
+    let decide = about("Grants or denies").example(json!({"decision": "grant", "reason": "looks right"}));
+    Routes::new("access")
+        .get("/v1/approvals", approvals::all, "What waits for somebody with `approve`, and what did")
+        .get("/v1/approvals/{id}", approvals::one, "One approval")
+        .post("/v1/approvals/{id}", approvals::decide, decide)
+        .delete("/v1/approvals/{id}", approvals::withdraw, "Takes one's own request back")
+        .post("/v1/approvals/{id}/grant", approvals::grant, "Grants, and does it")
+        .post("/v1/approvals/{id}/deny", approvals::deny, "Denies")
+}
+
+fn budget_routes() -> Routes {
+    let put = about("What may be spent")
+        .creates()
+        .example(json!({"holder": "agent:writer", "limits": {"usd": "1.50"}}));
+    Routes::new("budgets")
+        .get("/v1/budgets", budgets::all, "The budgets, and what is left of them")
+        .post("/v1/budgets", budgets::put, put)
+        .get("/v1/budgets/{id}", budgets::one, "One budget")
+        .delete("/v1/budgets/{id}", budgets::remove, "Removes a budget")
+        .get("/v1/usage", budgets::usage, "What was used")
+}
+
+fn observe_routes() -> Routes {
+    Routes::new("observability")
+        .get("/v1/traces", traces::all, "Who handed what to whom")
+        .get("/v1/traces/{id}", traces::one, "One trace")
+        .get("/v1/audit", audit::list, "What was done and refused, oldest first")
+        .get("/v1/audit/export", audit::export, about("The same, as lines").media(&["application/x-ndjson"]))
+        .get("/v1/audit/verify", audit::verify, "Whether the chain holds")
+        .get("/metrics", health::metrics, about("For Prometheus").media(&["text/plain"]))
 }
 
 /// Whatever is not declared above. Discovery paths of OAuth end here too, and must: a client that finds metadata

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// What a word of feedback changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Learned {
     learned: Vec<Lesson>,
 }

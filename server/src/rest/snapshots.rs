@@ -4,8 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use waypost_engine::api::{PruneReport, RestoreReport, Retention, Session, SnapshotDiff, SnapshotInfo};
 
 use super::extract::{Body, NoParams, Params};
@@ -14,7 +13,7 @@ use crate::problem::Problem;
 use crate::serve::App;
 
 /// Of `POST /v1/snapshots`; without a workspace every one that may be changed as a whole.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotRequest {
     workspace: Option<String>,
@@ -23,14 +22,22 @@ pub struct SnapshotRequest {
 }
 
 /// Of `POST /v1/snapshots/{id}/clone`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloneRequest {
     #[serde(alias = "workspace")]
     name: String,
 }
 
-#[derive(Debug, Deserialize)]
+/// Of `POST /v1/snapshots`: one where a workspace was named, a list otherwise.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Taken {
+    One(Box<SnapshotInfo>),
+    All { items: Vec<SnapshotInfo> },
+}
+
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffParams {
     #[serde(alias = "to")]
@@ -38,7 +45,7 @@ pub struct DiffParams {
 }
 
 /// Of `POST /v1/prune`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneRequest {
     versions: Option<usize>,
@@ -63,17 +70,18 @@ pub async fn take(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<SnapshotRequest>,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Json<Taken>), Problem> {
     let is_one = request.workspace.is_some();
     let take = move || session.take_snapshot(request.workspace.as_deref(), &request.name);
     let mut taken = app.bridge.run(take).await?;
-    Ok(match (is_one, taken.pop()) {
-        (true, Some(snapshot)) => (StatusCode::CREATED, Json(snapshot)).into_response(),
+    let taken = match (is_one, taken.pop()) {
+        (true, Some(snapshot)) => Taken::One(Box::new(snapshot)),
         (_, last) => {
             taken.extend(last);
-            (StatusCode::CREATED, Json(json!({"items": taken}))).into_response()
+            Taken::All { items: taken }
         }
-    })
+    };
+    Ok((StatusCode::CREATED, Json(taken)))
 }
 
 /// `DELETE /v1/snapshots/{id}`.

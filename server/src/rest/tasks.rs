@@ -16,26 +16,28 @@ use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     workspace: Option<String>,
     state: Option<TaskState>,
     to: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InboxParams {
     state: Option<TaskState>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
 /// Of `POST /v1/tasks/claim`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimBody {
     workspace: Option<String>,
@@ -52,13 +54,13 @@ pub struct ClaimBody {
 }
 
 /// What a claim gave.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Claimed {
     task: Option<TaskInfo>,
 }
 
 /// Of `POST /v1/tasks/heartbeat`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatBody {
     #[serde(alias = "id")]
@@ -71,7 +73,7 @@ pub struct HeartbeatBody {
 }
 
 /// Of `POST /v1/tasks/reject` and `/cancel`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonBody {
     #[serde(alias = "id")]
@@ -81,7 +83,7 @@ pub struct ReasonBody {
 }
 
 /// Of `POST /v1/tasks/accept`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptBody {
     #[serde(alias = "id")]

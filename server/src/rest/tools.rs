@@ -18,17 +18,18 @@ use crate::problem::Problem;
 use crate::serve::{App, REQUEST_TIMEOUT};
 use crate::upstream::Call;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     state: Option<ToolState>,
     server: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
 }
 
 /// Of `POST /v1/tools/{id}/call`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallRequest {
     #[serde(default)]

@@ -21,7 +21,7 @@ use crate::serve::App;
 const DELIVERIES: (usize, usize) = (100, 1000);
 
 /// Of `POST /v1/webhooks`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookRequest {
     url: String,
@@ -38,7 +38,7 @@ pub struct WebhookRequest {
 }
 
 /// Of `PATCH /v1/webhooks/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
     url: Option<String>,
@@ -56,14 +56,14 @@ pub struct ChangeRequest {
 }
 
 /// Of `POST /v1/webhooks/{id}/rotate`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
     overlap_seconds: Option<u64>,
 }
 
 /// Of `POST /v1/webhooks/{id}/replay`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayRequest {
     #[serde(alias = "since")]
@@ -74,17 +74,18 @@ pub struct ReplayRequest {
 }
 
 /// How many deliveries were put back into the line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Replayed {
     replayed: u64,
 }
 
 /// Of `GET /v1/webhooks/{id}/deliveries`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryParams {
     state: Option<DeliveryState>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 

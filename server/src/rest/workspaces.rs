@@ -33,7 +33,7 @@ pub async fn one(
 }
 
 /// Of `POST /v1/workspaces`; with a `folder` of this machine that one is attached.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceRequest {
     name: String,
@@ -48,20 +48,20 @@ fn on() -> bool {
 }
 
 /// Of `PATCH /v1/workspaces/{ws}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspacePatch {
     intelligence: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveParams {
     files: Option<FilesWord>,
 }
 
 /// What becomes of the files of a workspace that Waypost made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FilesWord {
     Delete,

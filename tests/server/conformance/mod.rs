@@ -17,7 +17,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use tokio::sync::{broadcast, oneshot};
 use waypost::mcp;
-use waypost::serve::{App, ServeOptions, router_with};
+use waypost::serve::{App, Edge, ServeOptions, router_with};
 use waypost::upstream::Plan;
 
 use self::handler::Wrapped;
@@ -46,6 +46,7 @@ impl Open {
                     allowed_hosts: Vec::new(),
                     allowed_origins: Vec::new(),
                     upstreams: Plan::default(),
+                    edge: Edge::default(),
                 };
                 let app = Arc::new(App::new(engine, address, &options).unwrap());
                 let real = mcp::Server::for_requests(Arc::clone(&app));

@@ -23,7 +23,7 @@ const CARD_DEADLINE: Duration = Duration::from_secs(15);
 const CARD_HOPS: u8 = 3;
 
 /// An agent, as every surface shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct AgentInfo {
     /// Such as `agent:researcher`.

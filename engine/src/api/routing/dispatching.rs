@@ -26,7 +26,7 @@ use crate::tasks::{self, TaskFilter, TaskState};
 const INBOX: &str = "inbox";
 
 /// What is to be handed on.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DispatchRequest {
     /// In a sentence.
@@ -47,7 +47,7 @@ pub struct DispatchRequest {
 }
 
 /// Where it lies now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct DispatchReply {
     /// `tk_…`.

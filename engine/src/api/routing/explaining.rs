@@ -17,7 +17,7 @@ use crate::route::{self, DecisionRow, EntryKey, EntryKind};
 const MAX_NAMED: usize = 20;
 
 /// What is to be explained.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     /// A decision, which is taken again.
@@ -36,7 +36,7 @@ pub struct ExplainRequest {
 }
 
 /// An explanation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct ExplainReply {
     /// The decision, with the figures of each candidate.
@@ -52,7 +52,7 @@ pub struct ExplainReply {
 }
 
 /// Why one entry was decided for, or not.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Explained {
     /// As it was asked for.

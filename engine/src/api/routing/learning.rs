@@ -26,7 +26,7 @@ const MAX_LESSONS_EACH: usize = 5;
 const ENDED_AT_ONCE: usize = 200;
 
 /// Which route was right.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Feedback {
     /// The decision that it is about.
@@ -41,7 +41,7 @@ pub struct Feedback {
 }
 
 /// What was learned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Lesson {
     /// `fb_…`, by which it is taken back.

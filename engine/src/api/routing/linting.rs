@@ -11,7 +11,7 @@ use crate::route::{self, EntryKey, EntryKind, Lint};
 pub use crate::route::Finding;
 
 /// What is wrong with the entries that the asker may route to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct LintReply {
     /// How many entries were looked at.

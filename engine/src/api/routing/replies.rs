@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::route::{EntryKind, Record};
 
 /// What somebody wants done.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteRequest {
     /// In a sentence.
@@ -21,7 +21,7 @@ pub struct RouteRequest {
 }
 
 /// Where it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteOutcome {
     /// To one, which is right but for the stated error.
@@ -33,7 +33,7 @@ pub enum RouteOutcome {
 }
 
 /// An answer to a [`RouteRequest`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct RouteReply {
     /// `rd_…`, for feedback, explanation and replay.
@@ -62,7 +62,7 @@ pub struct RouteReply {
 }
 
 /// One that comes into question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct RouteCandidate {
     /// `agent` or `tool`.
@@ -86,7 +86,7 @@ pub struct RouteCandidate {
 }
 
 /// A part of an intent, and where it goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct RoutePart {
     /// The words of the intent.
@@ -100,7 +100,7 @@ pub struct RoutePart {
 }
 
 /// How one that is able stands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Standing {
     /// Whether it can take something now.
@@ -123,7 +123,7 @@ pub struct Standing {
 }
 
 /// The figures behind a candidate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Figures {
     /// Of its document nearest to the intent, `[-1, 1]`.

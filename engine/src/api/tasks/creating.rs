@@ -19,7 +19,7 @@ use crate::tasks::{
 };
 
 /// A task that is to be.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTask {
     /// Where.

@@ -24,7 +24,7 @@ const MAX_ARTIFACTS: usize = 100;
 const RESULT: &str = "result.json";
 
 /// A file that a task brought about.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
     /// Below the task's folder of artifacts.
@@ -34,7 +34,7 @@ pub struct Artifact {
 }
 
 /// What a worker did.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
     /// Which task.
@@ -52,7 +52,7 @@ pub struct Completion {
 }
 
 /// Why a worker gives a task back.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// Which task.

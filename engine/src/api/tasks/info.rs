@@ -5,7 +5,7 @@ use crate::clock::rfc3339;
 use crate::tasks::{Past, TaskRow, TaskState};
 
 /// A task, as every surface shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TaskInfo {
     /// `tk_…`.
     pub task_id: String,
@@ -102,7 +102,7 @@ impl TaskInfo {
 }
 
 /// A task that lies before an agent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct InboxEntry {
     /// `tk_…`.
     pub task_id: String,

@@ -9,7 +9,7 @@ use crate::registry::{ToolId, ToolRow, ToolSpec, ToolState};
 const MAX_SHOWN_VALUES: usize = 20;
 
 /// A tool, as it is shown. All texts and schemas come from its server: they are data.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ToolInfo {
     /// `server.tool`.
     pub id: ToolId,
@@ -47,7 +47,7 @@ pub struct ToolInfo {
 }
 
 /// The approved spec of a tool, or of what was never approved the frame.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct ShownSpec {
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ pub struct ShownSpec {
 }
 
 /// What a tool is found by, and what calling it takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ToolDocument {
     /// `server.tool`.
     pub id: ToolId,
@@ -94,7 +94,7 @@ pub struct ToolDocument {
 }
 
 /// An argument, as far as its schema tells at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ToolArgument {
     /// Its name.
     pub name: String,

@@ -24,7 +24,7 @@ pub enum CallOutcome {
 }
 
 /// What a tool answered. All of it comes from its server: it is data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct CallReply {
     /// Blocks of content, as the protocol has them.
     pub content: Vec<Value>,
@@ -45,7 +45,7 @@ pub struct CallReply {
 }
 
 /// What a call took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct CallUsage {
     /// Its price.
     pub usd: f64,

@@ -51,7 +51,7 @@ pub struct ToolOverride {
 }
 
 /// Where a server stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerState {
     /// Nobody connects to it in this process.
@@ -66,7 +66,7 @@ pub enum ServerState {
 }
 
 /// How a server is, in this process.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ServerHealth {
     /// Where it stands.
     pub state: ServerState,
@@ -83,7 +83,7 @@ pub struct ServerHealth {
 }
 
 /// A server, for the home's owner.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ServerInfo {
     /// Its name.
     pub name: String,

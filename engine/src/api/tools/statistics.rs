@@ -6,7 +6,7 @@ use serde::Serialize;
 const MAX_TIMES: usize = 64;
 
 /// How a tool's calls have gone since this process began.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ToolHealth {
     /// Calls that have ended.
     pub calls: u64,
