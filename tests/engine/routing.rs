@@ -343,6 +343,27 @@ fn who_may_not_hand_an_agent_anything_does_not_learn_of_it() {
 }
 
 #[test]
+fn a_card_points_at_no_folder_that_its_writer_may_not_write() {
+    let mesh = three();
+    let agent = mesh.user("agent:weather", &[]);
+    let manage = Grant::new(
+        "agent:weather",
+        Target::Agent,
+        &["agent:weather".to_owned()],
+        [Verb::Admin].into(),
+        Effect::Allow,
+        "",
+    );
+    mesh.owner().put_grant(&manage.unwrap()).unwrap();
+    assert!(agent.put_agent("weather", &about("weather forecast", &VERBS)).is_ok());
+    let mut card = about("weather forecast", &VERBS);
+    card["inbox"] = json!("finance");
+    let refused = agent.put_agent("weather", &card).unwrap_err();
+    assert_eq!(refused.to_string(), "agent:weather has no `write` on `/finance/inbox/weather/task.json`");
+    assert!(mesh.owner().put_agent("weather", &card).is_ok());
+}
+
+#[test]
 fn faults_of_a_registry_are_found() {
     let mesh = three();
     mesh.put("twin", about("weather forecast", &VERBS));

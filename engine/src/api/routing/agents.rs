@@ -13,9 +13,11 @@ use crate::access::{Target, Verb};
 use crate::cards::{self, AgentCard, AgentRow, Capability, CardError, MAX_CARD_BYTES};
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
+use crate::id::{WorkspaceName, join_path};
 use crate::journal::Outcome;
 use crate::net::{Method, Outgoing};
 use crate::route::{Entry, EntryKind};
+use crate::tasks::{Queue, TaskState};
 
 /// For fetching a card as a whole.
 const CARD_DEADLINE: Duration = Duration::from_secs(15);
@@ -120,6 +122,7 @@ impl Session {
         let rule = self.may_manage_agent("agent.put", &id)?;
         let read = AgentCard::read(card).map_err(Error::from);
         let (card, ignored) = self.note_failure("agent.put", Verb::Admin, &id, read)?;
+        self.may_place_inbox(&id, &card)?;
         let now_ms = self.now_ms();
         let put = self.engine.change_entries(|tx| -> std::result::Result<(), ChangeError> {
             if !tx.policy()?.principals.contains_key(&id) {
@@ -188,6 +191,20 @@ impl Session {
         }
         let (principal, path) = (self.actor.principal.clone(), id.to_owned());
         Err(Error::Forbidden { principal, verb: "admin", path })
+    }
+
+    /// Whoever hands the agent something writes into the inbox that its card names: so only who may write there names it.
+    fn may_place_inbox(&self, id: &str, card: &AgentCard) -> Result<()> {
+        let Some(inbox) = &card.inbox else { return Ok(()) };
+        let workspace = WorkspaceName::new(inbox)?;
+        let queue = Queue::inbox(&workspace, id.trim_start_matches("agent:"));
+        let path = join_path(&workspace, &queue.path(TaskState::Pending, "task.json"));
+        let decision = self.decide(Verb::Write, &path);
+        if decision.allowed {
+            return Ok(());
+        }
+        self.record("agent.put", Verb::Write, &path, "", Outcome::Denied, &decision.rule)?;
+        Err(Error::Forbidden { principal: self.actor.principal.clone(), verb: "write", path })
     }
 
     fn agent_info(&self, row: AgentRow) -> Result<AgentInfo> {

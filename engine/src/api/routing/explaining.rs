@@ -98,7 +98,8 @@ impl Session {
         };
         self.record("route.explain", Verb::Dispatch, "/", "", Outcome::Allowed, "scope")?;
         let asker = self.asking_as(request.principal.as_deref())?;
-        let entries = named.into_iter().map(|id| self.explain_entry(&asker, &decided, id)).collect();
+        let entries =
+            named.into_iter().map(|id| self.explain_entry(&asker, &decided, id)).collect::<Result<_>>()?;
         let threshold = decided.router.threshold(decided.reply.max_error);
         Ok(ExplainReply { reply: decided.reply, same, threshold, entries })
     }
@@ -140,7 +141,7 @@ impl Session {
         Ok((Decided { reply, router, ranking }, is_same))
     }
 
-    fn explain_entry(&self, asker: &Self, decided: &Decided, id: &str) -> Explained {
+    fn explain_entry(&self, asker: &Self, decided: &Decided, id: &str) -> Result<Explained> {
         let Decided { reply, router, ranking } = decided;
         let found = ranking.scored.iter().position(|scored| {
             let entry = &router.entries()[scored.entry].entry;
@@ -169,15 +170,15 @@ impl Session {
             None => ("behind", behind(scored.probability, ranking.scored[0].probability, best)),
         };
         let figures = Some(figures(router, scored));
-        Explained { id: id.to_owned(), verdict, reason, rank: Some(at + 1), figures }
+        Ok(Explained { id: id.to_owned(), verdict, reason, rank: Some(at + 1), figures })
     }
 
     /// Why something is no candidate at all. Only who manages the home learns of a rule; to others what they may not
     /// see is not there.
-    fn explain_absent(&self, asker: &Self, id: &str) -> Explained {
+    fn explain_absent(&self, asker: &Self, id: &str) -> Result<Explained> {
         let unknown = "nothing of that name may be asked here".to_owned();
         let absent =
-            |verdict, reason| Explained { id: id.to_owned(), verdict, reason, rank: None, figures: None };
+            |verdict, reason| Ok(Explained { id: id.to_owned(), verdict, reason, rank: None, figures: None });
         if !self.is_admin() {
             return absent("unknown", unknown);
         }
@@ -186,9 +187,8 @@ impl Session {
             (EntryKind::Agent, format!("agent:{id}")),
             (EntryKind::Tool, id.to_owned()),
         ];
-        let registry = self.engine.registry().ok();
-        let known =
-            keys.iter().find(|key| registry.as_ref().is_some_and(|all| all.entries.contains_key(*key)));
+        let registry = self.engine.registry()?;
+        let known = keys.iter().find(|key| registry.entries.contains_key(*key));
         let Some((kind, id)) = known else { return absent("unknown", "it is not registered".to_owned()) };
         let (verb, target) = verb_of(*kind);
         let decision = asker.actor.decide(&self.engine.policy(), verb, target, id);
