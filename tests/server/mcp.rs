@@ -168,6 +168,7 @@ fn the_tools_are_those_of_the_stored_file() {
             "heartbeat_task",
             "move_file",
             "publish_event",
+            "request_approval",
             "restore_version",
             "review_task",
             "write_file",

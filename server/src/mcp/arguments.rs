@@ -43,6 +43,14 @@ pub struct ReadFile {
     pub max_tokens: Option<usize>,
 }
 
+/// Of `request_approval`.
+#[derive(Debug, Deserialize)]
+pub struct RequestApproval {
+    pub path: Option<String>,
+    pub request: Option<String>,
+    pub approval: Option<String>,
+}
+
 /// Of `find_agents`.
 #[derive(Debug, Deserialize)]
 pub struct FindAgents {
