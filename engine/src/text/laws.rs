@@ -53,7 +53,8 @@ fn check_cover(name: &str, text: &str, spans: impl Iterator<Item = Span>) {
 /// Names that lead to every reader.
 const NAMES: &[&str] = &[
     "a.md", "a.txt", "a.html", "a.xml", "a.json", "a.jsonl", "a.yaml", "a.toml", "a.csv", "a.tsv", "a.ipynb",
-    "a.rs", "a.py", "a.js", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.sh", "a",
+    "a.rs", "a.py", "a.js", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.sh", "a", "a.adoc", "a.tex",
+    "a.srt", "a.eml", "a.mbox",
 ];
 
 /// A little of everything, for every reader to stumble over.

@@ -25,18 +25,23 @@ mod words;
 mod chunk;
 
 pub use chunk::{Chunk, ChunkOptions, chunk};
-pub use detect::mime_type;
+pub use detect::{is_isolated, mime_type};
 pub use document::{Block, BlockKind, Document, Kind, Limits};
 pub use extract::extract;
 pub use sentences::{document_sentences, sentences};
 pub use skip::SkipReason;
 pub use words::{TokenCounter, WordEstimate, words};
 
+/// What was lost or guessed in a document, a line each, as it is noted beside the file.
+pub fn notes(document: &Document) -> String {
+    document.warnings.join("\n")
+}
+
 /// Raised whenever the text, blocks or fields that [`extract`] gives for the same bytes change.
-pub const EXTRACTOR_VERSION: u32 = 1;
+pub const EXTRACTOR_VERSION: u32 = 2;
 
 /// Raised whenever the spans that [`chunk`] gives for the same document change.
-pub const CHUNKER_VERSION: u32 = 1;
+pub const CHUNKER_VERSION: u32 = 2;
 
 #[cfg(test)]
 mod laws;

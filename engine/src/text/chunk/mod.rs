@@ -11,8 +11,9 @@ mod plan;
 mod split;
 
 use self::pieces::Piece;
-use super::document::Document;
+use super::document::{Block, Document};
 use super::words::TokenCounter;
+use crate::location::{Located, touching};
 use crate::span::{LineIndex, Span};
 
 /// How chunks are cut.
@@ -49,6 +50,8 @@ pub struct Chunk {
     pub headings: Vec<String>,
     /// Its tokens, by the counter.
     pub n_tokens: usize,
+    /// Its parts of the document's [`located`](Document::located), all of one page, slide, sheet or chapter.
+    pub located: Vec<Located>,
 }
 
 /// Packs a document's blocks into chunks.
@@ -61,16 +64,37 @@ pub struct Chunk {
 /// ```
 pub fn chunk(document: &Document, counter: &dyn TokenCounter, options: &ChunkOptions) -> Vec<Chunk> {
     let measure = Measure { text: &document.text, counter, max_tokens: options.max_tokens.max(1) };
-    let pieces = pieces::pieces(&document.blocks, &measure);
     let lines = LineIndex::new(&document.text);
     let mut chunks = Vec::new();
-    for group in plan::groups(&pieces, options) {
-        let headings = plan::common_headings(&pieces[group.clone()]);
-        for (span, n_tokens) in fitting(&pieces[group], &measure) {
-            chunks.push(Chunk { span, lines: lines.lines(span), headings: headings.to_vec(), n_tokens });
+    for blocks in units(document) {
+        let pieces = pieces::pieces(blocks, &measure);
+        for group in plan::groups(&pieces, options) {
+            let headings = plan::common_headings(&pieces[group.clone()]);
+            for (span, n_tokens) in fitting(&pieces[group], &measure) {
+                let (lines, headings) = (lines.lines(span), headings.to_vec());
+                let located = clipped(&document.located, span);
+                chunks.push(Chunk { span, lines, headings, n_tokens, located });
+            }
         }
     }
     chunks
+}
+
+/// Runs of blocks that stand on one page, slide or sheet: no chunk goes over its edge, so that a citation names one.
+fn units(document: &Document) -> impl Iterator<Item = &[Block]> {
+    let unit = |block: &Block| touching(&document.located, block.span).first().map(|entry| &entry.location);
+    document.blocks.chunk_by(move |one, next| match (unit(one), unit(next)) {
+        (Some(one), Some(next)) => one.is_same_unit(next),
+        (one, next) => one.is_none() && next.is_none(),
+    })
+}
+
+fn clipped(located: &[Located], span: Span) -> Vec<Located> {
+    let clip = |entry: &Located| Located {
+        span: Span::new(entry.span.start.max(span.start), entry.span.end.min(span.end)),
+        location: entry.location.clone(),
+    };
+    touching(located, span).iter().map(clip).collect()
 }
 
 /// The text and how it is counted.

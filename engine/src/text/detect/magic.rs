@@ -48,11 +48,17 @@ const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"-----BEGIN PGP MESSAGE", "application/pgp-encrypted"),
 ];
 
+/// An Office Open XML file under a password: which of them, nobody can tell.
+pub(super) const ENCRYPTED_OPEN_XML: &str = "application/x-ooxml-protected";
+
 /// How far into a file a PDF header may stand.
 const PDF_HEADER_WITHIN: usize = 1024;
 
 /// Bytes at either end of a container that are searched for the names of its parts.
 const CONTAINER_WINDOW: usize = 64 << 10;
+
+/// Entries of a zip file that are looked at.
+const MAX_ENTRY_NAMES: usize = 500;
 
 /// The media type of a known binary format.
 pub(super) fn binary_type(bytes: &[u8]) -> Option<&'static str> {
@@ -105,7 +111,33 @@ fn zip_type(bytes: &[u8]) -> &'static str {
     ];
     let stored = bytes.get(30..).filter(|name| name.starts_with(b"mimetype")).map(|name| &name[8..]);
     let stored = stored.and_then(|content| STORED.iter().find(|(mime, _)| content.starts_with(mime)));
-    stored.or_else(|| part_type(bytes, PARTS)).map_or("application/zip", |(_, mime_type)| mime_type)
+    let listed = || {
+        let names = entry_names(bytes);
+        PARTS.iter().find(|(part, _)| names.iter().any(|name| name.starts_with(part)))
+    };
+    stored
+        .or_else(listed)
+        .or_else(|| part_type(bytes, PARTS))
+        .map_or("application/zip", |(_, mime_type)| mime_type)
+}
+
+/// The names of a zip file's first entries, by its directory: the bytes of an entry may hold names of others.
+fn entry_names(bytes: &[u8]) -> Vec<&[u8]> {
+    let number = |at: usize, n: usize| -> Option<usize> {
+        let field = bytes.get(at..at.checked_add(n)?)?;
+        Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+    };
+    let tail_at = bytes.len().saturating_sub(CONTAINER_WINDOW + 22);
+    let end = bytes[tail_at..].windows(4).rposition(|window| window == b"PK\x05\x06");
+    let mut at = end.and_then(|end| number(tail_at + end + 16, 4)).unwrap_or(usize::MAX);
+    let mut names = Vec::new();
+    while names.len() < MAX_ENTRY_NAMES && bytes.get(at..).is_some_and(|rest| rest.starts_with(b"PK\x01\x02"))
+    {
+        let lengths = [28, 30, 32].map(|field| number(at + field, 2).unwrap_or(0));
+        names.extend(bytes.get(at + 46..at + 46 + lengths[0]));
+        at += 46 + lengths.iter().sum::<usize>();
+    }
+    names
 }
 
 /// OLE compound files name their streams in UTF-16.
@@ -115,6 +147,7 @@ fn ole_type(bytes: &[u8]) -> &'static str {
         (b"W\0o\0r\0k\0b\0o\0o\0k\0", "application/vnd.ms-excel"),
         (b"P\0o\0w\0e\0r\0P\0o\0i\0n\0t\0", "application/vnd.ms-powerpoint"),
         (b"_\0_\0s\0u\0b\0s\0t\0g\0", "application/vnd.ms-outlook"),
+        (b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0", ENCRYPTED_OPEN_XML),
     ];
     // The directory may stand anywhere, so all of it is searched.
     let found = PARTS.iter().find(|(part, _)| contains(bytes, part));

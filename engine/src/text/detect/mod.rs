@@ -31,9 +31,46 @@ impl FileType {
         Self { mime_type, kind: Some(Kind::Code), language: Some(language) }
     }
 
-    const fn binary(mime_type: &'static str) -> Self {
-        Self { mime_type, kind: None, language: None }
+    /// A type that is known by its bytes, with its reader where there is one.
+    fn binary(mime_type: &'static str) -> Self {
+        Self { mime_type, kind: binary_kind(mime_type), language: None }
     }
+}
+
+/// How files of a binary type are read.
+fn binary_kind(mime_type: &str) -> Option<Kind> {
+    const OPEN_XML: &str = "application/vnd.openxmlformats-officedocument.";
+    const OPEN_DOCUMENT: &str = "application/vnd.oasis.opendocument.";
+    if let Some(part) = mime_type.strip_prefix(OPEN_XML) {
+        return match part.split('.').next() {
+            Some("wordprocessingml") => Some(Kind::Docx),
+            Some("presentationml") => Some(Kind::Pptx),
+            _ => Some(Kind::Spreadsheet),
+        };
+    }
+    if let Some(part) = mime_type.strip_prefix(OPEN_DOCUMENT) {
+        return Some(if part == "spreadsheet" { Kind::Spreadsheet } else { Kind::OpenDocument });
+    }
+    match mime_type {
+        "application/pdf" => Some(Kind::Pdf),
+        magic::ENCRYPTED_OPEN_XML => Some(Kind::Docx),
+        "application/rtf" => Some(Kind::Rtf),
+        "application/epub+zip" => Some(Kind::Epub),
+        "application/msword" => Some(Kind::Doc),
+        "application/vnd.ms-excel" => Some(Kind::Spreadsheet),
+        "application/vnd.ms-powerpoint" => Some(Kind::Ppt),
+        "application/vnd.ms-outlook" => Some(Kind::OutlookMail),
+        "application/zip" | "application/x-tar" | "application/gzip" => Some(Kind::Archive),
+        _ if ["image/", "audio/", "video/"].iter().any(|family| mime_type.starts_with(family)) => {
+            Some(Kind::Media)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a file's reader is one of those that are kept apart, see [`Kind::is_isolated`].
+pub fn is_isolated(name: &str, bytes: &[u8]) -> bool {
+    file_type(name, bytes).kind.is_some_and(Kind::is_isolated)
 }
 
 /// The type of bytes that are nothing known.
@@ -52,12 +89,18 @@ pub fn mime_type(name: &str, bytes: &[u8]) -> String {
 
 /// The type of a file, by content first, then by name.
 pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
-    if let Some(mime_type) = magic::binary_type(bytes) {
-        return FileType::binary(mime_type);
-    }
     let named = names::by_name(name);
+    if let Some(mime_type) = magic::binary_type(bytes) {
+        let found = FileType::binary(mime_type);
+        // A picture that is called a text was meant to be one: its name says nothing of what it shows.
+        let is_mistaken = found.kind == Some(Kind::Media)
+            && named.is_some_and(|named| named.kind.is_some_and(Kind::reads_text));
+        return if is_mistaken { FileType { kind: None, ..found } } else { found };
+    }
     if !decode::is_text(bytes) {
-        return named.filter(|named| named.kind.is_none()).unwrap_or(FileType::binary(UNKNOWN));
+        return named
+            .filter(|named| named.kind.is_none_or(Kind::reads_bytes))
+            .unwrap_or(FileType::binary(UNKNOWN));
     }
     text_type(named, bytes)
 }
@@ -65,7 +108,10 @@ pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
 fn text_type(named: Option<FileType>, bytes: &[u8]) -> FileType {
     match named {
         // `.ts` is also the ending of translation files, which are XML.
-        Some(named) if named.kind.is_some() && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) => {
+        Some(named)
+            if named.kind.is_some_and(Kind::reads_text)
+                && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) =>
+        {
             named
         }
         _ => sniff::by_text(bytes),

@@ -76,14 +76,24 @@ pub(super) fn read(html: &str) -> Rendered {
     };
     let headline = || first(body, "h1").map(|heading| clean_heading(&heading.text().collect::<String>()));
     let title = title.filter(|title| !title.is_empty()).or_else(headline).filter(|title| !title.is_empty());
-    Rendered { structure: Structure { blocks, title, warning: None }, text, language: None }
+    Rendered { structure: Structure { blocks, title, warning: None }, text, ..Rendered::default() }
+}
+
+/// All text of a page that has nothing around its main part, such as a chapter or a mail.
+pub(super) fn read_whole(html: &str) -> Rendered {
+    if depth(html) > MAX_NESTING {
+        return flat(html);
+    }
+    let document = Html::parse_document(html);
+    let (text, blocks) = render(&[document.root_element()], false);
+    Rendered { structure: Structure { blocks, title: None, warning: None }, text, ..Rendered::default() }
 }
 
 /// A page without its tags, for want of a tree.
 fn flat(html: &str) -> Rendered {
     let text = without_tags(html);
     let warning = Some(format!("nested more than {MAX_NESTING} elements deep, read without structure"));
-    Rendered { structure: Structure { warning, ..plain::read(&text) }, text, language: None }
+    Rendered { structure: Structure { warning, ..plain::read(&text) }, text, ..Rendered::default() }
 }
 
 fn first<'a>(root: ElementRef<'a>, name: &str) -> Option<ElementRef<'a>> {

@@ -2,7 +2,10 @@
 //!
 //! Takes a name, bytes and limits. Finds the type, decodes, and hands the text to the reader of its kind. A reader
 //! of text that stays as it is gives [`Structure`] alone; a reader of markup that is rendered gives [`Rendered`].
-//! A reader never fails: what it cannot follow it reads as plain text, and says so in a warning.
+//! A reader of text never fails: what it cannot follow it reads as plain text, and says so in a warning. A reader of
+//! bytes, such as that of PDF, gives a reason where it finds no way. Readers of [isolated](Kind::is_isolated) kinds may
+//! still break down over a file that was made to break them: whoever calls [`extract`] for others' files does so in a
+//! process of its own.
 
 mod plain;
 
@@ -14,6 +17,29 @@ mod html_text;
 
 mod notebook;
 
+mod markup;
+
+mod rendering;
+mod tables;
+mod unpack;
+mod xml;
+
+mod pdf;
+
+mod docx;
+mod office;
+mod open_document;
+mod pptx;
+mod spreadsheet;
+
+mod epub;
+mod ole;
+mod rtf;
+
+mod archive;
+mod mail;
+mod media;
+
 mod code;
 mod grammars;
 mod syntax;
@@ -22,11 +48,13 @@ mod delimited;
 mod json;
 mod sections;
 
+use self::unpack::Allowance;
 use super::decode::{BOM, Decoded, decode};
 use super::detect::{self, FileType};
 use super::document::{Block, Document, Kind, Limits};
 use super::language::prose_language;
 use super::skip::SkipReason;
+use crate::location::Located;
 use crate::span::Span;
 
 /// What a reader finds in a text that stays as it is.
@@ -43,6 +71,8 @@ struct Rendered {
     text: String,
     structure: Structure,
     language: Option<String>,
+    located: Vec<Located>,
+    warnings: Vec<String>,
 }
 
 /// Reads one file.
@@ -57,6 +87,20 @@ struct Rendered {
 /// # Errors
 /// A [`SkipReason`] where the file holds no text that can be indexed.
 pub fn extract(name: &str, bytes: &[u8], limits: &Limits) -> Result<Document, SkipReason> {
+    let left = std::cell::Cell::new(Allowance::of(limits, bytes.len()));
+    extract_within(name, bytes, &Allowance::new(limits, &left))
+}
+
+/// Reads a file that came inside of another one.
+///
+/// # Errors
+/// As [`extract`]; [`SkipReason::Explodes`] where files lie in files too deep.
+fn nested(name: &str, bytes: &[u8], allowance: &Allowance<'_>) -> Result<Document, SkipReason> {
+    extract_within(name, bytes, &allowance.deeper()?)
+}
+
+fn extract_within(name: &str, bytes: &[u8], allowance: &Allowance<'_>) -> Result<Document, SkipReason> {
+    let limits = allowance.limits();
     if bytes.len() > limits.max_bytes {
         return Err(SkipReason::TooLarge { size: bytes.len(), limit: limits.max_bytes });
     }
@@ -65,7 +109,12 @@ pub fn extract(name: &str, bytes: &[u8], limits: &Limits) -> Result<Document, Sk
     }
     let found = detect::file_type(name, bytes);
     let Some(kind) = found.kind else { return Err(unreadable(found)) };
-    let document = read(found, kind, decode(bytes)?, limits);
+    let document = if kind.reads_bytes() {
+        let rendered = read_bytes(name, bytes, found, kind, allowance)?;
+        finished(found, kind, rendered, false)
+    } else {
+        read(found, kind, decode(bytes)?, limits)
+    };
     if document.blocks.is_empty() { Err(SkipReason::Empty) } else { Ok(document) }
 }
 
@@ -84,18 +133,50 @@ fn read(found: FileType, kind: Kind, decoded: Decoded, limits: &Limits) -> Docum
         Kind::Notebook => notebook::read(body),
         _ => None,
     };
-    let mut warnings: Vec<String> = decoded.warning.into_iter().collect();
-    let (text, structure, verbatim, language) = match rendered {
-        Some(Rendered { text, structure, language }) => (text, structure, false, language),
+    let (mut rendered, verbatim) = match rendered {
+        Some(rendered) => (rendered, false),
         None => {
             let structure = shifted(read_verbatim(kind, found.language, body, limits), mark);
-            (decoded.text, structure, decoded.verbatim, found.language.map(code_language))
+            let language = found.language.map(code_language);
+            (Rendered { text: decoded.text, structure, language, ..Rendered::default() }, decoded.verbatim)
         }
     };
+    rendered.warnings = decoded.warning.into_iter().chain(rendered.warnings).collect();
+    finished(found, kind, rendered, verbatim)
+}
+
+fn finished(found: FileType, kind: Kind, rendered: Rendered, verbatim: bool) -> Document {
+    let Rendered { text, structure, language, located, mut warnings } = rendered;
     warnings.extend(structure.warning);
     let language = language.or_else(|| prose_language(&text, &structure.blocks));
     let (title, blocks, mime_type) = (structure.title, structure.blocks, found.mime_type.to_owned());
-    Document { text, mime_type, kind, language, title, blocks, verbatim, warnings }
+    Document { text, mime_type, kind, language, title, blocks, located, verbatim, warnings }
+}
+
+fn read_bytes(
+    name: &str,
+    bytes: &[u8],
+    found: FileType,
+    kind: Kind,
+    allowance: &Allowance<'_>,
+) -> Result<Rendered, SkipReason> {
+    match kind {
+        Kind::Pdf => pdf::read(bytes, allowance),
+        Kind::Docx | Kind::Pptx if office::is_encrypted(bytes) => Err(SkipReason::Encrypted),
+        Kind::Docx => docx::read(bytes, allowance),
+        Kind::Pptx => pptx::read(bytes, allowance),
+        Kind::Spreadsheet => spreadsheet::read(bytes, allowance),
+        Kind::OpenDocument => open_document::read(bytes, allowance),
+        Kind::Rtf => rtf::read(bytes, allowance),
+        Kind::Doc => ole::read_doc(bytes, allowance),
+        Kind::Ppt => ole::read_ppt(bytes, allowance),
+        Kind::OutlookMail => ole::read_msg(bytes, allowance),
+        Kind::Epub => epub::read(bytes, allowance),
+        Kind::Mail => mail::read(bytes, allowance),
+        Kind::Mailbox => mail::read_mailbox(bytes, allowance),
+        Kind::Archive => archive::read(name, bytes, found.mime_type, allowance),
+        _ => Ok(media::read(name, bytes, found.mime_type)),
+    }
 }
 
 fn read_verbatim(kind: Kind, language: Option<&str>, text: &str, limits: &Limits) -> Structure {
@@ -108,7 +189,10 @@ fn read_verbatim(kind: Kind, language: Option<&str>, text: &str, limits: &Limits
         Kind::Toml => sections::read_tables(text),
         Kind::Csv => delimited::read(text),
         Kind::Xml => code::read(text, "xml", limits),
-        Kind::Plain | Kind::Html => plain::read(text),
+        Kind::Asciidoc => markup::read_asciidoc(text),
+        Kind::Latex => markup::read_latex(text),
+        Kind::Subtitles => markup::read_subtitles(text),
+        _ => plain::read(text),
     }
 }
 

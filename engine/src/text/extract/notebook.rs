@@ -26,7 +26,7 @@ pub(super) fn read(json: &str) -> Option<Rendered> {
     let language = language.iter().find_map(|at| notebook.pointer(at)?.as_str()).map(str::to_lowercase);
     let title = notebook.pointer("/metadata/title").and_then(Value::as_str).map(str::to_owned).or(page.title);
     let structure = Structure { blocks: page.blocks, title, warning: None };
-    Some(Rendered { text: page.text, structure, language })
+    Some(Rendered { text: page.text, structure, language, ..Rendered::default() })
 }
 
 #[derive(Default)]

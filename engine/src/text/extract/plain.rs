@@ -58,6 +58,20 @@ pub(super) fn read(text: &str) -> Structure {
     Structure { blocks: tile(text, marks), title, warning: None }
 }
 
+/// The paragraphs of a text: what stands between blank lines.
+pub(super) fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
+    let (mut start, mut at, mut found) = (0, 0, Vec::new());
+    for line in text.split_inclusive('\n') {
+        if line.trim().is_empty() {
+            found.push(&text[start..at]);
+            start = at;
+        }
+        at += line.len();
+    }
+    found.push(&text[start..]);
+    found.into_iter().map(str::trim).filter(|paragraph| !paragraph.is_empty())
+}
+
 /// Whether a line that opens a text, alone, is what the text is called: words, and not a line of code or of a list.
 fn is_title(line: &str) -> bool {
     let line = line.trim();

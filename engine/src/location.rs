@@ -1,0 +1,257 @@
+//! Where a passage stands, as a person would look it up: page, slide, sheet and cells, chapter, message.
+//!
+//! Takes spans of an extracted text with their [`Location`]s, gives the location of any part of it
+//! ([`location_of`]). Formats without such places, such as Markdown, have none.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
+
+/// A place in a file that people can turn to. In JSON its fields stand beside the byte span of a citation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Location {
+    /// Of a document with pages.
+    Page {
+        /// Counted from 1.
+        page: u32,
+    },
+    /// Of a presentation; its notes belong to it.
+    Slide {
+        /// Counted from 1.
+        slide: u32,
+    },
+    /// Of a spreadsheet.
+    Sheet {
+        /// Its name.
+        sheet: String,
+        /// The cells.
+        range: CellRange,
+    },
+    /// Of a book.
+    Chapter {
+        /// Its title.
+        chapter: String,
+    },
+    /// Of a mailbox or of a single mail.
+    Message {
+        /// Counted from 1.
+        message: u32,
+        /// What came with it; missing for the message itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attachment: Option<String>,
+    },
+    /// Of an archive.
+    Entry {
+        /// Its path inside.
+        entry: String,
+    },
+}
+
+/// The fields that a [`Location`] may have, as a schema shows them.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct LocationFields {
+    /// Of a document with pages, from 1.
+    page: Option<u32>,
+    /// Of a presentation, from 1.
+    slide: Option<u32>,
+    /// The name of a spreadsheet's sheet.
+    sheet: Option<String>,
+    /// The cells of the sheet, such as `A2:F9`.
+    range: Option<String>,
+    /// The title of a book's chapter.
+    chapter: Option<String>,
+    /// Of a mailbox, from 1.
+    message: Option<u32>,
+    /// What came with the message.
+    attachment: Option<String>,
+    /// The path of an archive's entry.
+    entry: Option<String>,
+}
+
+impl Location {
+    /// Whether both are one page, slide, sheet, chapter …: a chunk stays inside of one.
+    pub fn is_same_unit(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sheet { sheet, .. }, Self::Sheet { sheet: other, .. }) => sheet == other,
+            _ => self == other,
+        }
+    }
+
+    /// Both together: of one sheet the cells around both, else the first.
+    fn with(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Sheet { sheet, range }, Self::Sheet { sheet: same, range: more }) if sheet == *same => {
+                Self::Sheet { sheet, range: range.around(more) }
+            }
+            (first, _) => first,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page { page } => write!(f, "page {page}"),
+            Self::Slide { slide } => write!(f, "slide {slide}"),
+            Self::Sheet { sheet, range } => write!(f, "sheet {sheet}, {range}"),
+            Self::Chapter { chapter } => write!(f, "chapter {chapter}"),
+            Self::Message { message, attachment: None } => write!(f, "message {message}"),
+            Self::Message { message, attachment: Some(name) } => write!(f, "message {message}, {name}"),
+            Self::Entry { entry } => write!(f, "entry {entry}"),
+        }
+    }
+}
+
+/// A rectangle of cells, both corners included; written as `B2:D9`, or `B2` where it is one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CellRange {
+    /// Row and column of the upper left corner, from 0.
+    pub first: (u32, u32),
+    /// Row and column of the lower right corner, from 0.
+    pub last: (u32, u32),
+}
+
+impl CellRange {
+    /// The smallest rectangle that holds both.
+    pub fn around(&self, other: &Self) -> Self {
+        Self {
+            first: (self.first.0.min(other.first.0), self.first.1.min(other.first.1)),
+            last: (self.last.0.max(other.last.0), self.last.1.max(other.last.1)),
+        }
+    }
+}
+
+impl fmt::Display for CellRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_cell(f, self.first)?;
+        if self.first == self.last {
+            return Ok(());
+        }
+        f.write_str(":")?;
+        write_cell(f, self.last)
+    }
+}
+
+fn write_cell(f: &mut fmt::Formatter<'_>, (row, column): (u32, u32)) -> fmt::Result {
+    let (mut letters, mut rest) = (Vec::new(), u64::from(column) + 1);
+    while rest > 0 {
+        letters.push(char::from(b'A' + ((rest - 1) % 26) as u8));
+        rest = (rest - 1) / 26;
+    }
+    letters.iter().rev().try_for_each(|letter| write!(f, "{letter}"))?;
+    write!(f, "{}", u64::from(row) + 1)
+}
+
+/// A text that is no range of cells.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no range of cells; expected one such as `B2:D9`")]
+pub struct NotARange(String);
+
+impl FromStr for CellRange {
+    type Err = NotARange;
+
+    fn from_str(text: &str) -> Result<Self, NotARange> {
+        let (first, last) = text.split_once(':').unwrap_or((text, text));
+        let cells = read_cell(first).zip(read_cell(last));
+        let (first, last) = cells.ok_or_else(|| NotARange(text.chars().take(40).collect()))?;
+        Ok(Self { first, last })
+    }
+}
+
+fn read_cell(text: &str) -> Option<(u32, u32)> {
+    let digits = text.find(|ch: char| ch.is_ascii_digit())?;
+    let (letters, digits) = text.split_at(digits);
+    let column = letters.bytes().try_fold(0_u32, |sum, letter| {
+        let value = letter.is_ascii_uppercase().then(|| u32::from(letter - b'A') + 1)?;
+        sum.checked_mul(26)?.checked_add(value)
+    });
+    Some((digits.parse::<u32>().ok()?.checked_sub(1)?, column?.checked_sub(1)?))
+}
+
+impl Serialize for CellRange {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CellRange {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A part of an extracted text with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// In the extracted text.
+    pub span: Span,
+    /// In the file.
+    pub location: Location,
+}
+
+/// The location of `span`: of all that it touches together; `None` where the format has none. `located` is in order.
+pub fn location_of(located: &[Located], span: Span) -> Option<Location> {
+    let mut touched = touching(located, span).iter();
+    let first = touched.next()?.location.clone();
+    Some(touched.fold(first, |all, next| all.with(&next.location)))
+}
+
+/// The entries of `located` that share a byte with `span`. They are in order and do not overlap.
+pub fn touching(located: &[Located], span: Span) -> &[Located] {
+    let from = located.partition_point(|entry| entry.span.end <= span.start);
+    let to = located.partition_point(|entry| entry.span.start < span.end);
+    &located[from..to.max(from)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_written_as_spreadsheets_do() {
+        for text in ["A1", "B2:D9", "Z1:AA1", "XFD1048576", "ZZ10:AAA11"] {
+            assert_eq!(text.parse::<CellRange>().unwrap().to_string(), text);
+        }
+        for text in ["", "A", "1", "A0", "a1", "A1:", "ZZZZZZZZZZ1", "A99999999999"] {
+            assert!(text.parse::<CellRange>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cells_of_one_sheet_are_taken_together() {
+        let row = |start: usize, range: &str| Located {
+            span: Span::new(start, start + 5),
+            location: Location::Sheet { sheet: "S".into(), range: range.parse().unwrap() },
+        };
+        let rows = [row(0, "A1:C1"), row(5, "A2:B2"), row(10, "A3:D3")];
+        let at = |start, end| location_of(&rows, Span::new(start, end)).map(|found| found.to_string());
+        assert_eq!(at(6, 9).as_deref(), Some("sheet S, A2:B2"));
+        assert_eq!(at(4, 11).as_deref(), Some("sheet S, A1:D3"));
+        assert_eq!(at(15, 20), None);
+    }
+
+    #[test]
+    fn json_carries_the_fields_alone() {
+        let cases = [
+            (Location::Page { page: 3 }, r#"{"page":3}"#),
+            (
+                Location::Message { message: 1, attachment: Some("a.pdf".into()) },
+                r#"{"message":1,"attachment":"a.pdf"}"#,
+            ),
+            (
+                Location::Sheet { sheet: "A".into(), range: "B2".parse().unwrap() },
+                r#"{"sheet":"A","range":"B2"}"#,
+            ),
+        ];
+        for (location, json) in cases {
+            assert_eq!(serde_json::to_string(&location).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Location>(json).unwrap(), location);
+        }
+    }
+}
