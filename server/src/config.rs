@@ -9,7 +9,9 @@ use waypost::limits::Rate;
 use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 use waypost::upstream;
-use waypost_engine::api::{CommandHook, EngineOptions, Error, HopLimits, Reach, Schedule};
+use waypost_engine::api::{
+    CommandHook, EngineOptions, Error, HopLimits, Isolation, Reach, Schedule, Workers,
+};
 
 use crate::cli::Globals;
 
@@ -47,6 +49,7 @@ struct FileSettings {
     command: Vec<CommandSettings>,
     #[serde(default)]
     upstream: Vec<upstream::Settings>,
+    archives: Option<bool>,
 }
 
 /// What may be reached although it is private, and by those who are not the home's owner.
@@ -164,6 +167,8 @@ pub struct Config {
     pub offline: Setting<bool>,
     /// Larger files are noted and not indexed.
     pub max_file_bytes: Setting<u64>,
+    /// Whether the files in zip, tar and gzip archives are read.
+    pub archives: Setting<bool>,
     /// Address of the server.
     pub listen: Setting<String>,
     /// Host names that a request may give, beside the loopback ones.
@@ -223,6 +228,7 @@ impl Config {
             );
         }
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
+        let options = options.archives(self.archives.value).isolation(isolation());
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
         let options = options.journal_days(self.journal_days.value);
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
@@ -268,6 +274,16 @@ impl Config {
     }
 }
 
+/// Workers are this same program. Under Linux it is named by what runs now, and not by a path where a newer one may lie.
+pub fn isolation() -> Isolation {
+    let program =
+        if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
+    match program {
+        Ok(program) => Isolation::Workers(Workers::new([program.into_os_string(), "extract-worker".into()])),
+        Err(_) => Isolation::InProcess,
+    }
+}
+
 fn duration(seconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds)
         .with_context(|| format!("`{seconds}` is no time of a webhook: expected seconds, 0 or more"))
@@ -302,6 +318,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
     let words = |text: String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<String>>();
     let flag = |name: &str| variable(name).map(|text| !matches!(text.as_str(), "" | "0" | "false"));
     let offline = flag("WAYPOST_OFFLINE");
+    let archives = flag("WAYPOST_ARCHIVES");
     let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
         None => None,
@@ -328,6 +345,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         models: pick(None, variable("WAYPOST_MODELS").map(PathBuf::from), file.models, default_models()),
         offline: pick(globals.offline.then_some(true), offline, file.offline, false),
         max_file_bytes: pick(None, max_file_bytes, file.max_file_bytes, 32 << 20),
+        archives: pick(None, archives, file.archives, false),
         listen: pick(None, variable("WAYPOST_LISTEN"), file.listen, "127.0.0.1:7077".to_owned()),
         allowed_hosts: pick(
             None,

@@ -16,10 +16,11 @@ use crate::clock::parse_rfc3339;
 use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceName, split_path};
 use crate::index::FileSet;
 use crate::journal::{self, Outcome};
+use crate::location::location_of;
 use crate::search::citation::Verdict;
 use crate::search::{self, Citation, Degraded, Hit, Hits, Mode, ParsedQuery, Source};
 use crate::span::Span;
-use crate::text;
+use crate::text::Document;
 
 /// Hits in one reply at most.
 const MAX_LIMIT: usize = 1000;
@@ -193,18 +194,26 @@ impl Session {
             }
             _ => None,
         };
-        let Some(cited_text) = cited.and_then(|bytes| self.text_of(&path, &bytes)) else {
-            return Ok(unknown());
-        };
-        if !citation.holds_in(&cited_text) {
+        let Some(bytes) = cited else { return Ok(unknown()) };
+        let Some(document) = self.read_text(&path, citation.version, &bytes)? else { return Ok(unknown()) };
+        if !citation.holds_in(&document.text) {
             return Ok(Verdict::Invalid {
                 reason: "the bytes of that version say something else there".to_owned(),
+            });
+        }
+        let span = Span::new(citation.start_byte, citation.end_byte);
+        let place = location_of(&document.located, span);
+        if citation.location.is_some() && citation.location != place {
+            let found = place.map_or_else(|| "no such place".to_owned(), |place| place.to_string());
+            return Ok(Verdict::Invalid {
+                reason: format!("the bytes of that version stand elsewhere: {found}"),
             });
         }
         match today {
             Some((version, _)) if version == citation.version => Ok(Verdict::Valid),
             Some((version, bytes)) => {
-                let now = self.text_of(&path, &bytes).and_then(|text| citation.reanchor(version, &text));
+                let today = self.read_text(&path, version, &bytes)?;
+                let now = today.and_then(|now| citation.reanchor(version, &now.text, &now.located));
                 Ok(Verdict::Stale { now })
             }
             None => Ok(Verdict::Stale { now: None }),
@@ -221,10 +230,9 @@ impl Session {
         Ok(journal::had_version(&self.engine.catalog, workspace.row.id, path.as_str(), version)?)
     }
 
-    fn text_of(&self, path: &RelPath, bytes: &[u8]) -> Option<String> {
-        let limits =
-            text::Limits { max_bytes: self.engine.max_file_bytes as usize, ..text::Limits::default() };
-        text::extract(path.file_name(), bytes, &limits).ok().map(|document| document.text)
+    /// What a version says; `None` where it gives no text.
+    fn read_text(&self, path: &RelPath, version: VersionId, bytes: &[u8]) -> Result<Option<Document>> {
+        Ok(self.engine.reader.read(version, path.file_name(), bytes)?.ok())
     }
 
     /// Which workspaces are asked, and which of their files may be seen and pass the conditions.
@@ -417,6 +425,7 @@ impl Session {
         citation.start_byte = span.start;
         citation.end_byte = span.end;
         citation.lines = Some((first, first + quote.matches('\n').count() as u32));
+        citation.location = location_of(&hit.record.located, span);
         citation.quote = quote.to_owned();
         citation
     }
@@ -452,6 +461,7 @@ fn cite(asked: &Asked, hit: &Hit) -> Citation {
         start_byte: hit.record.span.start,
         end_byte: hit.record.span.end,
         lines: Some(hit.record.lines),
+        location: location_of(&hit.record.located, hit.record.span),
         headings: hit.record.headings.clone(),
         quote: hit.record.text.clone(),
     }

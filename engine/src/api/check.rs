@@ -132,8 +132,7 @@ fn check_workspace(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut
 /// Whether a file has anything to index: one with nothing but white space has no chunk.
 fn has_text(engine: &Engine, row: &FileRow) -> Result<bool> {
     let Ok(Some(bytes)) = engine.blobs.get(row.state.version) else { return Ok(false) };
-    let limits = crate::text::Limits::default();
-    let document = crate::text::extract(row.path.file_name(), &bytes, &limits);
+    let document = engine.reader.read(row.state.version, row.path.file_name(), &bytes)?;
     Ok(document.is_ok_and(|document| {
         document
             .blocks

@@ -9,6 +9,7 @@ use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
 use super::past::PastCache;
+use super::reading::StatusCounts;
 use super::routing::RouteDesk;
 use super::session::Session;
 use super::tasks::Desk;
@@ -26,6 +27,7 @@ use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::journal::News;
 use crate::net::{Client, Reach};
+use crate::reader::{Isolation, Reader};
 use crate::route::DEFAULT_MAX_ERROR;
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
@@ -48,6 +50,10 @@ pub struct EngineOptions {
     pub reranker: Option<Arc<dyn Reranker>>,
     /// Larger files are noted and not indexed; 32 MiB by default.
     pub max_file_bytes: u64,
+    /// Where formats are read whose readers may break down; in this process by default.
+    pub isolation: Isolation,
+    /// Whether the files in archives are read; they are not by default.
+    pub archives: bool,
     /// The time.
     pub clock: Clock,
     /// The home's secret; without one, what the home keeps itself.
@@ -72,6 +78,8 @@ impl EngineOptions {
             embedder: None,
             reranker: None,
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
+            isolation: Isolation::default(),
+            archives: false,
             clock: Clock::System,
             secret: None,
             reach: Reach::default(),
@@ -100,6 +108,20 @@ impl EngineOptions {
     #[must_use]
     pub fn max_file_bytes(mut self, max_file_bytes: u64) -> Self {
         self.max_file_bytes = max_file_bytes;
+        self
+    }
+
+    /// With readers of dangerous formats at this place.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// With the files in archives read, or not.
+    #[must_use]
+    pub fn archives(mut self, archives: bool) -> Self {
+        self.archives = archives;
         self
     }
 
@@ -156,6 +178,7 @@ pub struct Engine {
     pub(super) auditor: Auditor,
     pub(super) catalog: Arc<Catalog>,
     pub(super) blobs: Blobs,
+    pub(super) reader: Reader,
     pub(super) keys: Keys,
     pub(super) visible: VisibleCache,
     pub(super) past: PastCache,
@@ -193,7 +216,9 @@ pub struct IndexReport {
     pub chunks_embedded: u64,
     /// Chunks in the index.
     pub chunks: u64,
-    /// Files skipped, by code, with the reason of each.
+    /// How many files are how far.
+    pub statuses: StatusCounts,
+    /// Files skipped and failed, by code, with the reason of each.
     pub skipped: Vec<(String, String, String)>,
 }
 
@@ -211,6 +236,12 @@ impl Engine {
         let catalog = Arc::new(Catalog::open(&layout.catalog())?);
         let blobs = Blobs::open(&layout.blobs(), Arc::clone(&catalog))?;
         blobs.sweep()?;
+        let limits = text::Limits {
+            max_bytes: usize::try_from(options.max_file_bytes).unwrap_or(usize::MAX),
+            archives: options.archives,
+            ..text::Limits::default()
+        };
+        let reader = Reader::open(&layout.texts(), limits, options.isolation)?;
         let secret = match options.secret {
             Some(secret) => secret,
             None => keys::open_secret(&layout.secret())?,
@@ -227,6 +258,7 @@ impl Engine {
             auditor: Auditor::start(Arc::clone(&catalog), keys.audit),
             catalog,
             blobs,
+            reader,
             keys,
             visible: VisibleCache::default(),
             past: PastCache::default(),
@@ -323,6 +355,7 @@ impl Engine {
             turn: &workspace.turn,
             catalog: &self.catalog,
             blobs: &self.blobs,
+            reader: &self.reader,
             max_file_bytes: self.max_file_bytes,
             clock: self.clock,
         }
@@ -385,6 +418,7 @@ impl Engine {
             files_indexed,
             chunks_embedded,
             chunks: workspace.index.searcher().n_chunks(),
+            statuses: self.status_counts(&workspace)?,
             skipped: self.skipped(&workspace)?,
         })
     }

@@ -13,6 +13,7 @@ use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
 use crate::net::NetError;
+use crate::reader::ReaderError;
 use crate::registry::RegistryError;
 use crate::route::RouteError;
 use crate::search::SearchError;
@@ -214,6 +215,9 @@ pub enum Error {
     /// See [`IngestError`].
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// No worker can be started that reads files, or the cache of texts can't be used.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
     /// See [`SearchError`].
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -356,6 +360,8 @@ impl Error {
             | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
                 store_kind(error)
             }
+            Self::Reader(ReaderError::Start { .. })
+            | Self::Ingest(IngestError::Reader(ReaderError::Start { .. })) => ErrorKind::Unavailable,
             Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
@@ -408,6 +414,8 @@ impl Error {
             | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
                 store_code(error)
             }
+            Self::Reader(ReaderError::Start { .. })
+            | Self::Ingest(IngestError::Reader(ReaderError::Start { .. })) => "reader_unavailable",
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
             Self::Net(NetError::Refused { .. }) => "address_refused",
             Self::Net(_) => "invalid_url",

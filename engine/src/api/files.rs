@@ -1,4 +1,5 @@
 use super::error::{Error, Result};
+use super::reading::{reason_of, status_of};
 use super::replies::{FileContent, FileInfo, ListEntry, TreeEntry, VersionInfo};
 use super::session::Session;
 use crate::access::{Scope, Verb};
@@ -83,6 +84,9 @@ impl Session {
         };
         // A file that only an ignore file keeps out has no row.
         if let Some(row) = self.engine.catalog.file(workspace.row.id, &below)? {
+            info.status = Some(status_of(&workspace, &row));
+            info.reason = reason_of(&workspace, &row);
+            info.notes = row.state.notes.lines().map(str::to_owned).collect();
             info.version = Some(row.state.version);
             info.mime_type = Some(row.state.mime_type);
             info.language = row.state.language;
@@ -130,12 +134,24 @@ impl Session {
                         shown.strip_prefix(full).is_some_and(|rest| rest.starts_with('/'))
                     })
         };
-        Ok(names
+        let readable = self.scope(Verb::Read);
+        names
             .into_iter()
             .map(|named| (format!("{base}/{}", named.name), named))
             .filter(|(full, named)| is_shown(named, full))
-            .map(|(full, named)| entry(named.name, full, named.is_folder, named.size_bytes))
-            .collect())
+            .map(|(full, named)| {
+                let row = if !named.is_folder && readable.allows(&full) {
+                    self.engine.catalog.file(workspace.row.id, &below.join(&named.name))?
+                } else {
+                    None
+                };
+                Ok(ListEntry {
+                    status: row.as_ref().map(|row| status_of(&workspace, row)),
+                    reason: row.as_ref().and_then(|row| reason_of(&workspace, row)),
+                    ..entry(named.name, full, named.is_folder, named.size_bytes)
+                })
+            })
+            .collect()
     }
 
     /// Whether a folder is there that may be listed: by a grant on itself, or on anything in it.
@@ -302,7 +318,7 @@ pub fn unified_diff(before: &str, after: &str, path: &str) -> String {
 
 fn entry(name: String, path: String, is_folder: bool, size: u64) -> ListEntry {
     let kind = if is_folder { "folder" } else { "file" };
-    ListEntry { name, path, kind, size: (!is_folder).then_some(size) }
+    ListEntry { name, path, kind, size: (!is_folder).then_some(size), status: None, reason: None }
 }
 
 /// A pattern with `*`, `?` or `[` as gitignore reads it; `None` for plain text.

@@ -54,6 +54,11 @@ impl Layout {
         self.private().join("embeddings.db")
     }
 
+    /// What readers made of files.
+    pub fn texts(&self) -> PathBuf {
+        self.private().join("texts.db")
+    }
+
     /// Bytes by hash.
     pub fn blobs(&self) -> PathBuf {
         self.private().join("blobs")

@@ -24,6 +24,7 @@ mod keys;
 mod locking;
 mod opening;
 mod past;
+mod reading;
 mod repeating;
 mod replies;
 mod requesting;
@@ -49,6 +50,7 @@ pub use crate::budget::{
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::{EventFilter, KeptReply};
 pub use crate::net::Reach;
+pub use crate::reader::{Isolation, Workers};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
@@ -61,6 +63,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
 pub use indexer::Indexer;
+pub use reading::{ChunkExplanation, DocumentExplanation, FileStatus, ReadingExplanation, StatusCounts};
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
     NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,

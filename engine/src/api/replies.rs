@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::FileStatus;
 use crate::access::ApprovalState;
 use crate::id::VersionId;
 use crate::search::citation::Verdict;
@@ -210,6 +211,12 @@ pub struct ListEntry {
     /// Of a file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Whether a file can be found by search; told to those who may read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<FileStatus>,
+    /// Why a file was skipped or failed: a stable code, a colon, and a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A file's bytes.
@@ -248,7 +255,16 @@ pub struct FileInfo {
     /// Who let these bytes through a gate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// Why it is not indexed.
+    /// Whether it can be found by search; missing for a file that only an ignore file keeps out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<FileStatus>,
+    /// Why it was skipped or failed: a stable code, a colon, and a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was lost or guessed while it was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Why it is not indexed, without the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
     /// The change that made it so.

@@ -333,6 +333,8 @@ impl Session {
         if !dry_run {
             let versions: Vec<VersionId> = unneeded.into_iter().map(|(version, _)| version).collect();
             self.engine.blobs.remove(&versions)?;
+            let gone: BTreeSet<VersionId> = versions.into_iter().collect();
+            self.engine.reader.retain(|version| !gone.contains(&version))?;
             self.record("version.prune", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
         }
         Ok(report)

@@ -31,10 +31,36 @@ pub struct FileState {
     pub language: Option<String>,
     /// Why the file is not indexed: a stable code and a sentence.
     pub skipped: Option<(String, String)>,
+    /// What was lost or guessed while it was read, a line each.
+    pub notes: String,
+    /// Version of the extractor that read it; [`UNREAD`] where none did yet.
+    pub extractor: u32,
     /// Whether it was last written through Waypost: then it is kept even where an ignore file names it.
     pub explicit: bool,
     /// Who let these bytes through a gate; `None` where they passed none.
     pub approved_by: Option<String>,
+}
+
+/// The extractor of files that wait to be read.
+pub const UNREAD: u32 = 0;
+
+/// What reading a file came to, for [`Tx::note_reading`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadingNote {
+    /// The file.
+    pub file: FileId,
+    /// The bytes that were read.
+    pub version: VersionId,
+    /// See [`FileState::mime_type`].
+    pub mime_type: String,
+    /// See [`FileState::language`].
+    pub language: Option<String>,
+    /// See [`FileState::skipped`].
+    pub skipped: Option<(String, String)>,
+    /// See [`FileState::notes`].
+    pub notes: String,
+    /// See [`FileState::extractor`].
+    pub extractor: u32,
 }
 
 /// Which files of a workspace; all conditions hold together.
@@ -94,7 +120,7 @@ pub struct FileStats {
     pub size_bytes: u64,
 }
 
-const COLUMNS: &str = "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq, explicit, approved_by";
+const COLUMNS: &str = "id, path, version, size_bytes, mtime_ns, mime_type, language, skip_code, skip_reason, seq, explicit, approved_by, notes, extractor";
 
 impl Catalog {
     /// The files below a folder, by path.
@@ -301,11 +327,11 @@ impl Tx<'_> {
             .sql()
             .prepare_cached(
                 "INSERT INTO files (workspace, path, version, size_bytes, mtime_ns, mime_type, language,
-                                    skip_code, skip_reason, seq, explicit, approved_by, key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                    skip_code, skip_reason, seq, explicit, approved_by, key, notes, extractor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT (workspace, path) DO UPDATE SET version = ?3, size_bytes = ?4, mtime_ns = ?5,
                      mime_type = ?6, language = ?7, skip_code = ?8, skip_reason = ?9, seq = ?10,
-                     explicit = ?11, approved_by = ?12
+                     explicit = ?11, approved_by = ?12, notes = ?14, extractor = ?15
                  RETURNING id",
             )?
             .query_row(
@@ -323,6 +349,8 @@ impl Tx<'_> {
                     state.explicit,
                     state.approved_by,
                     path.key(),
+                    state.notes,
+                    state.extractor,
                 ],
                 |row| row.get(0),
             )?;
@@ -337,6 +365,30 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached("UPDATE files SET mtime_ns = ?2 WHERE id = ?1")?
             .execute(params![file.0 as i64, mtime_ns])?;
+        Ok(())
+    }
+
+    /// Notes what reading a file came to, if it still has the bytes that were read: no event, for nothing has changed.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn note_reading(&self, note: &ReadingNote) -> Result<(), CatalogError> {
+        let (skip_code, skip_reason) = note.skipped.clone().unzip();
+        self.sql()
+            .prepare_cached(
+                "UPDATE files SET mime_type = ?3, language = ?4, skip_code = ?5, skip_reason = ?6, notes = ?7,
+                     extractor = ?8 WHERE id = ?1 AND version = ?2",
+            )?
+            .execute(params![
+                note.file.0 as i64,
+                &note.version.as_bytes()[..],
+                note.mime_type,
+                note.language,
+                skip_code,
+                skip_reason,
+                note.notes,
+                note.extractor,
+            ])?;
         Ok(())
     }
 
@@ -386,6 +438,8 @@ fn read_row(row: &Row<'_>) -> Result<FileRow, rusqlite::Error> {
             skipped: code.map(|code| (code, reason.unwrap_or_default())),
             explicit: row.get(10)?,
             approved_by: row.get(11)?,
+            notes: row.get(12)?,
+            extractor: row.get(13)?,
         },
         seq: Seq(row.get::<_, i64>(9)? as u64),
     })

@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod schema;
 mod sync;
+mod texts;
 mod workspaces;
 
 use std::path::Path;
@@ -18,8 +19,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use embeddings::EmbeddingCache;
 pub use error::CatalogError;
-pub use files::{FileFilter, FileRow, FileState, FileStats};
+pub use files::{FileFilter, FileRow, FileState, FileStats, ReadingNote, UNREAD};
 pub use sync::Unsynced;
+pub use texts::TextCache;
 pub use workspaces::WorkspaceRow;
 
 use sync::GroupSync;

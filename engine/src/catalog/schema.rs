@@ -414,6 +414,11 @@ CREATE TABLE kept_replies (
 CREATE INDEX kept_replies_age ON kept_replies (kept_ms);
 CREATE INDEX kept_replies_principal ON kept_replies (principal, kept_ms);
 ",
+    // By whom a file was read, and what was lost. What was known before this step was read by the first extractor.
+    "
+ALTER TABLE files ADD COLUMN extractor INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

@@ -7,6 +7,7 @@ use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, VersionId};
 use crate::journal::{ChangeKind, NewChange};
 use crate::store::{Entry, Folder, Staged, StoreError};
+use crate::text;
 
 /// The actor of what was not done through Waypost.
 const EXTERNAL: &str = "external";
@@ -126,6 +127,8 @@ fn unread_state(entry: &Entry, error: &StoreError, version: VersionId) -> FileSt
         mime_type: "application/octet-stream".to_owned(),
         language: None,
         skipped: Some((code.to_owned(), error.to_string())),
+        notes: String::new(),
+        extractor: text::EXTRACTOR_VERSION,
         explicit: false,
         approved_by: None,
     }
@@ -143,12 +146,19 @@ pub fn take_in(place: &Place<'_>, all: &[Seen]) -> Result<SeenCounts, ChangeErro
     place.catalog.write(|tx| {
         let mut counts = SeenCounts::default();
         for seen in all {
-            if tx.file(place.workspace.id, &seen.path)? == seen.before && is_still(place, seen)? {
+            let now = tx.file(place.workspace.id, &seen.path)?;
+            if is_unmoved(now.as_ref(), seen.before.as_ref()) && is_still(place, seen)? {
                 write_down(place, tx, seen, &mut counts)?;
             }
         }
         Ok(counts)
     })
+}
+
+/// Whether a row is what it was; what its reader has noted meanwhile changes nothing of the file.
+fn is_unmoved(now: Option<&FileRow>, before: Option<&FileRow>) -> bool {
+    let place = |row: &FileRow| (row.id, row.seq, row.state.version, row.state.mtime_ns);
+    now.map(place) == before.map(place)
 }
 
 fn is_still(place: &Place<'_>, seen: &Seen) -> Result<bool, ChangeError> {

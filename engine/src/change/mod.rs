@@ -27,6 +27,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::catalog::{Catalog, WorkspaceRow};
 use crate::clock::Clock;
+use crate::reader::Reader;
 use crate::store::{Blobs, Tree};
 
 /// A workspace that is changed.
@@ -43,6 +44,8 @@ pub struct Place<'a> {
     pub catalog: &'a Catalog,
     /// The home's blobs.
     pub blobs: &'a Blobs,
+    /// What reads files, and what it reads apart.
+    pub reader: &'a Reader,
     /// Larger files are noted and not read, in bytes.
     pub max_file_bytes: u64,
     /// The time of what is written down.

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::{ChangeError, Place, topics};
-use crate::catalog::FileState;
+use crate::catalog::{FileState, UNREAD};
 use crate::id::{RelPath, VersionId, join_path};
 use crate::store::{Aside, Staged};
 use crate::text;
@@ -53,7 +53,8 @@ fn is_in_the_way(error: &std::io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
-/// What the catalog says of some bytes: type, language, and whether they are indexed.
+/// What the catalog says of some bytes: type, language, and whether they are indexed. Files that are read apart are only
+/// looked at here: no writer waits for their readers.
 pub fn describe(
     place: &Place<'_>,
     path: &RelPath,
@@ -61,23 +62,21 @@ pub fn describe(
     version: VersionId,
     mtime_ns: i64,
 ) -> FileState {
-    let limit = usize::try_from(place.max_file_bytes).unwrap_or(usize::MAX);
-    let limits = text::Limits { max_bytes: limit, ..text::Limits::default() };
-    let (mime_type, language, skipped) = match text::extract(path.file_name(), bytes, &limits) {
-        Ok(document) => (document.mime_type, document.language, None),
-        Err(reason) => (
-            text::mime_type(path.file_name(), bytes),
-            None,
-            Some((reason.code().to_owned(), reason.to_string())),
-        ),
-    };
+    let name = path.file_name();
+    let is_apart = place.reader.is_apart(name, bytes);
+    let reading = (!is_apart).then(|| text::extract(name, bytes, place.reader.limits()));
+    let skipped = reading.as_ref().and_then(|reading| reading.as_ref().err());
+    let skipped = skipped.map(|reason| (reason.code().to_owned(), reason.to_string()));
+    let document = reading.and_then(Result::ok);
     FileState {
         version,
         size_bytes: bytes.len() as u64,
         mtime_ns,
-        mime_type,
-        language,
+        mime_type: text::mime_type(name, bytes),
+        language: document.as_ref().and_then(|document| document.language.clone()),
         skipped,
+        notes: document.map(|document| text::notes(&document)).unwrap_or_default(),
+        extractor: if is_apart { UNREAD } else { text::EXTRACTOR_VERSION },
         explicit: false,
         approved_by: None,
     }

@@ -26,6 +26,7 @@ pub use terms::{ANALYZER_VERSION, Term, each_term, terms};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FileId, Seq, VersionId};
+use crate::location::Located;
 use crate::span::Span;
 
 /// What makes an index stale: where any of it differs from today's, the index is rebuilt.
@@ -108,6 +109,9 @@ pub struct ChunkRecord {
     pub span: Span,
     /// First and last line, from 1.
     pub lines: (u32, u32),
+    /// Pages, slides, cells … of `span`, in order; empty for formats without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub located: Vec<Located>,
     /// Outermost first.
     pub headings: Vec<String>,
     /// The document's title.

@@ -1,11 +1,12 @@
 use rayon::prelude::*;
 
 use super::{Context, IngestError};
-use crate::catalog::FileRow;
+use crate::catalog::{FileRow, ReadingNote};
 use crate::embed::Embedder;
 use crate::id::FileId;
 use crate::index::{ChunkRecord, NewChunk};
-use crate::text::{self, ChunkOptions, Document, TokenCounter, WordEstimate};
+use crate::reader::Reading;
+use crate::text::{self, Chunk, ChunkOptions, Document, TokenCounter, WordEstimate};
 
 /// A file's chunks, ready for the index but for the vectors that are missing.
 pub struct Prepared {
@@ -15,6 +16,14 @@ pub struct Prepared {
     pub chunks: Vec<NewChunk>,
     /// For each chunk the text that the model reads.
     pub embedded_texts: Vec<String>,
+    /// What the catalog is to say of the file from now on, where that is something new.
+    pub note: Option<ReadingNote>,
+}
+
+impl Prepared {
+    fn nothing(file: FileId) -> Self {
+        Self { file, chunks: Vec::new(), embedded_texts: Vec::new(), note: None }
+    }
 }
 
 /// Reads, cuts and prepares files, several at a time; a file that is gone or skipped has no chunks.
@@ -22,14 +31,20 @@ pub struct Prepared {
 /// # Errors
 /// [`IngestError`] where blobs or catalog can't be read.
 pub fn prepare(context: &Context<'_>, files: &[FileId]) -> Result<Vec<Prepared>, IngestError> {
-    files.par_iter().map(|file| prepare_one(context, *file)).collect()
+    let prepared: Vec<Prepared> =
+        files.par_iter().map(|file| prepare_one(context, *file)).collect::<Result<_, _>>()?;
+    let notes: Vec<&ReadingNote> = prepared.iter().filter_map(|file| file.note.as_ref()).collect();
+    if !notes.is_empty() {
+        context.place.catalog.write(|tx| notes.iter().try_for_each(|note| tx.note_reading(note)))?;
+    }
+    Ok(prepared)
 }
 
 fn prepare_one(context: &Context<'_>, file: FileId) -> Result<Prepared, IngestError> {
-    let nothing = Prepared { file, chunks: Vec::new(), embedded_texts: Vec::new() };
+    let nothing = Prepared::nothing(file);
     context.go_on()?;
     let Some(row) = context.place.catalog.file_by_id(file)? else { return Ok(nothing) };
-    if row.state.skipped.is_some() {
+    if !is_worth_reading(context, &row) {
         return Ok(nothing);
     }
     // A blob that is gone or damaged is taken from the tree again, as long as that still holds the same bytes.
@@ -43,21 +58,54 @@ fn prepare_one(context: &Context<'_>, file: FileId) -> Result<Prepared, IngestEr
     prepare_bytes(context, &row, &bytes)
 }
 
+/// Whether a file may give text: one that gave none is tried again by another extractor, and once archives are allowed.
+fn is_worth_reading(context: &Context<'_>, row: &FileRow) -> bool {
+    match &row.state.skipped {
+        None => true,
+        Some((code, _)) if code == "too_large" || code == "unreadable" => false,
+        Some((code, _)) => {
+            let is_allowed_now = code == "archive_not_allowed" && context.place.reader.limits().archives;
+            row.state.extractor != text::EXTRACTOR_VERSION || is_allowed_now
+        }
+    }
+}
+
 /// Cuts a file's bytes; without chunks where they have no text.
 ///
 /// # Errors
 /// [`IngestError`] where the cache of vectors can't be read.
 pub fn prepare_bytes(context: &Context<'_>, row: &FileRow, bytes: &[u8]) -> Result<Prepared, IngestError> {
-    let nothing = Prepared { file: row.id, chunks: Vec::new(), embedded_texts: Vec::new() };
-    let limits = text::Limits { max_bytes: context.place.max_file_bytes as usize, ..text::Limits::default() };
-    let Ok(document) = text::extract(row.path.file_name(), bytes, &limits) else { return Ok(nothing) };
+    let reading = context.place.reader.read(row.state.version, row.path.file_name(), bytes)?;
+    let note = new_note(row, bytes, &reading);
+    let Ok(document) = reading else { return Ok(Prepared { note, ..Prepared::nothing(row.id) }) };
     let mut prepared = cut(row, &document, context.semantic.map(|semantic| semantic.embedder));
+    prepared.note = note;
     if let Some(semantic) = context.semantic {
         for (chunk, text) in prepared.chunks.iter_mut().zip(&prepared.embedded_texts) {
             chunk.vector = semantic.cache.get(&text_hash(text))?;
         }
     }
     Ok(prepared)
+}
+
+/// What is to be noted of a reading; `None` where the catalog says so already.
+fn new_note(row: &FileRow, bytes: &[u8], reading: &Reading) -> Option<ReadingNote> {
+    let document = reading.as_ref().ok();
+    let reason = reading.as_ref().err();
+    let note = ReadingNote {
+        file: row.id,
+        version: row.state.version,
+        mime_type: document
+            .map_or_else(|| text::mime_type(row.path.file_name(), bytes), |found| found.mime_type.clone()),
+        language: document.and_then(|document| document.language.clone()),
+        skipped: reason.map(|reason| (reason.code().to_owned(), reason.to_string())),
+        notes: document.map(text::notes).unwrap_or_default(),
+        extractor: text::EXTRACTOR_VERSION,
+    };
+    let state = &row.state;
+    let is_known = (&state.mime_type, &state.language, &state.skipped, &state.notes, state.extractor)
+        == (&note.mime_type, &note.language, &note.skipped, &note.notes, note.extractor);
+    (!is_known).then_some(note)
 }
 
 /// The name of an embedded text in the cache.
@@ -74,13 +122,18 @@ impl TokenCounter for ModelTokens<'_> {
     }
 }
 
-fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> Prepared {
+/// What of a document is indexed, and how long each part is; counted by the model where there is one.
+pub fn chunks_of(document: &Document, embedder: Option<&dyn Embedder>) -> Vec<Chunk> {
     let options = chunk_options(document, embedder);
-    let chunks = match embedder {
+    match embedder {
         Some(embedder) => text::chunk(document, &ModelTokens(embedder), &options),
         None => text::chunk(document, &WordEstimate, &options),
-    };
-    let mut prepared = Prepared { file: row.id, chunks: Vec::new(), embedded_texts: Vec::new() };
+    }
+}
+
+fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> Prepared {
+    let chunks = chunks_of(document, embedder);
+    let mut prepared = Prepared::nothing(row.id);
     for (ordinal, chunk) in chunks.into_iter().enumerate() {
         let Some(text) = chunk.span.of(&document.text) else { continue };
         let context = context_line(document.title.as_deref(), &chunk.headings, text);
@@ -98,8 +151,9 @@ fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> P
                 lines: chunk.lines,
                 headings: chunk.headings,
                 title: document.title.clone(),
-                mime_type: row.state.mime_type.clone(),
-                language: row.state.language.clone(),
+                located: chunk.located,
+                mime_type: document.mime_type.clone(),
+                language: document.language.clone(),
                 text: text.to_owned(),
             },
         });

@@ -4,6 +4,7 @@ use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::embed::EmbedError;
 use crate::index::IndexError;
+use crate::reader::ReaderError;
 use crate::store::StoreError;
 
 /// What can stop the indexing of a whole workspace; a single bad file never does.
@@ -21,6 +22,9 @@ pub enum IngestError {
     /// See [`IndexError`].
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// See [`ReaderError`].
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
     /// See [`EmbedError`].
     #[error(transparent)]
     Embed(#[from] EmbedError),

@@ -12,7 +12,7 @@ mod scan;
 mod stages;
 mod watch;
 
-pub use chunks::Prepared;
+pub use chunks::{Prepared, chunks_of};
 pub use error::IngestError;
 pub use scan::{ScanReport, scan};
 pub use stages::{catch_up_lexical, catch_up_semantic, index_bytes, publish};

@@ -49,6 +49,8 @@ mod tests {
             mime_type: String::new(),
             language: None,
             skipped: None,
+            notes: String::new(),
+            extractor: 1,
             explicit: false,
             approved_by: None,
         };

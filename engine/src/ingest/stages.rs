@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::chunks::{Prepared, prepare, prepare_bytes, text_hash};
 use super::{Context, IngestError, OnProgress, Progress, Semantic, Stage};
@@ -9,6 +10,10 @@ use crate::journal;
 
 /// Changes read from the journal at once.
 const CHANGES_PER_COMMIT: usize = 512;
+/// Files read between two looks at the time.
+const FILES_PER_LOOK: usize = 32;
+/// What is ready is published after this long, although more of the same batch is to come.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Chunks embedded between two commits: about ten seconds of work that a kill can cost.
 const CHUNKS_PER_COMMIT: usize = 256;
 /// Chunks embedded between two looks at progress and cancellation.
@@ -28,9 +33,19 @@ pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>)
     loop {
         let position = context.index.position();
         let Some((files, last)) = next_files(context, position.lexical())? else { return Ok(done) };
-        for prepared in prepare(context, &files)? {
-            context.index.replace(prepared.file, prepared.chunks)?;
+        let mut published = Instant::now();
+        for group in files.chunks(FILES_PER_LOOK) {
+            for prepared in prepare(context, group)? {
+                context.index.replace(prepared.file, prepared.chunks)?;
+            }
+            // A file that takes its reader seconds does not hold up those that were ready before it.
+            if published.elapsed() > PATIENCE {
+                let position = context.index.position();
+                context.index.commit(Position { generation: position.generation + 1, ..position })?;
+                published = Instant::now();
+            }
         }
+        let position = context.index.position();
         done += files.len() as u64;
         context.index.commit(Position {
             generation: position.generation + 1,

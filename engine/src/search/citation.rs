@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::VersionId;
+use crate::location::{Located, Location, LocationFields, location_of};
 use crate::span::{LineIndex, Span};
 
 /// Enough to read a passage again and to prove that it says what is claimed.
@@ -21,6 +22,10 @@ pub struct Citation {
     /// First and last line of the quote, from 1.
     #[serde(default)]
     pub lines: Option<(u32, u32)>,
+    /// `page`, `slide`, `sheet` with `range`, `chapter`, `message` or `entry`, where the format has such places.
+    #[serde(flatten)]
+    #[schemars(with = "LocationFields")]
+    pub location: Option<Location>,
     /// Headings above the quote, outermost first.
     #[serde(default)]
     pub headings: Vec<String>,
@@ -54,7 +59,7 @@ impl Citation {
     }
 
     /// Where the quote stands in another version's text: of all places the one nearest to the old one.
-    pub fn reanchor(&self, version: VersionId, text: &str) -> Option<Self> {
+    pub fn reanchor(&self, version: VersionId, text: &str, located: &[Located]) -> Option<Self> {
         if self.quote.is_empty() {
             return None;
         }
@@ -66,6 +71,7 @@ impl Citation {
             start_byte: span.start,
             end_byte: span.end,
             lines: Some(LineIndex::new(text).lines(span)),
+            location: location_of(located, span),
             ..self.clone()
         })
     }

@@ -44,10 +44,11 @@ pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
 pub fn print(reply: &AskReply) {
     anstream::println!("{}", output::safe(&reply.answer));
     for cited in &reply.citations {
-        let lines = match cited.citation.lines {
-            Some((first, last)) if first == last => format!(":{first}"),
-            Some((first, last)) => format!(":{first}-{last}"),
-            None => String::new(),
+        let lines = match (&cited.citation.location, cited.citation.lines) {
+            (Some(place), _) => output::safe(&format!(", {place}")),
+            (None, Some((first, last))) if first == last => format!(":{first}"),
+            (None, Some((first, last))) => format!(":{first}-{last}"),
+            (None, None) => String::new(),
         };
         anstream::println!(
             "  [{}] {STRONG}{}{lines}{STRONG:#}  {FAINT}{}{FAINT:#}",

@@ -16,21 +16,28 @@ use crate::output::{self, Bar, FAINT, STRONG};
 #[derive(Args)]
 pub struct IndexArgs {
     /// The folder
-    dir: PathBuf,
+    #[arg(required_unless_present = "explain")]
+    dir: Option<PathBuf>,
+    /// Index nothing: show what is read of this file, and what of it is indexed
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    explain: Option<PathBuf>,
     /// Name of its workspace; the folder's own where it is missing
     #[arg(long)]
     name: Option<String>,
 }
 
 pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
+    if let Some(file) = &args.explain {
+        return super::reading::explain(globals, file);
+    }
+    let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let home = match &globals.home {
         Some(home) => home.clone(),
-        None => args.dir.clone(),
+        None => dir.clone(),
     };
-    let folder = args
-        .dir
+    let folder = dir
         .canonicalize()
-        .map_err(|source| waypost_engine::api::Error::Folder { path: args.dir.clone(), source })?;
+        .map_err(|source| waypost_engine::api::Error::Folder { path: dir.clone(), source })?;
     let name = match &args.name {
         Some(name) => WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?,
         None => WorkspaceName::from_folder(&folder.file_name().unwrap_or_default().to_string_lossy()),
@@ -71,6 +78,7 @@ fn print_json(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyho
         "files_indexed": report.files_indexed,
         "chunks": report.chunks,
         "chunks_embedded": report.chunks_embedded,
+        "statuses": report.statuses,
         "skipped": skipped,
         "seconds": seconds,
     }))
@@ -87,12 +95,16 @@ fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
         report.chunks,
         report.chunks_embedded,
     );
+    if report.statuses.failed > 0 {
+        anstream::println!("{FAINT}  {} could not be read{FAINT:#}", report.statuses.failed);
+    }
     let mut by_code: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (path, code, _) in skipped(report) {
         let entry = by_code.entry(code).or_insert((0, path));
         entry.0 += 1;
     }
     for (code, (count, example)) in by_code {
-        anstream::println!("{FAINT}  skipped {count} · {code} · such as {}{FAINT:#}", output::safe(example));
+        let word = if waypost_engine::text::SkipReason::is_failure(code) { "failed" } else { "skipped" };
+        anstream::println!("{FAINT}  {word} {count} · {code} · such as {}{FAINT:#}", output::safe(example));
     }
 }

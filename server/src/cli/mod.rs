@@ -17,6 +17,7 @@ mod models;
 mod policy;
 mod principal;
 mod prune;
+mod reading;
 mod route;
 mod search;
 mod serve;
@@ -129,6 +130,9 @@ enum Command {
     /// Become another program that ends with the process that started this one
     #[command(hide = true)]
     Guard(tool::GuardArgs),
+    /// Read files that come through standard input, with hardly any rights
+    #[command(hide = true)]
+    ExtractWorker,
     /// Manage who is told of what happens, and see what became of it
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -228,6 +232,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Agent(command) => agent::run(&globals, &command),
         Command::Tool(command) => tool::run(&globals, &command),
         Command::Guard(args) => tool::run_guard(&args),
+        Command::ExtractWorker => Ok(waypost_engine::reader::work()),
         Command::Webhook(command) => webhook::run(&globals, &command),
         Command::Token(command) => token::run(&globals, &command),
         Command::Principal(command) => principal::run(&globals, &command),
@@ -245,7 +250,8 @@ fn dispatch(cli: Cli) -> Outcome {
 fn evaluate(globals: &Globals, args: &EvalArgs) -> Outcome {
     let dir = data_set(&args.dir)?;
     let config = crate::config::load(&dir, globals)?;
-    let embedder = if args.no_model { None } else { Some(crate::models::require(&config)?) };
+    let needs_none = args.no_model || matches!(args.kind, eval::Kind::Extraction);
+    let embedder = if needs_none { None } else { Some(crate::models::require(&config)?) };
     let set = eval::Set {
         folder: &dir,
         split: args.split.as_deref(),

@@ -83,7 +83,11 @@ pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
 }
 
 fn print(hit: &SearchHit) {
-    let lines = hit.citation.lines.map_or_else(String::new, |(first, _)| format!(":{first}"));
+    let lines = match (&hit.citation.location, hit.citation.lines) {
+        (Some(place), _) => output::safe(&format!(", {place}")),
+        (None, Some((first, _))) => format!(":{first}"),
+        (None, None) => String::new(),
+    };
     let headings = hit.citation.headings.join(" › ");
     anstream::println!(
         "{STRONG}{}{lines}{STRONG:#}  {FAINT}{:.3}  {}{FAINT:#}",

@@ -3,6 +3,7 @@
 mod answers;
 mod corpus;
 mod data;
+mod extraction;
 mod metrics;
 mod retrieval;
 mod routing;
@@ -32,6 +33,8 @@ pub enum Kind {
     Answers,
     /// Intents against the routes that they are for.
     Routing,
+    /// Reading documents: words found by format, pages and bytes a second; `--split` names one format.
+    Extraction,
 }
 
 /// What is measured over.
@@ -78,6 +81,9 @@ pub fn run(kind: Kind, set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Re
         Kind::Routing => {
             let (routes, queries) = (read_lines(&lines("routes")?)?, read_lines(&lines("queries")?)?);
             ("routing", routing::run(&routes, &queries, set.shots, embedder.as_ref())?)
+        }
+        Kind::Extraction => {
+            ("extraction", extraction::run(set.folder, set.split, crate::config::isolation())?)
         }
     };
     let dataset = set.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

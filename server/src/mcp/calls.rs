@@ -4,6 +4,7 @@ use waypost_engine::api::{
     AskRequest, BudgetInfo, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session,
 };
 use waypost_engine::id::VersionId;
+use waypost_engine::location::Location;
 use waypost_engine::search::Citation;
 use waypost_engine::search::citation::Verdict;
 
@@ -36,6 +37,8 @@ struct Hit {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<(u32, u32)>,
+    #[serde(flatten)]
+    location: Option<Location>,
     #[serde(skip_serializing_if = "String::is_empty")]
     heading: String,
     snippet: String,
@@ -52,6 +55,8 @@ struct Cited {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<(u32, u32)>,
+    #[serde(flatten)]
+    location: Option<Location>,
     #[serde(skip_serializing_if = "String::is_empty")]
     heading: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -133,9 +138,11 @@ fn search(session: &Session, arguments: arguments::Search) -> Result<Value, Prob
 
 fn terse_hit(hit: SearchHit) -> Hit {
     let citation = hit.citation;
+    let lines = shown_lines(&citation);
     Hit {
         path: citation.path,
-        lines: citation.lines,
+        lines,
+        location: citation.location,
         heading: citation.headings.join(" > "),
         snippet: hit.snippet,
         score: (f64::from(hit.score) * 1e4).round() / 1e4,
@@ -143,6 +150,11 @@ fn terse_hit(hit: SearchHit) -> Hit {
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
     }
+}
+
+/// Lines of a text that was made of a page or a sheet are lines of nothing that a reader can open.
+fn shown_lines(citation: &Citation) -> Option<(u32, u32)> {
+    citation.lines.filter(|_| citation.location.is_none())
 }
 
 /// What is as it should be needs no words.
@@ -184,10 +196,12 @@ fn ask(session: &Session, arguments: arguments::Ask) -> Result<Value, Problem> {
 
 fn terse_citation(numbered: NumberedCitation) -> Cited {
     let citation = numbered.citation;
+    let lines = shown_lines(&citation);
     Cited {
         n: numbered.n,
         path: citation.path,
-        lines: citation.lines,
+        lines,
+        location: citation.location,
         heading: citation.headings.join(" > "),
         quote: citation.quote,
         version: citation.version,
@@ -340,6 +354,7 @@ fn verify_citations(session: &Session, arguments: arguments::VerifyCitations) ->
                 Verdict::Stale { now: None } => json!({"path": path, "status": "stale", "now": null}),
                 Verdict::Stale { now: Some(now) } => json!({"path": path, "status": "stale", "now": {
                     "version": now.version, "start_byte": now.start_byte, "end_byte": now.end_byte, "lines": now.lines,
+                    "place": now.location.map(|place| place.to_string()),
                 }}),
                 Verdict::Invalid { reason } => json!({"path": path, "status": "invalid", "reason": reason}),
             }
@@ -357,6 +372,7 @@ fn whole_citation(given: CitationArgument) -> Citation {
         start_byte: given.start_byte,
         end_byte: given.end_byte,
         lines: None,
+        location: None,
         headings: Vec::new(),
         quote: given.quote,
     }
