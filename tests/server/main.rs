@@ -90,5 +90,8 @@ mod patterns;
 /// Programs that the operator has started for events.
 mod hooks;
 
+/// Documents of many formats: places in citations, what becomes of each file, hostile files.
+mod formats;
+
 /// The command line, as a person or a script meets it.
 mod command;

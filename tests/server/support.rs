@@ -155,6 +155,11 @@ impl Server {
         }
     }
 
+    /// What its owner is told of a file.
+    pub fn session_info(&self, path: &str) -> waypost_engine::api::FileInfo {
+        self.engine.owner_session().info(path).unwrap()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
