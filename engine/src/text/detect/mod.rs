@@ -92,10 +92,7 @@ pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
     let named = names::by_name(name);
     if let Some(mime_type) = magic::binary_type(bytes) {
         let found = FileType::binary(mime_type);
-        // A picture that is called a text was meant to be one: its name says nothing of what it shows.
-        let is_mistaken = found.kind == Some(Kind::Media)
-            && named.is_some_and(|named| named.kind.is_some_and(Kind::reads_text));
-        return if is_mistaken { FileType { kind: None, ..found } } else { found };
+        return named.map_or(found, |named| weighed(found, named));
     }
     if !decode::is_text(bytes) {
         return named
@@ -103,6 +100,24 @@ pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
             .unwrap_or(FileType::binary(UNKNOWN));
     }
     text_type(named, bytes)
+}
+
+/// Content against name, where each says something.
+fn weighed(found: FileType, named: FileType) -> FileType {
+    let is_container = matches!(found.mime_type, "application/zip" | "application/x-ole-storage");
+    match (found.kind, named.kind) {
+        // A picture that is called a text was meant to be one: its name says nothing of what it shows.
+        (Some(Kind::Media), Some(kind)) if kind.reads_text() => FileType { kind: None, ..found },
+        // A container that does not show what it carries is what it is called, or a damaged one of these.
+        (_, Some(kind)) if is_container && is_packed(kind) => named,
+        _ => found,
+    }
+}
+
+/// Formats that are parts in a zip file or streams in an OLE file.
+fn is_packed(kind: Kind) -> bool {
+    let is_zip = matches!(kind, Kind::Docx | Kind::Pptx | Kind::OpenDocument | Kind::Epub);
+    is_zip || matches!(kind, Kind::Spreadsheet | Kind::Doc | Kind::Ppt | Kind::OutlookMail)
 }
 
 fn text_type(named: Option<FileType>, bytes: &[u8]) -> FileType {
