@@ -44,9 +44,7 @@ fn print(found: &ReadingExplanation) {
 }
 
 fn print_document(document: &DocumentExplanation) {
-    let or_none = |value: &Option<String>| {
-        value.as_deref().map_or_else(|| "none".to_owned(), |text| output::safe(text).into())
-    };
+    let or_none = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), output::safe);
     anstream::println!(
         "  read as {} · language {} · title {} · {} bytes of text in {} blocks",
         document.kind,
