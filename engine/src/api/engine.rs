@@ -462,6 +462,16 @@ impl Engine {
         Ok(Session::new(Arc::clone(self), actor.ok_or(Error::Unauthorized)?))
     }
 
+    /// What somebody does who has shown a token's secret before, by the token's public id. For whoever keeps that proof:
+    /// nothing is proven here.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] once the token has run out or was revoked.
+    pub fn session_of_token(self: &Arc<Self>, id: &str) -> Result<Session> {
+        let actor = access::readmit(&self.catalog, id, self.clock.now_ms())?;
+        Ok(Session::new(Arc::clone(self), actor.ok_or(Error::Unauthorized)?))
+    }
+
     /// Whether a token may still be used: for streams that outlive the request that began them.
     ///
     /// # Errors

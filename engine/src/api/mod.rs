@@ -19,6 +19,7 @@ mod files;
 mod folders;
 mod governing;
 mod home;
+mod indexed;
 mod indexer;
 mod keys;
 mod locking;
@@ -60,6 +61,7 @@ pub use engine::{DEFAULT_JOURNAL_DAYS, Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
+pub use indexed::{IndexState, IndexedFile};
 pub use indexer::Indexer;
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
