@@ -30,6 +30,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 
 use crate::blocking::Bridge;
+use crate::console::Sign;
 use crate::discovery::Discovery;
 use crate::hosts::{self, Hosts};
 use crate::limits::{Limits, Rate};
@@ -134,6 +135,8 @@ pub struct App {
     pub tool_news: watch::Receiver<()>,
     /// Servers of tools.
     pub upstreams: Arc<Upstreams>,
+    /// Who is signed in to the console.
+    pub sign: Sign,
     /// How often a token may ask.
     pub limits: Limits,
     /// Requests with a key of their own that are under way.
@@ -169,6 +172,7 @@ impl App {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             news,
             tokens: Bridge::new(4, MAX_WAITING),
+            sign: Sign::new(address, options.edge.tls.is_some()),
             limits: Limits::new(options.edge.rate),
             repeats: Repeats::default(),
             discovery: Discovery::of(&options.edge),

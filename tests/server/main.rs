@@ -14,6 +14,9 @@ mod rest;
 /// The described API: document, keys, compression, limits, TLS.
 mod api;
 
+/// The console: its pages, signing in, and what it asks of the API that nobody else did.
+mod console;
+
 /// Files put, read, edited, moved and brought back.
 mod files;
 

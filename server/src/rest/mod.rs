@@ -13,11 +13,13 @@ mod events;
 mod extract;
 mod files;
 mod health;
+mod indexed;
 mod locks;
 pub mod openapi;
 mod range;
 pub mod repeats;
 mod routing;
+mod sign;
 mod snapshots;
 mod tasks;
 mod tools;
@@ -34,15 +36,22 @@ use waypost_engine::api::{AskReply, WriteReply};
 pub use self::answers::MAX_CITATIONS;
 use self::openapi::{Routes, about};
 pub use self::workspaces::list_key;
+use crate::console;
 use crate::problem::Problem;
 
 /// Routes that need no token, for they tell nothing.
 pub fn open_routes() -> Routes {
     Routes::new("about")
-        .get("/", index, about("Tells the routes, for people").media(&["text/html"]))
+        .get("/", console::index, about("The console, for people").media(&["text/html"]))
+        .get(
+            "/console/{*file}",
+            console::file,
+            about("What the console is made of").answers(&[200, 304]).media(&["*/*"]),
+        )
         .get("/healthz", health::alive, "Whether the process answers")
         .get("/readyz", health::ready, "Whether the home is open and the server is not stopping")
         .get("/openapi.json", openapi::document, about("This document").gives::<Map<String, Value>>())
+        .get("/docs/routes", index, about("The routes on one page").media(&["text/html"]))
         .get("/docs", openapi::docs, about("This document, for people").media(&["text/html"]))
         .get("/docs/docs.js", openapi::docs_script, about("Its script").media(&["text/javascript"]))
         .get("/docs/docs.css", openapi::docs_style, about("Its style").media(&["text/css"]))
@@ -130,6 +139,7 @@ fn state_routes() -> Routes {
         .get("/v1/workspaces/{ws}", workspaces::one, "One workspace")
         .patch("/v1/workspaces/{ws}", workspaces::update, "Turns `intelligence` on or off")
         .delete("/v1/workspaces/{ws}", workspaces::remove, "Lets a workspace go")
+        .get("/v1/index/{*path}", indexed::all, "What the index has of the files below a path")
         .get("/v1/locks", locks::all, "The locks")
         .post("/v1/locks", locks::take, about("Takes a lock on a path or a pattern").creates())
         .delete("/v1/locks/{id}", locks::release, "Gives a lock back")
@@ -238,7 +248,14 @@ fn tool_routes() -> Routes {
 fn access_routes() -> Routes {
     let put = about("Makes or changes a principal").creates().example(json!({"id": "agent:writer"}));
     let issue = about("A new token; its secret is shown once").creates().secret();
+    let open = about("Signs a browser in to the console, with a cookie and a key for its header")
+        .creates()
+        .gives::<sign::Opened>();
+    let close = about("Signs out").answers(&[204]);
     Routes::new("access")
+        .get("/v1/session", sign::one, "Who is signed in, and until when")
+        .post("/v1/session", sign::open, open.secret())
+        .delete("/v1/session", sign::close, close)
         .get("/v1/whoami", access::whoami, "Who the token stands for")
         .get("/v1/principals", access::principals, "The principals")
         .post("/v1/principals", access::put_principal, put)
@@ -311,7 +328,7 @@ fn observe_routes() -> Routes {
 /// there drops the token it was given.
 pub async fn unknown_route(method: Method, uri: Uri) -> Problem {
     Problem {
-        hint: Some("`/` lists the routes"),
+        hint: Some("`/docs/routes` lists the routes"),
         ..Problem::not_found(format!("there is no route `{method} {}`", shown(&uri)))
     }
 }
