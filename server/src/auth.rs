@@ -85,7 +85,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<(Session, TokenI
     Ok((session, id))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

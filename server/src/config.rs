@@ -36,6 +36,10 @@ struct FileSettings {
     #[serde(default)]
     generate: GenerateFileSettings,
     #[serde(default)]
+    mcp: McpSettings,
+    #[serde(default)]
+    journal: JournalSettings,
+    #[serde(default)]
     limits: LimitSettings,
     #[serde(default)]
     tls: TlsSettings,
@@ -88,6 +92,13 @@ struct GenerateFileSettings {
     max_tokens: Option<u32>,
 }
 
+/// How long what happened is remembered.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalSettings {
+    days: Option<u32>,
+}
+
 /// How often a token may ask.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,6 +113,13 @@ struct LimitSettings {
 struct TlsSettings {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+/// Ways to speak MCP.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct McpSettings {
+    sse: Option<bool>,
 }
 
 /// Who issues tokens.
@@ -189,6 +207,8 @@ pub struct Config {
     pub generate_timeout_s: Setting<f64>,
     /// Of one answer.
     pub generate_max_tokens: Setting<u32>,
+    /// Days after which the journal forgets what nobody needs; 0: it forgets nothing.
+    pub journal_days: Setting<u32>,
     /// Requests a second of one token; 0: as many as it likes.
     pub requests_per_second: Setting<u32>,
     /// Requests of one token at once; 0: twice the rate.
@@ -199,6 +219,8 @@ pub struct Config {
     pub tls_key: Setting<Option<PathBuf>>,
     /// The issuer of tokens that clients are told of (RFC 9728).
     pub authorization_server: Setting<Option<String>>,
+    /// Offer MCP over `/sse` and `/messages` too, for clients that know nothing newer.
+    pub mcp_sse: Setting<bool>,
     /// Programs that are started for events; of the file alone.
     pub commands: Setting<Vec<CommandSettings>>,
     /// Servers of tools; of the file alone.
@@ -227,6 +249,7 @@ impl Config {
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
         let options = options.generate(self.generate_settings()?);
+        let options = options.journal_days(self.journal_days.value);
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
     }
 
@@ -268,7 +291,7 @@ impl Config {
             );
         }
         let rate = Rate { per_second: self.requests_per_second.value, burst: self.request_burst.value };
-        Ok(Edge { rate, tls, authorization_server })
+        Ok(Edge { rate, tls, authorization_server, sse: self.mcp_sse.value })
     }
 
     /// The servers of tools, and how they are started so that they end with us.
@@ -323,21 +346,18 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
     };
     let words = |text: String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<String>>();
-    let offline = variable("WAYPOST_OFFLINE").map(|text| !matches!(text.as_str(), "" | "0" | "false"));
+    let flag = |name: &str| variable(name).map(|text| !matches!(text.as_str(), "" | "0" | "false"));
+    let offline = flag("WAYPOST_OFFLINE");
     let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
-        None => None,
-    };
-    let max_hops = match variable("WAYPOST_MAX_HOPS") {
-        Some(text) => Some(text.parse().context("WAYPOST_MAX_HOPS is no number of handovers")?),
         None => None,
     };
     let generate_max_tokens = match variable("WAYPOST_GENERATE_MAX_TOKENS") {
         Some(text) => Some(text.parse().context("WAYPOST_GENERATE_MAX_TOKENS is no number of tokens")?),
         None => None,
     };
-    let count = |name: &str| -> Result<Option<u32>> {
-        let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of requests"));
+    let count = |name: &str, unit: &str| -> Result<Option<u32>> {
+        let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of {unit}"));
         variable(name).map(parse).transpose()
     };
     upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
@@ -401,7 +421,18 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.route.max_error,
             waypost_engine::route::DEFAULT_MAX_ERROR,
         ),
-        max_hops: pick(None, max_hops, file.traces.max_hops, HopLimits::default().max_delegations),
+        max_hops: pick(
+            None,
+            count("WAYPOST_MAX_HOPS", "handovers")?,
+            file.traces.max_hops,
+            HopLimits::default().max_delegations,
+        ),
+        journal_days: pick(
+            None,
+            count("WAYPOST_JOURNAL_DAYS", "days")?,
+            file.journal.days,
+            waypost_engine::api::DEFAULT_JOURNAL_DAYS,
+        ),
         generate_url: pick(
             None,
             variable("WAYPOST_GENERATE_URL").map(Some),
@@ -424,11 +455,16 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
         requests_per_second: pick(
             None,
-            count("WAYPOST_REQUESTS_PER_SECOND")?,
+            count("WAYPOST_REQUESTS_PER_SECOND", "requests")?,
             file.limits.requests_per_second,
             Rate::default().per_second,
         ),
-        request_burst: pick(None, count("WAYPOST_REQUEST_BURST")?, file.limits.burst, Rate::default().burst),
+        request_burst: pick(
+            None,
+            count("WAYPOST_REQUEST_BURST", "requests")?,
+            file.limits.burst,
+            Rate::default().burst,
+        ),
         tls_cert: pick(
             None,
             variable("WAYPOST_TLS_CERT").map(|text| Some(text.into())),
@@ -447,6 +483,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.auth.authorization_server.map(Some),
             None,
         ),
+        mcp_sse: pick(None, flag("WAYPOST_MCP_SSE"), file.mcp.sse, false),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
         upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })

@@ -23,6 +23,7 @@ pub const CODES: &[&str] = &[
     "cancelled",
     "damaged_blob",
     "damaged_index",
+    "declined",
     "disk_full",
     "edit_mismatch",
     "forbidden",
@@ -182,6 +183,12 @@ impl Problem {
     /// A value that makes no sense.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// The person at the client did not let it through.
+    pub fn declined(path: &str) -> Self {
+        let detail = format!("the person who was asked did not let this change of `{path}` through");
+        Self::new(StatusCode::FORBIDDEN, "declined", detail)
     }
 
     /// No valid token.

@@ -35,6 +35,7 @@ use crate::hosts::{self, Hosts};
 use crate::limits::{Limits, Rate};
 use crate::problem::Problem;
 use crate::rest::repeats::{self, Repeats};
+use crate::rest::unchanged;
 use crate::telemetry::{self, Telemetry};
 use crate::tls::{self, TlsError, TlsFiles};
 use crate::upstream::{self, Upstreams};
@@ -86,6 +87,8 @@ pub struct Edge {
     pub tls: Option<TlsFiles>,
     /// The issuer of tokens that clients may be told of (RFC 9728).
     pub authorization_server: Option<String>,
+    /// Offer MCP over `/sse` and `/messages` too.
+    pub sse: bool,
 }
 
 /// Why the server could not start or go on.
@@ -137,6 +140,8 @@ pub struct App {
     pub repeats: Repeats,
     /// Where clients learn who issues tokens, where somebody does.
     pub discovery: Option<Discovery>,
+    /// Whether MCP is offered over `/sse` and `/messages` too.
+    pub offers_sse: bool,
     /// Counts.
     pub telemetry: Telemetry,
     /// Names of ours.
@@ -167,6 +172,7 @@ impl App {
             limits: Limits::new(options.edge.rate),
             repeats: Repeats::default(),
             discovery: Discovery::of(&options.edge),
+            offers_sse: options.edge.sse,
             telemetry: Telemetry::new()?,
             hosts: Hosts::new(address, &options.allowed_hosts, &options.allowed_origins),
             stop: CancellationToken::new(),
@@ -225,7 +231,7 @@ pub async fn serve_until(
 
 /// Every route with its layers.
 pub fn router(app: &Arc<App>) -> Router {
-    router_with(app, mcp::http::routes(app))
+    router_with(app, mcp::http::routes(app).merge(mcp::pair::routes(app)))
 }
 
 /// The same with other routes of MCP.
@@ -234,6 +240,7 @@ pub fn router_with(app: &Arc<App>, mcp: Router<Arc<App>>) -> Router {
         .router()
         .merge(mcp)
         .method_not_allowed_fallback(rest::wrong_method)
+        .route_layer(from_fn(unchanged::layer))
         .route_layer(from_fn_with_state(Arc::clone(app), repeats::layer))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::layer));
     rest::open_routes()

@@ -1,5 +1,6 @@
 //! Takes an answer that is a stream, and ends it soon after the token that it was asked with has ended.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
 use axum::response::Response;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::TokenId;
 use crate::serve::App;
@@ -43,6 +44,17 @@ pub fn bound_to_token(app: &Arc<App>, token: &TokenId, response: Response) -> Re
         }
     });
     response.map(|inner| Body::new(Until { inner, end: Some(end) }))
+}
+
+/// Pieces of a body, as they come over a channel.
+pub struct Pieces(pub mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Pieces {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|piece| piece.map(Ok))
+    }
 }
 
 /// A body that ends early once it is told to.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod budgets;
+mod compaction;
 mod consumers;
 mod crash;
 mod damage;

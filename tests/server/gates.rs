@@ -2,6 +2,7 @@ use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
+use crate::mcp::Client;
 use crate::support::{Reply, Server};
 use crate::users::{User, eventually, text};
 
@@ -270,4 +271,59 @@ fn a_search_for_what_is_approved_keeps_to_what_passed_a_gate() {
         both[1..]
     );
     assert!(admin.get("/v1/info/contracts/drafts/two.md").is(200).json()["approved_by"].is_null());
+}
+
+#[test]
+fn a_person_is_asked_about_something_and_the_asker_is_told() {
+    let server = start();
+    let House { admin, drafter, lena, signer } = house(&server);
+    let put = drafter.put(DRAFT, "Both parties keep silent.\n").is(201).json();
+    let request = json!({"path": DRAFT, "request": "May this go to the other side?"});
+    signer.post("/v1/approvals", &request).refuses(404, "not_found");
+    let asked = drafter.post("/v1/approvals", &request).is(201).json();
+    let id = text(&asked, "id").to_owned();
+    assert_eq!((text(&asked, "state"), text(&asked["act"], "act")), ("pending", "request"));
+    assert_eq!(drafter.post("/v1/approvals", &request).is(201).json()["id"], id.as_str(), "once is enough");
+    assert_eq!(
+        text(&lena.get(&format!("/v1/approvals/{id}")).json()["act"], "reason"),
+        "May this go to the other side?"
+    );
+    signer.get(&format!("/v1/approvals/{id}")).refuses(404, "not_found");
+    decide(&drafter, &id, "grant").refuses(403, "own_request");
+    assert_eq!(admin.items("/v1/approvals?state=pending").len(), 1);
+    decide(&lena, &id, "grant").is(200);
+    assert_eq!(state(&drafter, &id), "granted");
+    let told =
+        drafter.get(&format!("/v1/events/wait?after={}&kinds=approval.granted", text(&put, "seq"))).is(200);
+    assert_eq!(told.json()["items"][0]["data"]["approval"], id.as_str());
+
+    // What was shown is what is decided about.
+    let second = json!({"path": DRAFT, "request": "And now?"});
+    let id = text(&drafter.post("/v1/approvals", &second).is(201).json(), "id").to_owned();
+    drafter.put(DRAFT, "Only one party keeps silent.\n").is(200);
+    decide(&lena, &id, "grant").refuses(409, "approval_closed");
+    assert_eq!(state(&drafter, &id), "stale");
+
+    for empty in ["", "  \n"] {
+        drafter
+            .post("/v1/approvals", &json!({"path": DRAFT, "request": empty}))
+            .refuses(400, "invalid_request");
+    }
+}
+
+#[test]
+fn an_agent_asks_and_looks_how_it_stands_over_mcp() {
+    let server = start();
+    let House { drafter, lena, .. } = house(&server);
+    drafter.put(DRAFT, "Both parties keep silent.\n").is(201);
+    let client = Client::modern_as(&server, &drafter.token);
+    let call = |arguments: Value| client.call("request_approval", arguments);
+    let (asked, failed) = call(json!({"path": DRAFT, "request": "Fine?"}));
+    assert!(!failed, "{asked}");
+    let id = text(&asked, "approval").to_owned();
+    assert_eq!(text(&asked, "state"), "pending");
+    decide(&lena, &id, "deny").is(200);
+    let stands = json!({"approval": id, "state": "denied", "reason": "read it"});
+    assert_eq!(call(json!({"approval": id})), (stands, false));
+    assert!(call(json!({"approval": id, "path": DRAFT})).1);
 }

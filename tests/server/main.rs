@@ -44,6 +44,9 @@ mod audit;
 /// Both eras of MCP.
 mod mcp;
 
+/// MCP over the older pair of routes.
+mod pair;
+
 /// Files as resources of MCP, and following them.
 mod resources;
 

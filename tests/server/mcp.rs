@@ -168,6 +168,7 @@ fn the_tools_are_those_of_the_stored_file() {
             "heartbeat_task",
             "move_file",
             "publish_event",
+            "request_approval",
             "restore_version",
             "review_task",
             "write_file",
@@ -367,10 +368,10 @@ fn each_toolset_fits_a_small_prompt() {
     let toolsets = [
         ("files", 9_500),
         ("history", 2_500),
-        ("knowledge", 3_600),
+        ("knowledge", 5_600),
         ("mesh", 11_000),
-        ("files,knowledge", 12_500),
-        ("files,history,knowledge,mesh", 24_000),
+        ("files,knowledge", 14_500),
+        ("files,history,knowledge,mesh", 26_000),
     ];
     for (names, most) in toolsets {
         let query = format!("?toolsets={names}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use waypost_engine::api::GenerateSettings;
 
+use crate::mcp::Client;
 use crate::support::Server;
 use crate::users::{User, text};
 
@@ -158,4 +159,31 @@ fn a_generated_answer_is_streamed_sentence_by_sentence() {
     let refused = plain.post("/v1/ask", &question);
     refused.refuses(400, "invalid_request");
     assert!(refused.text().contains("[generate]"), "{}", refused.text());
+}
+
+#[test]
+fn a_model_remembers_and_recalls_in_few_tokens() {
+    let server = Server::start(FILES);
+    let agent = agent(&server, "a");
+    let client = Client::modern_as(&server, &agent.token);
+    let call = |tool: &str, arguments: Value| -> Value {
+        let (said, is_error) = client.call(tool, arguments);
+        assert!(!is_error, "{said}");
+        said
+    };
+    let kept =
+        call("remember", json!({"text": "The gate of the harbour closes at 22:00.", "source": "/docs/a.md"}));
+    assert_eq!(text(&kept, "status"), "kept", "{kept}");
+    let recalled = call("recall", json!({"query": "harbour gate", "wait_for_seq": kept["seq"]}));
+    let memory = &recalled["memories"][0];
+    assert_eq!(text(memory, "text"), "The gate of the harbour closes at 22:00.", "{recalled}");
+    assert_eq!((text(memory, "by"), &memory["source"]), ("agent:a", &json!(["/docs/a.md"])));
+    let other = "The gate of the harbour closes at 20:00.";
+    let told = call("remember", json!({"text": other}));
+    assert_eq!(
+        (text(&told, "status"), text(&told["similar"][0], "kind")),
+        ("contradiction", "contradiction")
+    );
+    let again = call("remember", json!({"text": other, "supersedes": kept["path"]}));
+    assert_eq!(again["path"], kept["path"], "{again}");
 }

@@ -40,6 +40,8 @@ pub(super) enum GatedAct {
         reason: String,
         evidence: Option<Evidence>,
     },
+    /// What a person decides about this path, as it stands; nothing happens by itself.
+    Request { path: String, version: Option<VersionId>, reason: String },
     /// This tool is used as it says now; it stays set aside where that is denied.
     Tool { tool: ToolId, hash: String, reason: String },
 }
@@ -53,6 +55,7 @@ impl GatedAct {
             | Self::Copy { version, .. }
             | Self::Delete { version, .. }
             | Self::Task { version, .. } => Some(*version),
+            Self::Request { version, .. } => *version,
             Self::Trace { .. } | Self::Tool { .. } => None,
         }
     }
@@ -74,7 +77,7 @@ impl GatedAct {
             Self::Move { from, to, .. } => vec![(Verb::Write, to), (Verb::Delete, from)],
             Self::Copy { to, .. } => vec![(Verb::Write, to)],
             Self::Delete { path, .. } => vec![(Verb::Delete, path)],
-            Self::Task { .. } | Self::Trace { .. } | Self::Tool { .. } => Vec::new(),
+            Self::Task { .. } | Self::Trace { .. } | Self::Request { .. } | Self::Tool { .. } => Vec::new(),
         }
     }
 
@@ -89,7 +92,8 @@ impl GatedAct {
             Self::Write { path, .. }
             | Self::Delete { path, .. }
             | Self::Task { path, .. }
-            | Self::Trace { path, .. } => vec![path],
+            | Self::Trace { path, .. }
+            | Self::Request { path, .. } => vec![path],
             Self::Move { from, to, .. } | Self::Copy { from, to, .. } => vec![from, to],
             Self::Tool { .. } => Vec::new(),
         }
@@ -101,7 +105,8 @@ impl GatedAct {
             Self::Write { path, .. }
             | Self::Delete { path, .. }
             | Self::Task { path, .. }
-            | Self::Trace { path, .. } => path,
+            | Self::Trace { path, .. }
+            | Self::Request { path, .. } => path,
             Self::Move { to, .. } | Self::Copy { to, .. } => to,
             Self::Tool { tool, .. } => tool.as_str(),
         }
@@ -110,6 +115,7 @@ impl GatedAct {
     fn verb(&self) -> Verb {
         match self {
             Self::Delete { .. } => Verb::Delete,
+            Self::Request { .. } => Verb::Read,
             Self::Tool { .. } => Verb::Approve,
             _ => Verb::Write,
         }
@@ -123,6 +129,7 @@ impl GatedAct {
             Self::Delete { .. } => "file.delete",
             Self::Task { .. } => "task.resume",
             Self::Trace { .. } => "trace.resume",
+            Self::Request { .. } => "approval.request",
             Self::Tool { .. } => "tool.approve",
         }
     }
@@ -157,7 +164,7 @@ impl Session {
         Ok(Error::ApprovalRequired { path: site.full.clone(), approval })
     }
 
-    fn append_approval_event(
+    pub(super) fn append_approval_event(
         &self,
         tx: &Tx<'_>,
         kind: EventKind,
@@ -267,7 +274,7 @@ impl Session {
                 (to, None, Some(*version))
             }
             GatedAct::Delete { path, version } => (path, Some(*version), None),
-            GatedAct::Task { .. } | GatedAct::Trace { .. } => return Ok(None),
+            GatedAct::Task { .. } | GatedAct::Trace { .. } | GatedAct::Request { .. } => return Ok(None),
             GatedAct::Tool { tool, hash, .. } => return Ok(self.engine.toolbox.difference(tool, hash)),
         };
         Ok(match (text(before)?, text(after)?) {
@@ -316,6 +323,9 @@ impl Session {
             GatedAct::Task { .. } => Some(self.decide_task(&approval, grant, reason, &decision.rule)),
             GatedAct::Trace { .. } => {
                 Some(self.decide_parked(&approval, &act, grant, reason, &decision.rule))
+            }
+            GatedAct::Request { version, .. } => {
+                Some(self.decide_request(&approval, *version, grant, reason, &decision.rule))
             }
             GatedAct::Tool { tool, hash, .. } => {
                 Some(self.decide_tool(tool, hash, Some(&approval), grant, reason))
@@ -384,10 +394,14 @@ impl Session {
         let place = place.and_then(|(name, below)| Some((self.engine.workspace(&name)?, below)));
         let closed = self.engine.catalog.write(|tx| -> std::result::Result<bool, ChangeError> {
             let closed = tx.decide_approval(&approval.id, state, &self.actor.principal, reason, now_ms)?;
-            let is_denied = closed && state == ApprovalState::Denied;
-            if let Some((workspace, below)) = place.as_ref().filter(|_| is_denied) {
+            let told = match state {
+                ApprovalState::Denied => Some(EventKind::ApprovalDenied),
+                ApprovalState::Granted => Some(EventKind::ApprovalGranted),
+                ApprovalState::Pending | ApprovalState::Stale => None,
+            };
+            if let Some(((workspace, below), kind)) = place.as_ref().zip(told).filter(|_| closed) {
                 let site = Site::bare(workspace, below, &approval.path);
-                self.append_approval_event(tx, EventKind::ApprovalDenied, &approval.id, &site)?;
+                self.append_approval_event(tx, kind, &approval.id, &site)?;
             }
             Ok(closed)
         })?;
@@ -470,8 +484,11 @@ impl Session {
                 let expected = Expected::OneOf(vec![*version]);
                 vec![Step::Remove { place, path: below.clone(), expected, to: None }]
             }
-            // They move no file by themselves; see `decide_task`, `decide_parked` and `decide_tool`.
-            GatedAct::Task { .. } | GatedAct::Trace { .. } | GatedAct::Tool { .. } => Vec::new(),
+            // They move no file by themselves; see `decide_task`, `decide_parked`, `decide_request` and `decide_tool`.
+            GatedAct::Task { .. }
+            | GatedAct::Trace { .. }
+            | GatedAct::Request { .. }
+            | GatedAct::Tool { .. } => Vec::new(),
             GatedAct::Move { from, version, .. } => {
                 source = source_of(from)?;
                 let (source, from_below) = (&source.0, source.1.clone());

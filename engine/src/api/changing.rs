@@ -134,7 +134,8 @@ impl Session {
 
     pub(super) fn version_at(&self, path: &str) -> Result<Option<VersionId>> {
         let (name, below) = self.split(path, "file")?;
-        let Some(workspace) = self.engine.workspace(&name) else { return Ok(None) };
+        let workspace = self.engine.workspace(&name).filter(|_| !below.is_root());
+        let Some(workspace) = workspace else { return Ok(None) };
         Ok(workspace.tree.read(&below, u64::MAX)?.map(|(bytes, _)| VersionId::of(&bytes)))
     }
 

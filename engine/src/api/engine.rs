@@ -36,6 +36,8 @@ use crate::trace;
 
 /// Larger files are noted and not indexed, unless the settings say otherwise.
 pub const DEFAULT_MAX_FILE_BYTES: u64 = 32 << 20;
+/// Days after which the journal forgets what nobody needs.
+pub const DEFAULT_JOURNAL_DAYS: u32 = 90;
 
 /// How a home is opened.
 #[non_exhaustive]
@@ -58,6 +60,8 @@ pub struct EngineOptions {
     pub schedule: Schedule,
     /// The share of routed intents that may go wrong; [`DEFAULT_MAX_ERROR`] by default.
     pub max_error: f64,
+    /// Days after which the journal forgets what nobody needs; [`DEFAULT_JOURNAL_DAYS`] by default, 0: nothing.
+    pub journal_days: u32,
     /// How far a trace may go.
     pub hop_limits: trace::Limits,
     /// Where answers are generated; nowhere by default.
@@ -77,6 +81,7 @@ impl EngineOptions {
             reach: Reach::default(),
             schedule: Schedule::default(),
             max_error: DEFAULT_MAX_ERROR,
+            journal_days: DEFAULT_JOURNAL_DAYS,
             hop_limits: trace::Limits::default(),
             generate: None,
         }
@@ -114,6 +119,13 @@ impl EngineOptions {
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
+        self
+    }
+
+    /// With this retention of the journal, in days; 0 forgets nothing.
+    #[must_use]
+    pub fn journal_days(mut self, journal_days: u32) -> Self {
+        self.journal_days = journal_days;
         self
     }
 
@@ -167,6 +179,7 @@ pub struct Engine {
     pub(super) tasks: Desk,
     pub(super) routing: RouteDesk,
     pub(super) max_error: f64,
+    pub(super) journal_days: u32,
     pub(super) toolbox: Toolbox,
     pub(super) notes: NoteCache,
     pub(super) generator: Option<Generator>,
@@ -239,6 +252,7 @@ impl Engine {
             tasks: Desk::default(),
             routing: RouteDesk::default(),
             max_error: options.max_error,
+            journal_days: options.journal_days,
             toolbox,
             notes: NoteCache::default(),
             generator: options.generate.map(Generator::open).transpose()?,

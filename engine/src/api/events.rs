@@ -66,6 +66,10 @@ pub struct EventsPage {
     pub items: Vec<EventInfo>,
     /// Give it as `after` for what follows.
     pub next: String,
+    /// Whether the place that was given lies before what the journal still knows in full: of changes between the two it
+    /// may tell only the last one of a path. List the files to see how they stand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
     /// The same for whoever goes on in this process: what may not be seen is not read again each time.
     #[serde(skip)]
     pub cursor: Seq,
@@ -157,7 +161,7 @@ impl Session {
     /// Where the catalog can't be read.
     pub fn events_from_now(&self) -> Result<EventsPage> {
         let cursor = journal::last_event(&self.engine.catalog)?;
-        Ok(EventsPage { items: Vec::new(), next: self.show_seq(cursor)?, cursor })
+        Ok(EventsPage { items: Vec::new(), next: self.show_seq(cursor)?, gap: false, cursor })
     }
 
     /// What happened after a place, as far as this principal may read it; from the beginning without one.
@@ -169,7 +173,22 @@ impl Session {
             Some(after) => self.read_seq("after", after)?,
             None => Seq(0),
         };
-        self.events_from(cursor, filter, limit)
+        let gap = self.has_gap(after)?;
+        Ok(EventsPage { gap, ..self.events_from(cursor, filter, limit)? })
+    }
+
+    /// Whether entries after a place may have been forgotten. It is decided by time alone: by when the change at that
+    /// place happened.
+    pub(super) fn has_gap(&self, after: Option<&str>) -> Result<bool> {
+        let (Some(after), Some(compacted_ms)) = (after, journal::compacted_ms(&self.engine.catalog)?) else {
+            return Ok(false);
+        };
+        let at_ms = if self.scope(Verb::Read).is_everything() {
+            journal::time_of(&self.engine.catalog, self.read_seq("after", after)?)?
+        } else {
+            self.engine.keys.unseal(&self.actor.principal, after).map(|position| position.at_ms)
+        };
+        Ok(at_ms.is_none_or(|at_ms| at_ms < compacted_ms))
     }
 
     /// As [`Self::events`], from the cursor of a page before.
@@ -188,11 +207,11 @@ impl Session {
                 let Some(shown) = self.show(&event, &scope, filter)? else { continue };
                 items.push(shown);
                 if items.len() >= limit {
-                    return Ok(EventsPage { items, next: self.show_seq(cursor)?, cursor });
+                    return Ok(EventsPage { items, next: self.show_seq(cursor)?, gap: false, cursor });
                 }
             }
             if n_read < READ_AT_ONCE {
-                return Ok(EventsPage { items, next: self.show_seq(cursor)?, cursor });
+                return Ok(EventsPage { items, next: self.show_seq(cursor)?, gap: false, cursor });
             }
         }
     }
@@ -214,12 +233,13 @@ impl Session {
             Some(after) => self.read_seq("after", after)?,
             None => self.events_from_now()?.cursor,
         };
+        let gap = self.has_gap(after)?;
         self.record("event.wait", Verb::Read, "/", "", Outcome::Allowed, "scope")?;
         loop {
             let news = self.engine.news.count();
             let page = self.events_from(cursor, filter, limit)?;
             if !page.items.is_empty() || Instant::now() >= deadline || self.stop.is_asked() {
-                return Ok(page);
+                return Ok(EventsPage { gap, ..page });
             }
             cursor = page.cursor;
             self.engine.news.wait_beyond(news, deadline);

@@ -279,7 +279,15 @@ impl Session {
             let seen = self.seen_snapshot(text);
             return Ok(self.note_failure("snapshot.read", Verb::Read, text, seen)?.seq);
         }
-        self.read_seq("as_of", text)
+        let seq = self.read_seq("as_of", text)?;
+        if self.has_gap(Some(text))? {
+            return Err(Error::Invalid {
+                field: "as_of",
+                found: format!("`{text}`, which lies before what the journal still knows in full"),
+                expected: "a newer `seq`, or a snapshot: their states are kept".to_owned(),
+            });
+        }
+        Ok(seq)
     }
 }
 

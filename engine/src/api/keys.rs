@@ -9,6 +9,7 @@ use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 
 use super::error::{Error, Result};
+use super::visible::Position;
 use crate::id::{Seq, WorkspaceName};
 
 /// Keys of one home, none of which ever leaves the process.
@@ -32,14 +33,17 @@ impl Keys {
 
     /// How a place in the journal is shown to one principal: the same place gives the same text, which tells nobody
     /// else anything (AES-GCM-SIV, RFC 8452, with a fixed nonce: deterministic, and no more than that).
-    pub fn seal(&self, principal: &str, rank: u64) -> String {
-        format!("sq_{}", hex(&self.close(principal, &rank.to_le_bytes())))
+    pub fn seal(&self, principal: &str, position: Position) -> String {
+        let place = [&position.at_ms.to_le_bytes()[..], &position.nth.to_le_bytes()].concat();
+        format!("sq_{}", hex(&self.close(principal, &place)))
     }
 
     /// Reads what [`Self::seal`] gave to the same principal.
-    pub fn unseal(&self, principal: &str, shown: &str) -> Option<u64> {
-        let rank = self.open(principal, &unhex(shown.strip_prefix("sq_")?)?)?;
-        Some(u64::from_le_bytes(rank.try_into().ok()?))
+    pub fn unseal(&self, principal: &str, shown: &str) -> Option<Position> {
+        let place = self.open(principal, &unhex(shown.strip_prefix("sq_")?)?)?;
+        let (at_ms, nth) = place.split_at_checked(size_of::<i64>())?;
+        let at_ms = i64::from_le_bytes(at_ms.try_into().ok()?);
+        Some(Position { at_ms, nth: u32::from_le_bytes(nth.try_into().ok()?) })
     }
 
     /// A delivery's id: it says nothing to anybody, and here which event it is that a webhook was told of.
@@ -148,9 +152,10 @@ mod tests {
     #[test]
     fn a_sealed_place_is_read_by_its_principal_alone() {
         let keys = Keys::derive(&[7; 32]);
-        let shown = keys.seal("agent:a", 42);
-        assert_eq!(shown, keys.seal("agent:a", 42));
-        assert_eq!(keys.unseal("agent:a", &shown), Some(42));
+        let place = Position { at_ms: 1_790_000_000_000, nth: 42 };
+        let shown = keys.seal("agent:a", place);
+        assert_eq!(shown, keys.seal("agent:a", place));
+        assert_eq!(keys.unseal("agent:a", &shown), Some(place));
         assert_eq!(keys.unseal("agent:b", &shown), None);
         assert_eq!(keys.unseal("agent:a", "sq_00000000002a"), None);
         assert_eq!(Keys::derive(&[8; 32]).unseal("agent:a", &shown), None);

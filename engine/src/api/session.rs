@@ -293,15 +293,15 @@ impl Session {
         allowed.then(|| self.engine.workspace(name)).flatten()
     }
 
-    /// How a place in the journal is shown to this principal: the owner sees it, others its rank among the changes that
-    /// they may read, sealed.
+    /// How a place in the journal is shown to this principal: the owner sees it, others its position among the changes
+    /// that they may read, sealed.
     pub(super) fn show_seq(&self, seq: Seq) -> Result<String> {
         let scope = self.scope(Verb::Read);
         if scope.is_everything() {
             return Ok(show_plain(seq));
         }
-        let rank = self.with_journal(&scope, |visible| Ok(visible.rank(seq)))?;
-        Ok(self.engine.keys.seal(&self.actor.principal, rank))
+        let position = self.with_journal(&scope, |visible| Ok(visible.position(seq)))?;
+        Ok(self.engine.keys.seal(&self.actor.principal, position))
     }
 
     /// Reads what [`Self::show_seq`] gave to the same principal.
@@ -312,7 +312,7 @@ impl Session {
         } else {
             match self.engine.keys.unseal(&self.actor.principal, text) {
                 None => None,
-                Some(rank) => Some(self.with_journal(&scope, |visible| Ok(visible.seq_of(rank)))?),
+                Some(position) => Some(self.with_journal(&scope, |visible| Ok(visible.seq_of(position)))?),
             }
         };
         seq.ok_or_else(|| Error::Invalid {

@@ -8,6 +8,7 @@ use super::session::Session;
 use super::workspace::OpenWorkspace;
 use crate::access::{Target, Verb};
 use crate::id::{IdError, RelPath, join_path};
+use crate::journal::Outcome;
 
 /// One file, with the right to change it.
 pub(super) struct Site {
@@ -69,6 +70,23 @@ impl Session {
                 self.ask_approval(action, &waiting.act, &waiting.gate, &waiting.site, None)
             }
         }
+    }
+
+    /// Whether a gate stands before a change of a path that this principal may pass by itself.
+    pub fn opens_gate(&self, verb: Verb, path: &str) -> bool {
+        let Ok((name, below)) = self.split(path, "file") else { return false };
+        let path = join_path(&name, &below);
+        let policy = self.engine.policy();
+        let may = |verb| self.actor.decide(&policy, verb, Target::Path, &path).allowed;
+        policy.gate(verb, &path).is_some() && may(verb) && may(Verb::Approve)
+    }
+
+    /// Notes that the person who was asked did not let a change through.
+    ///
+    /// # Errors
+    /// Where it can't be written down.
+    pub fn note_declined(&self, verb: Verb, path: &str) -> Result<()> {
+        self.record("gate.pass", verb, path, "", Outcome::Denied, "declined")
     }
 
     /// A site whose gate, where there is one, this principal may pass.

@@ -27,8 +27,28 @@ type Kept = ([u8; 32], Arc<Mutex<Visible>>);
 #[derive(Default)]
 pub struct Visible {
     files: BTreeMap<WorkspaceId, Files>,
-    changes: Vec<(Seq, WorkspaceId, FileId)>,
+    changes: Vec<Shown>,
     read_up_to: Seq,
+}
+
+/// A change that the scope shows.
+#[derive(Clone, Copy)]
+struct Shown {
+    seq: Seq,
+    workspace: WorkspaceId,
+    file: FileId,
+    /// Milliseconds since 1970; never before that of the shown change before it, whatever the clock did.
+    at_ms: i64,
+}
+
+/// A place among the changes that one scope shows: so many of them happened in that millisecond up to it. It depends on
+/// nothing that the scope does not show, nor on how much of the past is still kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// From 1; 0 only before everything.
+    pub nth: u32,
 }
 
 struct Files {
@@ -97,41 +117,54 @@ impl Visible {
             let new: Vec<Touched> = journal::touched_after(catalog, self.read_up_to, CHANGES_PER_READ)?;
             let Some(last) = new.last() else { return Ok(()) };
             self.read_up_to = last.seq;
-            let shown = new.iter().filter(|touched| {
-                name_of(touched.workspace)
-                    .is_some_and(|name| scope.allows(&format!("/{name}/{}", touched.path)))
-            });
-            self.changes.extend(shown.map(|touched| (touched.seq, touched.workspace, touched.file)));
+            for touched in new {
+                let name = name_of(touched.workspace);
+                if name.is_some_and(|name| scope.allows(&format!("/{name}/{}", touched.path))) {
+                    self.push(&touched);
+                }
+            }
         }
     }
 
-    /// How many shown changes there are up to a place in the journal.
-    pub fn rank(&self, seq: Seq) -> u64 {
-        self.changes.partition_point(|(other, _, _)| *other <= seq) as u64
+    fn push(&mut self, touched: &Touched) {
+        let Touched { seq, workspace, file, occurred_ms, .. } = *touched;
+        let at_ms = self.changes.last().map_or(occurred_ms, |last| last.at_ms.max(occurred_ms));
+        self.changes.push(Shown { seq, workspace, file, at_ms });
     }
 
-    /// The place of the shown change of a rank; the last one's for a rank beyond.
-    pub fn seq_of(&self, rank: u64) -> Seq {
-        let last = usize::try_from(rank).unwrap_or(usize::MAX).min(self.changes.len());
-        last.checked_sub(1).map_or(Seq(0), |at| self.changes[at].0)
+    /// How many shown changes there are up to a place in the journal.
+    fn up_to(&self, seq: Seq) -> usize {
+        self.changes.partition_point(|shown| shown.seq <= seq)
+    }
+
+    /// Where the last shown change up to a place in the journal stands among the shown ones.
+    pub fn position(&self, seq: Seq) -> Position {
+        let up_to = self.up_to(seq);
+        let Some(last) = up_to.checked_sub(1).map(|at| self.changes[at]) else { return Position::default() };
+        let before = self.changes.partition_point(|shown| shown.at_ms < last.at_ms);
+        Position { at_ms: last.at_ms, nth: u32::try_from(up_to - before).unwrap_or(u32::MAX) }
+    }
+
+    /// The place of the shown change of a position; that of the last one before it where it is kept no more.
+    pub fn seq_of(&self, position: Position) -> Seq {
+        let before = self.changes.partition_point(|shown| shown.at_ms < position.at_ms);
+        let within = self.changes[before..].partition_point(|shown| shown.at_ms <= position.at_ms);
+        let last = before + within.min(position.nth as usize);
+        last.checked_sub(1).map_or(Seq(0), |at| self.changes[at].seq)
     }
 
     /// The last shown change of a workspace up to a place in the journal.
     pub fn last_before(&self, workspace: WorkspaceId, seq: Seq) -> Seq {
-        let up_to = self.rank(seq) as usize;
-        let last =
-            self.changes[..up_to].iter().rev().find(|(_, other, file)| *other == workspace && file.0 > 0);
-        last.map_or(Seq(0), |(seq, _, _)| *seq)
+        let mut back = self.changes[..self.up_to(seq)].iter().rev();
+        let last = back.find(|shown| shown.workspace == workspace && shown.file.0 > 0);
+        last.map_or(Seq(0), |shown| shown.seq)
     }
 
     /// How many different shown files of a workspace changed after a place in the journal.
     pub fn files_after(&self, workspace: WorkspaceId, seq: Seq) -> u64 {
-        let after = &self.changes[self.rank(seq) as usize..];
-        let mut files: Vec<FileId> = after
-            .iter()
-            .filter(|(_, other, file)| *other == workspace && file.0 > 0)
-            .map(|(_, _, file)| *file)
-            .collect();
+        let after = self.changes[self.up_to(seq)..].iter();
+        let of_workspace = after.filter(|shown| shown.workspace == workspace && shown.file.0 > 0);
+        let mut files: Vec<FileId> = of_workspace.map(|shown| shown.file).collect();
         files.sort_unstable();
         files.dedup();
         files.len() as u64

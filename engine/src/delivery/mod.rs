@@ -25,7 +25,9 @@ pub use endpoint::{Endpoint, EndpointState, Format, Sink, endpoint, endpoints, e
 pub use error::DeliveryError;
 pub use line::Line;
 pub use office::Office;
-pub use records::{Attempt, Delivery, DeliveryFilter, DeliveryOrder, DeliveryState, deliveries, delivery};
+pub use records::{
+    Attempt, Delivery, DeliveryFilter, DeliveryOrder, DeliveryState, deliveries, delivery, listed,
+};
 pub use schedule::Schedule;
 pub use secret::{Secret, signatures};
 pub use sender::send;

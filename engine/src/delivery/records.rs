@@ -275,6 +275,18 @@ pub(super) fn known_after(
     })
 }
 
+/// The events of which some endpoint has a delivery.
+///
+/// # Errors
+/// [`DeliveryError::Catalog`].
+pub fn listed(catalog: &Catalog) -> Result<BTreeSet<Seq>, DeliveryError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached("SELECT DISTINCT seq FROM deliveries")?;
+        let seqs = statement.query_map([], |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
+        Ok(seqs.collect::<Result<_, _>>()?)
+    })
+}
+
 fn read_row(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let state: String = row.get(3)?;
     let log: String = row.get(6)?;

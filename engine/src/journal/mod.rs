@@ -5,6 +5,7 @@
 //! chain). An entry is written in the transaction of the change itself. It delivers nothing.
 
 mod audit;
+mod compaction;
 mod events;
 mod filter;
 mod groups;
@@ -14,6 +15,7 @@ mod news;
 mod topics;
 
 pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
+pub use compaction::{Old, compacted_ms, note_compacted, old_entries, time_of};
 pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, seq_at};
 pub use filter::{EventFilter, FilterError};
 pub use groups::{Given, Group, GroupKey, MAX_GIVEN, Unfinished, groups, may_have_events, unfinished_events};
@@ -190,6 +192,8 @@ pub struct Touched {
     pub file: FileId,
     /// Below the workspace's root.
     pub path: String,
+    /// Milliseconds since 1970.
+    pub occurred_ms: i64,
 }
 
 /// The changes of all workspaces after `cursor`, oldest first, at most `limit`.
@@ -199,7 +203,7 @@ pub struct Touched {
 pub fn touched_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec<Touched>, CatalogError> {
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(
-            "SELECT seq, workspace, file, path FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            "SELECT seq, workspace, file, path, occurred_ms FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         )?;
         let rows = statement.query_map(params![cursor.0 as i64, limit as i64], |row| {
             Ok(Touched {
@@ -207,6 +211,7 @@ pub fn touched_after(catalog: &Catalog, cursor: Seq, limit: usize) -> Result<Vec
                 workspace: WorkspaceId(row.get(1)?),
                 file: FileId(row.get::<_, i64>(2)? as u64),
                 path: row.get(3)?,
+                occurred_ms: row.get(4)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -16,8 +16,20 @@ use crate::upstream::Upstreams;
 pub enum Asker {
     /// Each HTTP request brings its own token.
     Request(Arc<App>),
+    /// Who opened a stream, with the token that they did it with.
+    Stream(Arc<Streamed>),
     /// The process that started us.
     Process(Arc<Process>),
+}
+
+/// What one principal on a stream of its own works with.
+pub struct Streamed {
+    /// What every request may use.
+    pub app: Arc<App>,
+    /// Looked at anew for each request.
+    pub token: String,
+    /// What is offered.
+    pub toolsets: Toolsets,
 }
 
 /// What one principal on standard input and output works with.
@@ -35,10 +47,20 @@ pub struct Process {
 }
 
 impl Asker {
+    /// What every request of the network may use; a process has no network.
+    pub fn app(&self) -> Option<&Arc<App>> {
+        match self {
+            Self::Request(app) => Some(app),
+            Self::Stream(streamed) => Some(&streamed.app),
+            Self::Process(_) => None,
+        }
+    }
+
     /// The open home.
     pub fn engine(&self) -> &Arc<Engine> {
         match self {
             Self::Request(app) => &app.engine,
+            Self::Stream(streamed) => &streamed.app.engine,
             Self::Process(process) => &process.engine,
         }
     }
@@ -47,6 +69,7 @@ impl Asker {
     pub fn bridge(&self) -> &Bridge {
         match self {
             Self::Request(app) => &app.bridge,
+            Self::Stream(streamed) => &streamed.app.bridge,
             Self::Process(process) => &process.bridge,
         }
     }
@@ -55,6 +78,7 @@ impl Asker {
     pub fn upstreams(&self) -> &Arc<Upstreams> {
         match self {
             Self::Request(app) => &app.upstreams,
+            Self::Stream(streamed) => &streamed.app.upstreams,
             Self::Process(process) => &process.upstreams,
         }
     }
@@ -64,6 +88,12 @@ impl Asker {
         match self {
             Self::Request(_) => {
                 of_request(extensions).ok_or_else(|| ErrorData::internal_error("no principal", None))
+            }
+            Self::Stream(streamed) => {
+                let (engine, token) = (Arc::clone(&streamed.app.engine), streamed.token.clone());
+                let session = streamed.app.tokens.run(move || engine.session(&token)).await;
+                let session = session.map_err(|problem| ErrorData::invalid_request(problem.detail, None))?;
+                Ok((session, streamed.toolsets))
             }
             Self::Process(process) => {
                 let (engine, token) = (Arc::clone(&process.engine), process.token.clone());

@@ -11,6 +11,7 @@ use super::agents;
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
+use super::memory;
 use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
@@ -72,6 +73,9 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::FindAgents => agents::find(session, &arguments::read(tool, arguments)?),
         Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
+        Tool::Recall => memory::recall(session, arguments::read(tool, arguments)?),
+        Tool::Remember => memory::remember(session, arguments::read(tool, arguments)?),
+        Tool::RequestApproval => request_approval(session, &arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),
         Tool::SearchFiles => search_files(session, &arguments::read(tool, arguments)?),
@@ -86,6 +90,19 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
         _ => changes::call(session, tool, arguments),
     }
+}
+
+fn request_approval(session: &Session, arguments: &arguments::RequestApproval) -> Result<Value, Problem> {
+    let approval = match (&arguments.path, &arguments.request, &arguments.approval) {
+        (Some(path), Some(request), None) => session.request_approval(path, request)?,
+        (None, None, Some(approval)) => session.approval(approval)?,
+        _ => return Err(Problem::invalid("give `path` and `request`, or `approval` alone".to_owned())),
+    };
+    let mut told = json!({"approval": approval.id, "state": approval.state});
+    if let Some(reason) = approval.reason {
+        told["reason"] = json!(reason);
+    }
+    Ok(told)
 }
 
 fn search(session: &Session, arguments: arguments::Search) -> Result<Value, Problem> {
@@ -132,7 +149,7 @@ fn terse_hit(hit: SearchHit) -> Hit {
 }
 
 /// What is as it should be needs no words.
-fn terse_status(index: &IndexStatus) -> Value {
+pub(super) fn terse_status(index: &IndexStatus) -> Value {
     let mut shown = json!({"seq": index.seq});
     if index.pending_files > 0 {
         shown["pending_files"] = json!(index.pending_files);

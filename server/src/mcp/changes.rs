@@ -187,7 +187,11 @@ fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value
             shown
         })
         .collect();
-    Ok(json!({"events": terse, "next": page.next}))
+    let mut told = json!({"events": terse, "next": page.next});
+    if page.gap {
+        told["gap"] = json!("older changes may have been forgotten; list the files to see how they stand");
+    }
+    Ok(told)
 }
 
 fn read_several(session: &Session, arguments: arguments::ReadMultipleFiles) -> Result<Value, Problem> {

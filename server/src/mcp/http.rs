@@ -99,7 +99,7 @@ fn session_id(headers: &HeaderMap) -> Option<&str> {
     value.filter(|_| values.next().is_none())
 }
 
-fn toolsets(uri: &Uri) -> Result<Toolsets, Problem> {
+pub(super) fn toolsets(uri: &Uri) -> Result<Toolsets, Problem> {
     let mut toolsets = Toolsets::default();
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {

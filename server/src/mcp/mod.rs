@@ -5,6 +5,7 @@
 //! alone: no name, description or instruction is ever made of it.
 
 pub mod http;
+pub mod pair;
 pub mod stdio;
 pub mod tools;
 
@@ -15,6 +16,8 @@ mod bound;
 mod calls;
 mod changes;
 mod completion;
+mod confirming;
+mod memory;
 mod offers;
 mod pinned;
 mod prompts;
@@ -43,9 +46,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use waypost_engine::api::Session;
 
-use self::asker::Asker;
 pub use self::asker::Process;
+use self::asker::{Asker, Streamed};
 pub use self::bound::budget_bytes;
+use self::confirming::{Leave, Questions, Round};
 use self::offers::Changed;
 use self::resources::{Follower, Subscriptions};
 use self::tools::Tool;
@@ -70,13 +74,28 @@ pub struct Server {
     /// Changes when somebody may see other tools than before.
     tool_news: watch::Receiver<()>,
     subscriptions: Arc<Subscriptions>,
+    /// Of all sessions.
+    questions: Arc<Questions>,
 }
 
 impl Server {
     /// For HTTP: session and toolsets stand in each request.
     pub fn for_requests(app: Arc<App>) -> Self {
         let (news, tool_news) = (app.news.clone(), app.tool_news.clone());
-        Self { asker: Asker::Request(app), news, tool_news, subscriptions: Arc::default() }
+        Self {
+            asker: Asker::Request(app),
+            news,
+            tool_news,
+            subscriptions: Arc::default(),
+            questions: Arc::default(),
+        }
+    }
+
+    /// For one stream of the older pair of routes.
+    pub(super) fn for_stream(streamed: Streamed) -> Self {
+        let (news, tool_news) = (streamed.app.news.clone(), streamed.app.tool_news.clone());
+        let asker = Asker::Stream(Arc::new(streamed));
+        Self { asker, news, tool_news, subscriptions: Arc::default(), questions: Arc::default() }
     }
 
     /// For a session of its own.
@@ -90,7 +109,8 @@ impl Server {
         process.engine.on_news(move || tell.send_modify(|()| {}));
         let (tell, tool_news) = watch::channel(());
         process.engine.on_tools_changed(move || tell.send_modify(|()| {}));
-        Self { asker: Asker::Process(Arc::new(process)), news, tool_news, subscriptions: Arc::default() }
+        let asker = Asker::Process(Arc::new(process));
+        Self { asker, news, tool_news, subscriptions: Arc::default(), questions: Arc::default() }
     }
 
     /// Tells who listens of the files that it follows.
@@ -193,7 +213,12 @@ impl ServerHandler for Server {
         if tool == Tool::CallTool {
             return Ok(self.call_upstream(session, arguments, &context).await.into());
         }
-        Ok(self.call((session, toolsets), tool, arguments, &context).await.into())
+        let round = Round { responses: request.input_responses, state: request.request_state };
+        match self.leave(&session, (tool, &arguments), round, &context).await? {
+            Leave::Given => Ok(self.call((session, toolsets), tool, arguments, &context).await.into()),
+            Leave::Ask(question) => Ok((*question).into()),
+            Leave::Refused(problem) => Ok(refusals::refusal(&problem).into()),
+        }
     }
 
     async fn list_prompts(

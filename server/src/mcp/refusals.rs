@@ -30,6 +30,7 @@ fn next_step(code: &str) -> Option<&'static str> {
         "approval_required" => {
             "tell the user: a person decides, and the change then happens by itself; do not call again"
         }
+        "declined" => "tell the user that nothing was done; do not try other ways",
         "budget_exceeded" => "do without it, or go on after `resets_at`; do not call again before",
         "hop_limit" => "hand nothing on: answer with what there is",
         "loop_detected" => {

@@ -16,7 +16,7 @@ use waypost_engine::api::{Engine, Session, Stop};
 use super::bound::{budget_bytes, cost};
 use super::refusals::refusal;
 use super::tools::Tool;
-use super::{Asker, Server, Toolsets, calls, resources};
+use super::{Server, Toolsets, calls, resources};
 use crate::blocking::Bridge;
 use crate::problem::Problem;
 use crate::serve::REQUEST_TIMEOUT;
@@ -46,7 +46,7 @@ impl Server {
             () = context.ct.cancelled() => Err(Problem::timeout()),
         };
         wait.is_over = result.is_ok() || !tool.waits();
-        if let Asker::Request(app) = &self.asker {
+        if let Some(app) = self.asker.app() {
             app.telemetry.tool_call(tool.name(), result.is_err());
         }
         match result {
@@ -56,10 +56,10 @@ impl Server {
     }
 
     fn bridge_for(&self, tool: Tool) -> &Bridge {
-        match &self.asker {
+        match self.asker.app() {
             // Who waits for something to happen takes nobody's place.
-            Asker::Request(app) if tool.waits() => &app.waits,
-            asker => asker.bridge(),
+            Some(app) if tool.waits() => &app.waits,
+            _ => self.asker.bridge(),
         }
     }
 }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use waypost_engine::api::{CallOptions, CallReply, Session, ToolDocument};
 
+use super::Server;
 use super::arguments::{self, FindTools};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::refusals::refusal;
 use super::tools::Tool;
-use super::{Asker, Server};
 use crate::problem::Problem;
 use crate::upstream::{Call, Progress};
 
@@ -69,7 +69,7 @@ impl Server {
             self.make_call(session, call, context).await
         };
         let reply = reply.await;
-        if let Asker::Request(app) = &self.asker {
+        if let Some(app) = self.asker.app() {
             app.telemetry.tool_call(Tool::CallTool.name(), reply.is_err());
         }
         match reply {

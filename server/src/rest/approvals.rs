@@ -45,6 +45,16 @@ pub enum DecisionWord {
     Deny,
 }
 
+/// Of `POST /v1/approvals`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRequest {
+    /// What it is about, a file or folder that the asker may read.
+    path: String,
+    /// What is to be decided.
+    request: String,
+}
+
 /// What became of a decision.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Settled {
@@ -62,6 +72,17 @@ pub async fn all(
 ) -> Result<Json<Page<ApprovalInfo>>, Problem> {
     let approvals = app.bridge.run(move || session.approvals(params.state)).await?;
     page_in_order(approvals, &PageParams { limit: params.limit, cursor: params.cursor }).map(Json)
+}
+
+/// `POST /v1/approvals`.
+pub async fn request(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(NoParams {}): Params<NoParams>,
+    Body(new): Body<NewRequest>,
+) -> Result<(StatusCode, Json<ApprovalInfo>), Problem> {
+    let approval = app.bridge.run(move || session.request_approval(&new.path, &new.request)).await?;
+    Ok((StatusCode::CREATED, Json(approval)))
 }
 
 /// `GET /v1/approvals/{id}`.

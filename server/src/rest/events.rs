@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +14,15 @@ use waypost_engine::api::{Error, EventFilter, EventInfo, EventsPage, Session};
 use super::extract::{Body, NoParams, Params};
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::streams::Pieces;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment goes out after so long without an event, so that nobody in between thinks the stream is dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Events read at once.
 const PAGE: usize = 200;
+/// Told first where the place that was given lies before what the journal still knows in full.
+const GAP: &[u8] = b"event: gap\ndata: {\"hint\":\"older changes may have been forgotten; list the files to see how they stand\"}\n\n";
 /// Pieces that wait for a slow reader; then reading the journal waits, too.
 const MAX_WAITING: usize = 16;
 /// Events of one long poll where nothing else is asked.
@@ -80,7 +82,7 @@ pub async fn stream(
     };
     let (pieces, received) = mpsc::channel(MAX_WAITING);
     tokio::spawn(follow(app, session, filter, first, pieces, place));
-    let body = HttpBody::from_stream(Received(received));
+    let body = HttpBody::from_stream(Pieces(received));
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, body).into_response())
 }
@@ -95,6 +97,9 @@ async fn follow(
     _place: OwnedSemaphorePermit,
 ) {
     let mut news = app.news.clone();
+    if page.gap && pieces.send(Bytes::from_static(GAP)).await.is_err() {
+        return;
+    }
     loop {
         for event in &page.items {
             if pieces.send(piece(event)).await.is_err() {
@@ -134,20 +139,6 @@ async fn follow(
 fn piece(event: &EventInfo) -> Bytes {
     let data = serde_json::to_string(event).expect("an event has only texts and numbers");
     Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.seq, event.event))
-}
-
-/// The pieces as a stream.
-struct Received(mpsc::Receiver<Bytes>);
-
-impl futures_core::Stream for Received {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|piece| piece.map(Ok))
-    }
 }
 
 /// `GET /v1/events/wait`: what happened after a place, waiting for the first event.

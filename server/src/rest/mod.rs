@@ -23,6 +23,7 @@ mod snapshots;
 mod tasks;
 mod tools;
 mod traces;
+pub mod unchanged;
 mod webhooks;
 mod workspaces;
 
@@ -292,8 +293,12 @@ fn grant_routes() -> Routes {
 
 fn approval_routes() -> Routes {
     let decide = about("Grants or denies").example(json!({"decision": "grant", "reason": "looks right"}));
+    let request = about("Asks a person to decide about something")
+        .creates()
+        .example(json!({"path": "/contracts/drafts/nda.md", "request": "May this go out as it is?"}));
     Routes::new("access")
         .get("/v1/approvals", approvals::all, "What waits for somebody with `approve`, and what did")
+        .post("/v1/approvals", approvals::request, request)
         .get("/v1/approvals/{id}", approvals::one, "One approval")
         .post("/v1/approvals/{id}", approvals::decide, decide)
         .delete("/v1/approvals/{id}", approvals::withdraw, "Takes one's own request back")

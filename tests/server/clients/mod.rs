@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use waypost_engine::api::{Engine, EngineOptions};
 use waypost_engine::id::WorkspaceName;
 
+use crate::mcp::{Client, message};
 use crate::support::Server;
 use crate::upstream::test_tools;
 use crate::users::text;
@@ -154,7 +155,7 @@ fn check(who: &str, said: &str, version: Option<&str>) {
     println!("{who}: speaks {}", seen["version"]);
 }
 
-fn script(name: &str) -> PathBuf {
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/server/clients").join(name)
 }
 
@@ -273,4 +274,102 @@ fn a_relay_that_reaches_no_server_says_so_and_ends() {
         .env("WAYPOST_TOKEN", "x")
         .output();
     assert_eq!(usage.unwrap().status.code(), Some(2));
+}
+
+/// A gate, and a person with a token that passes it.
+fn with_gate(check: impl Fn(&Server, &str)) {
+    let server = Server::start("//- drafts/a.md\nkeep silent\n//- drafts/b.md\nspeak\n");
+    let admin = server.admin();
+    admin.post("/v1/gates", &json!({"path": "/docs/approved/**"})).is(201);
+    let lena = server.user("human:lena", &["list,read,write,delete,approve /docs/**"]);
+    check(&server, &lena.token);
+}
+
+#[test]
+fn a_person_at_a_client_that_can_ask_is_asked_before_a_gate_is_passed() {
+    let Some(tools) = test_tools() else { return };
+    let stories = [
+        ("auto", json!("accept"), 1, None),
+        ("legacy", json!("accept"), 1, None),
+        ("auto", json!("decline"), 1, Some("declined")),
+        ("legacy", json!("decline"), 1, Some("declined")),
+        ("legacy", json!("refuse"), 1, Some("declined")),
+        ("legacy", Value::Null, 0, None),
+    ];
+    for (mode, answer, asked, refused) in stories {
+        with_gate(|server, token| {
+            let story = json!({
+                "mode": mode, "url": server.url("/mcp"), "token": token, "answer": answer,
+                "source": "/docs/drafts/a.md", "destination": "/docs/approved/a.md",
+            });
+            let mut python = Command::new(tools.join("venv/bin/python"));
+            let (said, is_done) = run(python.arg(script("python_approving.py")).arg(story.to_string()));
+            assert!(is_done, "{story}: {said}");
+            let seen: Value = serde_json::from_str(said.trim()).unwrap();
+            assert_eq!(seen["asked"].as_array().unwrap().len(), asked, "{story}: {seen}");
+            assert_eq!(seen["said"]["code"].as_str(), refused, "{story}: {seen}");
+            let (here, gone) =
+                if refused.is_some() { ("drafts", "approved") } else { ("approved", "drafts") };
+            let admin = server.admin();
+            admin.read(&format!("/docs/{here}/a.md")).is(200);
+            admin.read(&format!("/docs/{gone}/a.md")).refuses(404, "not_found");
+            let declined = admin.items("/v1/audit?principal=human:lena&outcome=denied&action=gate.");
+            assert_eq!(declined.len(), usize::from(refused.is_some()), "{story}");
+        });
+    }
+}
+
+#[test]
+fn attack_14_an_answer_counts_for_its_own_question_once() {
+    with_gate(|server, token| {
+        let other = server.user("human:otto", &["list,read,write,delete,approve /docs/**"]);
+        let call = |token: &str, destination: &str, state: Option<&str>| {
+            let mut params = json!({
+                "name": "copy_file",
+                "arguments": {"source": "/docs/drafts/a.md", "destination": destination},
+                "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+                    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+                },
+            });
+            if let Some(state) = state {
+                params["requestState"] = json!(state);
+                let yes = json!({"action": "accept", "content": {"let_through": true}});
+                params["inputResponses"] = json!({"confirm": yes});
+            }
+            let headers = [
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "copy_file"),
+            ];
+            let client = Client::modern_as(server, token);
+            message(&client.send(
+                &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}),
+                &headers,
+            ))
+        };
+        let ask = || {
+            let asked = call(token, "/docs/approved/a.md", None);
+            assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+            let message = text(&asked["result"]["inputRequests"]["confirm"]["params"], "message").to_owned();
+            assert!(message.contains("\"/docs/approved/a.md\""), "{message}");
+            text(&asked["result"], "requestState").to_owned()
+        };
+        let refuses = |token: &str, destination: &str, state: &str| {
+            let refused = call(token, destination, Some(state));
+            assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        };
+        refuses(token, "/docs/approved/a.md", "made up");
+        refuses(&other.token, "/docs/approved/a.md", &ask());
+        refuses(token, "/docs/approved/b.md", &ask());
+        refuses(token, "/docs/drafts/c.md", &ask());
+        let state = ask();
+        let done = call(token, "/docs/approved/a.md", Some(&state));
+        assert!(done["result"]["isError"] != true && done["error"].is_null(), "{done}");
+        refuses(token, "/docs/approved/a.md", &state);
+        let admin = server.admin();
+        admin.read("/docs/approved/a.md").is(200);
+        admin.read("/docs/approved/b.md").refuses(404, "not_found");
+    });
 }

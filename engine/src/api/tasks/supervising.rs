@@ -24,6 +24,13 @@ const HOUSE: &str = "waypost";
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often what is old is forgotten, in milliseconds.
 const PRUNE_EVERY_MS: i64 = 3_600_000;
+const COMPACT_EVERY_MS: i64 = 24 * PRUNE_EVERY_MS;
+
+/// When old things are forgotten next, in milliseconds since 1970.
+struct Due {
+    pruning_ms: i64,
+    compaction_ms: i64,
+}
 
 impl Engine {
     /// Carries tasks on from the journal: what was dropped, moved and deleted since.
@@ -178,7 +185,7 @@ impl Drop for Supervisor {
 fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
     // The same failure again and again is told once.
     let mut told = String::new();
-    let mut prune_ms = i64::MIN;
+    let mut due = Due { pruning_ms: i64::MIN, compaction_ms: i64::MIN };
     while !ended.load(Ordering::Relaxed) {
         let news = engine.news.count();
         match engine
@@ -186,7 +193,7 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
             .and_then(|()| engine.expire_tasks())
             .and_then(|()| engine.settle_overdue())
             .and_then(|()| engine.learn_outcomes())
-            .and_then(|()| prune_at(engine, &mut prune_ms))
+            .and_then(|()| prune_at(engine, &mut due))
         {
             Ok(()) => told.clear(),
             Err(error) if error.to_string() != told => {
@@ -199,14 +206,21 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
     }
 }
 
-/// Forgets what is old, every hour.
-fn prune_at(engine: &Arc<Engine>, due_ms: &mut i64) -> Result<()> {
+/// Forgets what is old, every hour, and of the journal every day.
+fn prune_at(engine: &Arc<Engine>, due: &mut Due) -> Result<()> {
     let now_ms = engine.clock.now_ms();
-    if now_ms >= *due_ms {
-        *due_ms = now_ms.saturating_add(PRUNE_EVERY_MS);
+    if now_ms >= due.pruning_ms {
+        due.pruning_ms = now_ms.saturating_add(PRUNE_EVERY_MS);
         engine.prune_counted()?;
         engine.forget_routing()?;
         engine.forget_expired()?;
+    }
+    if now_ms >= due.compaction_ms {
+        due.compaction_ms = now_ms.saturating_add(COMPACT_EVERY_MS);
+        let forgotten = engine.compact_journal()?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "old entries of the journal were forgotten");
+        }
     }
     Ok(())
 }

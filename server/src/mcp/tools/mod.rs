@@ -1,0 +1,302 @@
+//! The tools as a model sees them: names, descriptions, schemas. Every token here is paid for in each conversation.
+//!
+//! A file for each family declares its tools, each in one place ([`Spec`]); [`Tool`] names them all.
+
+mod files;
+mod history;
+mod knowledge;
+mod mesh;
+mod schema;
+mod tasks;
+
+use std::sync::Arc;
+
+use rmcp::model::{JsonObject, Tool as Definition, ToolAnnotations};
+use serde_json::{Value, json};
+use waypost_engine::access::Verb;
+
+/// One callable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// A cited answer.
+    Ask,
+    /// A tool of another server.
+    CallTool,
+    /// A task for oneself.
+    ClaimTask,
+    /// A task is done.
+    CompleteTask,
+    /// Bytes under a second path.
+    CopyFile,
+    /// A new folder.
+    CreateDirectory,
+    /// A name for a state.
+    CreateSnapshot,
+    /// Something to do.
+    CreateTask,
+    /// A file goes.
+    DeleteFile,
+    /// A folder with everything in it.
+    DirectoryTree,
+    /// An intent for another agent.
+    Dispatch,
+    /// Exact replacements.
+    EditFile,
+    /// A task goes back.
+    FailTask,
+    /// Who can do something.
+    FindAgents,
+    /// Tools of other servers.
+    FindTools,
+    /// What is known of a file.
+    GetFileInfo,
+    /// A task is kept.
+    HeartbeatTask,
+    /// What a folder holds.
+    ListDirectory,
+    /// What is to do.
+    ListTasks,
+    /// A file's history.
+    ListVersions,
+    /// Another path.
+    MoveFile,
+    /// Something for subscribers.
+    PublishEvent,
+    /// A file's text.
+    ReadFile,
+    /// Several files' texts.
+    ReadMultipleFiles,
+    /// What was kept.
+    Recall,
+    /// Something to keep.
+    Remember,
+    /// A person's decision.
+    RequestApproval,
+    /// An older version again.
+    RestoreVersion,
+    /// What was done is judged.
+    ReviewTask,
+    /// Ranked passages.
+    Search,
+    /// Paths by name.
+    SearchFiles,
+    /// Whether citations hold.
+    VerifyCitations,
+    /// What happens next.
+    WaitForEvents,
+    /// Who the token stands for.
+    Whoami,
+    /// New bytes.
+    WriteFile,
+}
+
+/// What a tool belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Names and bytes.
+    Files,
+    /// Versions and snapshots.
+    History,
+    /// Search, answers, citations.
+    Knowledge,
+    /// What agents tell each other.
+    Mesh,
+    /// Offered whatever is chosen.
+    Always,
+}
+
+/// What a call does to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing.
+    Reads,
+    /// It comes beside it.
+    Adds,
+    /// It comes beside it, and a second call brings no more.
+    AddsOnce,
+    /// It takes its place.
+    Replaces,
+    /// It takes its place, and a second call changes nothing more.
+    ReplacesOnce,
+}
+
+/// A tool, as its file declares it.
+#[derive(Debug)]
+struct Spec {
+    /// Stable.
+    name: &'static str,
+    family: Family,
+    /// What its holder must have on some path for the tool to be of use; `None`: nothing.
+    needs: Option<Verb>,
+    effect: Effect,
+    title: &'static str,
+    description: &'static str,
+    /// The arguments' schema, without `type` and `additionalProperties`.
+    input: fn() -> Value,
+    /// The names of what comes back, without `type`; the list is short on purpose.
+    output: fn() -> Value,
+}
+
+impl Tool {
+    /// All, by name.
+    pub const ALL: [Self; 35] = [
+        Self::Ask,
+        Self::CallTool,
+        Self::ClaimTask,
+        Self::CompleteTask,
+        Self::CopyFile,
+        Self::CreateDirectory,
+        Self::CreateSnapshot,
+        Self::CreateTask,
+        Self::DeleteFile,
+        Self::DirectoryTree,
+        Self::Dispatch,
+        Self::EditFile,
+        Self::FailTask,
+        Self::FindAgents,
+        Self::FindTools,
+        Self::GetFileInfo,
+        Self::HeartbeatTask,
+        Self::ListDirectory,
+        Self::ListTasks,
+        Self::ListVersions,
+        Self::MoveFile,
+        Self::PublishEvent,
+        Self::ReadFile,
+        Self::ReadMultipleFiles,
+        Self::Recall,
+        Self::Remember,
+        Self::RequestApproval,
+        Self::RestoreVersion,
+        Self::ReviewTask,
+        Self::Search,
+        Self::SearchFiles,
+        Self::VerifyCitations,
+        Self::WaitForEvents,
+        Self::Whoami,
+        Self::WriteFile,
+    ];
+
+    fn spec(self) -> &'static Spec {
+        match self {
+            Self::Ask => &knowledge::ASK,
+            Self::CallTool => &mesh::CALL_TOOL,
+            Self::ClaimTask => &tasks::CLAIM_TASK,
+            Self::CompleteTask => &tasks::COMPLETE_TASK,
+            Self::CopyFile => &files::COPY_FILE,
+            Self::CreateDirectory => &files::CREATE_DIRECTORY,
+            Self::CreateSnapshot => &history::CREATE_SNAPSHOT,
+            Self::CreateTask => &tasks::CREATE_TASK,
+            Self::DeleteFile => &files::DELETE_FILE,
+            Self::DirectoryTree => &files::DIRECTORY_TREE,
+            Self::Dispatch => &mesh::DISPATCH,
+            Self::EditFile => &files::EDIT_FILE,
+            Self::FailTask => &tasks::FAIL_TASK,
+            Self::FindAgents => &mesh::FIND_AGENTS,
+            Self::FindTools => &mesh::FIND_TOOLS,
+            Self::GetFileInfo => &files::GET_FILE_INFO,
+            Self::HeartbeatTask => &tasks::HEARTBEAT_TASK,
+            Self::ListDirectory => &files::LIST_DIRECTORY,
+            Self::ListTasks => &tasks::LIST_TASKS,
+            Self::ListVersions => &history::LIST_VERSIONS,
+            Self::MoveFile => &files::MOVE_FILE,
+            Self::PublishEvent => &mesh::PUBLISH_EVENT,
+            Self::ReadFile => &files::READ_FILE,
+            Self::ReadMultipleFiles => &files::READ_MULTIPLE_FILES,
+            Self::Recall => &knowledge::RECALL,
+            Self::Remember => &knowledge::REMEMBER,
+            Self::RequestApproval => &mesh::REQUEST_APPROVAL,
+            Self::RestoreVersion => &history::RESTORE_VERSION,
+            Self::ReviewTask => &tasks::REVIEW_TASK,
+            Self::Search => &knowledge::SEARCH,
+            Self::SearchFiles => &files::SEARCH_FILES,
+            Self::VerifyCitations => &knowledge::VERIFY_CITATIONS,
+            Self::WaitForEvents => &mesh::WAIT_FOR_EVENTS,
+            Self::Whoami => &mesh::WHOAMI,
+            Self::WriteFile => &files::WRITE_FILE,
+        }
+    }
+
+    /// The tool of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Stable.
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// See [`Family`].
+    pub fn family(self) -> Family {
+        self.spec().family
+    }
+
+    /// What its holder must have on some path for the tool to be of use; `None`: nothing.
+    pub fn verb(self) -> Option<Verb> {
+        self.spec().needs
+    }
+
+    /// Whether it may wait for something to happen.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::ClaimTask | Self::WaitForEvents)
+    }
+
+    /// The names of the arguments.
+    pub fn argument_names(self) -> Vec<String> {
+        let input = (self.spec().input)();
+        input["properties"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// As `tools/list` shows it.
+    pub fn definition(self) -> Definition {
+        let spec = self.spec();
+        let mut input = object((spec.input)());
+        input.insert("additionalProperties".to_owned(), json!(false));
+        Definition::new(spec.name, spec.description, Arc::new(input))
+            .with_raw_output_schema(Arc::new(object((spec.output)())))
+            .with_annotations(spec.annotations(self == Self::CallTool))
+    }
+}
+
+impl Spec {
+    fn annotations(&self, is_open: bool) -> ToolAnnotations {
+        let reads = self.effect == Effect::Reads;
+        let annotations = ToolAnnotations::with_title(self.title).read_only(reads).open_world(is_open);
+        if reads {
+            return annotations;
+        }
+        let replaces = matches!(self.effect, Effect::Replaces | Effect::ReplacesOnce);
+        let is_idempotent = matches!(self.effect, Effect::AddsOnce | Effect::ReplacesOnce);
+        annotations.destructive(replaces).idempotent(is_idempotent)
+    }
+}
+
+fn object(schema: Value) -> JsonObject {
+    let mut whole = JsonObject::new();
+    whole.insert("type".to_owned(), json!("object"));
+    if let Value::Object(schema) = schema {
+        whole.extend(schema);
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
+    const MAX_LIST_CHARS: usize = 24_500;
+
+    #[test]
+    fn the_list_is_sorted_small_and_well_named() {
+        let names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        let plain =
+            |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        assert!(names.iter().all(plain));
+        let list: Vec<Definition> = Tool::ALL.into_iter().map(Tool::definition).collect();
+        let text = serde_json::to_string(&list).unwrap();
+        assert!(text.len() < MAX_LIST_CHARS, "{} characters", text.len());
+    }
+}
