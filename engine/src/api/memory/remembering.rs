@@ -65,6 +65,39 @@ struct Like {
     is_own: bool,
 }
 
+/// What becomes of a new note.
+enum Course {
+    /// Nothing is written: this one of the similar notes is told instead.
+    Known { at: usize, status: &'static str },
+    /// It is written, in the place of a note where there is one.
+    Write { replaced: Option<(RelPath, VersionId)>, status: &'static str },
+}
+
+/// Decides what becomes of a new note, from what is known like it and what its writer wants done then.
+fn course(policy: OnConflict, like: &[Like], replaced: Option<(RelPath, VersionId)>) -> Course {
+    let first = |likeness: Likeness, own: bool| {
+        like.iter().position(|like| like.told.kind == likeness && (like.is_own || !own))
+    };
+    let contradiction = first(Likeness::Contradiction, false);
+    let duplicate = first(Likeness::Duplicate, true).filter(|_| replaced.is_none());
+    let writes_no_duplicate = matches!(policy, OnConflict::Report | OnConflict::Reject);
+    if let Some(at) = duplicate.filter(|_| writes_no_duplicate) {
+        return Course::Known { at, status: "duplicate" };
+    }
+    if let Some(at) = contradiction.filter(|_| policy == OnConflict::Reject) {
+        return Course::Known { at, status: "contradiction" };
+    }
+    let closest = first(Likeness::Contradiction, true).or(duplicate);
+    let closest = closest.filter(|_| policy == OnConflict::Supersede).map(|at| &like[at]);
+    let replaced = replaced.or_else(|| closest.map(|like| (like.path.clone(), like.version)));
+    let status = match (&replaced, contradiction) {
+        (Some(_), _) => "superseded",
+        (None, Some(_)) => "contradiction",
+        (None, None) => "kept",
+    };
+    Course::Write { replaced, status }
+}
+
 impl Session {
     /// Keeps a note, and points out what is known like it: a duplicate is not piled up, a contradiction is told. It takes `read` and
     /// `write` on the note's path, and looks only at what the asker may read.
@@ -81,32 +114,17 @@ impl Session {
         let wanted = Wanted { draft, workspace };
         let replaced = request.supersedes.as_deref().map(|path| self.replaced(&wanted, path)).transpose();
         let replaced = self.note_failure(ACTION, Verb::Write, &wanted.draft.full, replaced)?;
-        let except = replaced.as_ref().map(|(path, _)| path);
-        let like = self.similar(&wanted, &request.text, except)?;
-        let own = |likeness: Likeness| like.iter().find(|like| like.is_own && like.told.kind == likeness);
-        let policy = request.on_conflict;
-        let duplicate = own(Likeness::Duplicate).filter(|_| replaced.is_none());
-        let contradiction = like.iter().find(|like| like.told.kind == Likeness::Contradiction);
-        if let Some(known) = duplicate
-            && matches!(policy, OnConflict::Report | OnConflict::Reject)
-        {
-            self.record(ACTION, Verb::Write, &known.told.path, "", Outcome::Allowed, &rule)?;
-            return self.known(&wanted.workspace, known, "duplicate", &like);
+        let like = self.similar(&wanted, &request.text, replaced.as_ref().map(|(path, _)| path))?;
+        match course(request.on_conflict, &like, replaced) {
+            Course::Known { at, status } => {
+                let known = &like[at];
+                self.record(ACTION, Verb::Write, &known.told.path, "", Outcome::Allowed, &rule)?;
+                self.known(&wanted.workspace, known, status, &like)
+            }
+            Course::Write { replaced, status } => {
+                self.keep_note(wanted, &request.text, replaced, status, like)
+            }
         }
-        if let Some(known) = contradiction
-            && policy == OnConflict::Reject
-        {
-            self.record(ACTION, Verb::Write, &known.told.path, "", Outcome::Allowed, &rule)?;
-            return self.known(&wanted.workspace, known, "contradiction", &like);
-        }
-        let closest = own(Likeness::Contradiction).or(duplicate).filter(|_| policy == OnConflict::Supersede);
-        let replaced = replaced.or_else(|| closest.map(|like| (like.path.clone(), like.version)));
-        let status = match (&replaced, contradiction) {
-            (Some(_), _) => "superseded",
-            (None, Some(_)) => "contradiction",
-            (None, None) => "kept",
-        };
-        self.keep_note(wanted, &request.text, replaced, status, like)
     }
 
     fn draft(&self, request: &RememberRequest) -> Result<Draft> {
@@ -300,41 +318,33 @@ impl Session {
         };
         let full = join_path(&draft.name, &path);
         let bytes = write_note(&head, text)?;
-        for _ in 0..MAX_TRIES {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let options = WriteOptions { expected: expected.clone(), fence: None };
-            match self.put(ACTION, &full, bytes.as_bytes(), &options) {
-                // Somebody wrote the same words meanwhile, or what stood there has expired.
-                Err(Error::Change(ChangeError::VersionConflict { .. })) if expected == Expected::Absent => {
-                    let row = self.engine.catalog.file(workspace.row.id, &path)?;
-                    let Some(row) = row else { continue };
-                    expected = Expected::OneOf(vec![row.state.version]);
-                    let note = self.note_of(&workspace, &row)?;
-                    let is_expired = note.is_some_and(|note| note.note.head.is_expired(self.now_ms()));
-                    if status == "kept" && !is_expired {
-                        return Ok(RememberReply {
-                            version: row.state.version,
-                            seq: self.show_seq(row.seq)?,
-                            path: full,
-                            status: "duplicate",
-                            written: false,
-                            similar: told(&like),
-                        });
-                    }
-                }
-                Err(error) => return Err(error),
+            let conflict = match self.put(ACTION, &full, bytes.as_bytes(), &options) {
                 Ok(reply) => {
-                    return Ok(RememberReply {
-                        version: reply.version.unwrap_or_else(|| VersionId::of(bytes.as_bytes())),
-                        seq: reply.seq,
-                        path: full,
-                        status,
-                        written: true,
-                        similar: told(&like),
-                    });
+                    let version = reply.version.unwrap_or_else(|| VersionId::of(bytes.as_bytes()));
+                    let (seq, similar) = (reply.seq, told(&like));
+                    return Ok(RememberReply { path: full, version, seq, status, written: true, similar });
                 }
+                Err(error @ Error::Change(ChangeError::VersionConflict { .. })) => error,
+                Err(error) => return Err(error),
+            };
+            if expected != Expected::Absent || tries >= MAX_TRIES {
+                return Err(conflict);
             }
+            // Somebody wrote the same words meanwhile, or what stood there has expired.
+            let Some(row) = self.engine.catalog.file(workspace.row.id, &path)? else { continue };
+            let note = self.note_of(&workspace, &row)?;
+            let is_expired = note.is_some_and(|note| note.note.head.is_expired(self.now_ms()));
+            if status == "kept" && !is_expired {
+                let (version, seq) = (row.state.version, self.show_seq(row.seq)?);
+                let (status, similar) = ("duplicate", told(&like));
+                return Ok(RememberReply { path: full, version, seq, status, written: false, similar });
+            }
+            expected = Expected::OneOf(vec![row.state.version]);
         }
-        Err(absent_memory(&full))
     }
 }
 
