@@ -69,7 +69,7 @@ fn what_is_remembered_is_pointed_out_recalled_listed_and_forgotten() {
     assert_eq!((&again["status"], &again["path"]), (&"duplicate".into(), &kept["path"]));
     let found = json(&memory(&["recall", "when does the gate close"]));
     assert_eq!(found["results"][0]["text"], "The gate closes at 22:00.");
-    assert_eq!(json(&memory(&["list"]))[0]["path"].as_str(), Some(path.as_str()));
+    assert_eq!(json(&memory(&["list"]))["items"][0]["path"].as_str(), Some(path.as_str()));
     assert_eq!(memory(&["forget", &path]).status.code(), Some(0));
     assert_eq!(memory(&["forget", &path]).status.code(), Some(1));
     assert_eq!(memory(&["recall", "gate"]).status.code(), Some(1));

@@ -143,7 +143,7 @@ fn a_generated_answer_is_streamed_sentence_by_sentence() {
     };
     let server = Server::start_as(fill, |options| options.generate(Some(settings)));
     let question =
-        json!({"question": "How long are invoices kept in the archive?", "generator": "openai:llama3.2"});
+        json!({"question": "Where are invoices kept for ten years?", "generator": "openai:llama3.2"});
     let reply = server.post("/v1/ask", &question).json();
     assert_eq!(text(&reply, "generator"), "openai:llama3.2", "{reply}");
     assert_eq!(text(&reply, "answer"), "Invoices are kept for ten years in the archive. [1]");
