@@ -185,6 +185,7 @@ fn the_tools_are_those_of_the_stored_file() {
         "fail_task",
         "heartbeat_task",
         "publish_event",
+        "request_approval",
         "review_task",
     ];
     assert_eq!(tools_that(&listed, "destructiveHint", false), adding, "these take nothing away");
