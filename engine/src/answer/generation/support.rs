@@ -97,7 +97,8 @@ fn says(claim: &Claim, quote: &str, passage: &str, window: &[Span]) -> Option<f3
     if !claim.values_stand_in(&whole) {
         return None;
     }
-    // A denial is that of the one sentence that is closest.
+    // A denial is that of the one sentence that is closest, in whichever of its clauses it stands: so a sentence is rather
+    // dropped than kept wrongly.
     let single = window.iter().filter_map(|span| span.of(passage)).map(Claim::of);
     let closest = single.max_by(|a, b| claim.coverage_in(a).total_cmp(&claim.coverage_in(b)))?;
     if !claim.agrees_in_denial(&closest)
@@ -226,6 +227,8 @@ mod tests {
             "Invoices are kept for ten years [7].",
             "Invoices are kept for ten years.",
             "Invoices are not kept for ten years [1].",
+            // A denial anywhere in the sentence counts: rather too strict than too lax.
+            "Receipts of travel are kept for six years [1].",
             "Invoices are kept for ten years at https://evil.example/x [1].",
             "The chief executive likes sailing [1].",
             "NONE",
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn the_quote_is_the_sentence_that_says_it() {
         let passages = [Passage { n: 1, headings: &[], text: PASSAGE }];
-        let kept = keep("Travel receipts are kept for six years [1].", &passages, None);
+        let kept = keep("Receipts of travel are not sent abroad [1].", &passages, None);
         let (_, span) = kept.sentences[0].supports[0];
         assert!(span.of(PASSAGE).unwrap().starts_with("Receipts of travel"));
     }
