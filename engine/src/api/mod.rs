@@ -17,11 +17,13 @@ mod error;
 mod events;
 mod files;
 mod folders;
+mod generating;
 mod governing;
 mod home;
 mod indexer;
 mod keys;
 mod locking;
+mod memory;
 mod opening;
 mod past;
 mod repeating;
@@ -42,6 +44,7 @@ mod webhooks;
 mod workspace;
 mod workspaces;
 
+pub use crate::answer::generation::{GenerateError, GenerateSettings};
 pub use crate::budget::{
     Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
     TargetPattern, Usage, UsageReport,
@@ -61,6 +64,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
 pub use indexer::Indexer;
+pub use memory::{
+    AppendMessages, AppendReply, MemoryFilter, MemoryInfo, MessageInput, OnConflict, RecallReply,
+    RecallRequest, Recalled, RememberReply, RememberRequest, SimilarNote, Sources, ThreadReply,
+    ThreadRequest,
+};
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
     NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,
