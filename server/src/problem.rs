@@ -349,6 +349,12 @@ impl From<Error> for Problem {
         if let Error::Budget(BudgetError::Exceeded(exceeded)) = &error {
             return Self::exceeded(exceeded);
         }
+        if let Error::NotFound { what: "memory", .. } = &error {
+            let hint = Some(
+                "an agent's memory takes a grant: `waypost grant add AGENT list,read,write /WORKSPACE/memory/NAME/**`",
+            );
+            return Self { hint, ..Self::not_found(error.to_string()) };
+        }
         let (kind, code) = (error.kind(), error.code());
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,

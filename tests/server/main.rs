@@ -35,6 +35,9 @@ mod tokens;
 /// Gates, and what waits before them.
 mod gates;
 
+/// Memory, and answers in a model's words.
+mod memory;
+
 /// Budgets, usage, and traces that go in circles.
 mod budgets;
 

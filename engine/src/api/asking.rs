@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Error, Result};
+use super::generating::EXTRACTIVE;
 use super::past::PastIndex;
 use super::replies::{
     AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply,
@@ -49,7 +50,7 @@ impl Asked {
 
 /// The parts that a search and a question share.
 #[derive(Clone, Copy, Default)]
-struct Where<'a> {
+pub(super) struct Where<'a> {
     workspaces: Option<&'a [String]>,
     path_prefix: Option<&'a str>,
     filters: Option<&'a SearchFilters>,
@@ -61,7 +62,7 @@ struct Where<'a> {
 
 impl Where<'_> {
     /// As the audit log shows it.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match (self.path_prefix, self.workspaces) {
             (Some(prefix), _) if prefix.starts_with('/') => prefix.to_owned(),
             (_, Some(names)) => names.iter().map(|name| format!("/{name}")).collect::<Vec<_>>().join(" "),
@@ -112,15 +113,7 @@ impl Session {
     pub fn ask(&self, request: &AskRequest) -> Result<AskReply> {
         let begun = Instant::now();
         let max_quotes = check_limit(request.limit, 3, 10)?;
-        if let Some(generator) = &request.generator
-            && generator != "extractive"
-        {
-            return Err(Error::Invalid {
-                field: "generator",
-                found: format!("`{generator}`"),
-                expected: "`extractive`".to_owned(),
-            });
-        }
+        let chosen = self.chosen_generator(request)?;
         let place = Where {
             workspaces: request.workspaces.as_deref(),
             path_prefix: request.path_prefix.as_deref(),
@@ -138,6 +131,30 @@ impl Session {
         hits.degraded.extend(self.missing_workspaces(&place));
         let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
         let answer = answer::answer(&hits, self.engine.embedder(), &options);
+        let mut degraded = answer.degraded.clone();
+        let mut n_dropped = None;
+        // What no file answers is not asked of a model either: it would answer all the same.
+        if let Some(chosen) = chosen.filter(|_| !answer.abstained) {
+            match self.generate(&chosen, request, &place, &asked, &hits)? {
+                Ok(generated) => {
+                    return Ok(AskReply {
+                        answer: generated.sentences.join(" "),
+                        sentences: generated.sentences,
+                        citations: generated.citations,
+                        abstained: false,
+                        confidence: answer.confidence,
+                        generator: generated.generator,
+                        dropped_sentences: Some(generated.n_dropped),
+                        index: self.index_status(&asked, &degraded)?,
+                        took_ms: ms_since(begun),
+                    });
+                }
+                Err(not) => {
+                    n_dropped = Some(not.n_dropped);
+                    degraded.push(Degraded { stage: "generator", reason: not.reason });
+                }
+            }
+        }
         let citations = answer
             .supports
             .iter()
@@ -157,8 +174,10 @@ impl Session {
             citations,
             abstained: answer.abstained,
             confidence: answer.confidence,
-            generator: "extractive".to_owned(),
-            index: self.index_status(&asked, &answer.degraded)?,
+            generator: EXTRACTIVE.to_owned(),
+            dropped_sentences: n_dropped,
+            sentences: Vec::new(),
+            index: self.index_status(&asked, &degraded)?,
             took_ms: ms_since(begun),
         })
     }
@@ -326,7 +345,13 @@ impl Session {
         Ok((None, Some(RelPath::new(text)?)))
     }
 
-    fn find(&self, asked: &[Asked], query: &ParsedQuery, mode: Mode, limit: usize) -> Result<Hits> {
+    pub(super) fn find(
+        &self,
+        asked: &[Asked],
+        query: &ParsedQuery,
+        mode: Mode,
+        limit: usize,
+    ) -> Result<Hits> {
         let sources: Vec<Source> = asked
             .iter()
             .map(|asked| Source {
@@ -410,8 +435,8 @@ impl Session {
         Ok(status)
     }
 
-    fn cite(&self, asked: &[Asked], hit: &Hit, span: Span, quote: &str) -> Citation {
-        let mut citation = cite(&asked[hit.source], hit);
+    pub(super) fn cite(&self, asked: &[Asked], hit: &Hit, span: Span, quote: &str) -> Citation {
+        let mut citation = citation_of(&asked[hit.source], hit);
         let lines_before = quote_lines(&hit.record.text, span.start - hit.record.span.start);
         let first = hit.record.lines.0 + lines_before;
         citation.start_byte = span.start;
@@ -443,7 +468,7 @@ fn quote_lines(text: &str, end: usize) -> u32 {
     text.get(..end).map_or(0, |before| before.matches('\n').count() as u32)
 }
 
-fn cite(asked: &Asked, hit: &Hit) -> Citation {
+pub(super) fn citation_of(asked: &Asked, hit: &Hit) -> Citation {
     let name = &asked.workspace.row.name;
     Citation {
         workspace: name.to_string(),
@@ -464,7 +489,7 @@ fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
         .map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name))
         .collect();
     SearchHit {
-        citation: cite(&asked[hit.source], &hit),
+        citation: citation_of(&asked[hit.source], &hit),
         snippet: hit.snippet,
         highlights: hit.highlights.into_iter().map(|(from, to)| [from, to]).collect(),
         score: hit.score,
@@ -475,7 +500,7 @@ fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
     }
 }
 
-fn check_limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
+pub(super) fn check_limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
     match limit {
         None => Ok(default),
         Some(limit) if (1..=max).contains(&limit) => Ok(limit),
@@ -507,6 +532,6 @@ fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<
     Ok(filter)
 }
 
-fn ms_since(begun: Instant) -> f64 {
+pub(super) fn ms_since(begun: Instant) -> f64 {
     (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

@@ -30,7 +30,7 @@ impl Session {
         self.put("file.write", path, bytes, options)
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         action: &'static str,
         path: &str,

@@ -8,6 +8,7 @@ use super::check::{self, CheckReport};
 use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
+use super::memory::NoteCache;
 use super::past::PastCache;
 use super::routing::RouteDesk;
 use super::session::Session;
@@ -16,6 +17,7 @@ use super::tools::Toolbox;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
+use crate::answer::generation::{GenerateSettings, Generator};
 use crate::catalog::{Catalog, EmbeddingCache, FileFilter};
 use crate::change::Place;
 use crate::clock::Clock;
@@ -62,6 +64,8 @@ pub struct EngineOptions {
     pub journal_days: u32,
     /// How far a trace may go.
     pub hop_limits: trace::Limits,
+    /// Where answers are generated; nowhere by default.
+    pub generate: Option<GenerateSettings>,
 }
 
 impl EngineOptions {
@@ -79,6 +83,7 @@ impl EngineOptions {
             max_error: DEFAULT_MAX_ERROR,
             journal_days: DEFAULT_JOURNAL_DAYS,
             hop_limits: trace::Limits::default(),
+            generate: None,
         }
     }
 
@@ -138,6 +143,13 @@ impl EngineOptions {
         self
     }
 
+    /// With this endpoint for generated answers.
+    #[must_use]
+    pub fn generate(mut self, generate: Option<GenerateSettings>) -> Self {
+        self.generate = generate;
+        self
+    }
+
     /// With this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -169,6 +181,8 @@ pub struct Engine {
     pub(super) max_error: f64,
     pub(super) journal_days: u32,
     pub(super) toolbox: Toolbox,
+    pub(super) notes: NoteCache,
+    pub(super) generator: Option<Generator>,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -240,6 +254,8 @@ impl Engine {
             max_error: options.max_error,
             journal_days: options.journal_days,
             toolbox,
+            notes: NoteCache::default(),
+            generator: options.generate.map(Generator::open).transpose()?,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::access::AccessError;
+use crate::answer::generation::GenerateError;
 use crate::budget::BudgetError;
 use crate::cards::CardError;
 use crate::catalog::CatalogError;
@@ -12,6 +13,7 @@ use crate::id::IdError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
+use crate::memory::MemoryError;
 use crate::net::NetError;
 use crate::registry::RegistryError;
 use crate::route::RouteError;
@@ -229,6 +231,9 @@ pub enum Error {
     /// See [`BudgetError`].
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// See [`GenerateError`]; only where a home is opened: a question falls back to quotes.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// See [`TraceError`].
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -236,6 +241,13 @@ pub enum Error {
 
 fn at(argument: &str) -> String {
     if argument.is_empty() { String::new() } else { format!("`{argument}`: ") }
+}
+
+impl From<MemoryError> for Error {
+    fn from(error: MemoryError) -> Self {
+        let MemoryError { field, found, expected } = error;
+        Self::Invalid { field, found, expected: expected.to_owned() }
+    }
 }
 
 impl From<FilterError> for Error {
@@ -325,6 +337,7 @@ impl Error {
             | Self::InvalidArguments { .. }
             | Self::Registry(RegistryError::Id { .. })
             | Self::Net(_)
+            | Self::Generate(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
             Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
             Self::NotFound { .. } | Self::NoRoute { .. } => ErrorKind::NotFound,
@@ -411,6 +424,7 @@ impl Error {
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
             Self::Net(NetError::Refused { .. }) => "address_refused",
             Self::Net(_) => "invalid_url",
+            Self::Generate(_) => "invalid_request",
             Self::Delivery(DeliveryError::Secret) => "invalid_secret",
             Self::Delivery(DeliveryError::TooMany { .. }) => "too_many_webhooks",
             Self::Ingest(IngestError::Cancelled) => "cancelled",

@@ -17,12 +17,14 @@ mod error;
 mod events;
 mod files;
 mod folders;
+mod generating;
 mod governing;
 mod home;
 mod indexed;
 mod indexer;
 mod keys;
 mod locking;
+mod memory;
 mod opening;
 mod past;
 mod repeating;
@@ -43,6 +45,7 @@ mod webhooks;
 mod workspace;
 mod workspaces;
 
+pub use crate::answer::generation::{GenerateError, GenerateSettings};
 pub use crate::budget::{
     Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
     TargetPattern, Usage, UsageReport,
@@ -63,6 +66,11 @@ pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
 pub use indexed::{IndexState, IndexedFile};
 pub use indexer::Indexer;
+pub use memory::{
+    AppendMessages, AppendReply, MemoryFilter, MemoryInfo, MessageInput, OnConflict, RecallReply,
+    RecallRequest, Recalled, RememberReply, RememberRequest, SimilarNote, Sources, ThreadReply,
+    ThreadRequest,
+};
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
     NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,

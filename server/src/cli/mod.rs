@@ -13,6 +13,7 @@ mod grant;
 mod home;
 mod index;
 mod lock;
+mod memory;
 mod models;
 mod policy;
 mod principal;
@@ -112,6 +113,9 @@ enum Command {
     /// Name states of whole workspaces, compare, restore, clone and export them
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Remember, recall, list and forget what agents know
+    #[command(subcommand)]
+    Memory(memory::MemoryCommand),
     /// Hold files against the writes of others
     #[command(subcommand)]
     Lock(lock::LockCommand),
@@ -222,6 +226,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Workspace(command) => workspace::run(&globals, &command),
         Command::File(command) => file::run(&globals, &command),
         Command::Snapshot(command) => snapshot::run(&globals, &command),
+        Command::Memory(command) => memory::run(&globals, &command),
         Command::Lock(command) => lock::run(&globals, &command),
         Command::Prune(args) => prune::run(&globals, &args),
         Command::Task(command) => task::run(&globals, &command),

@@ -11,6 +11,7 @@ use super::agents;
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
+use super::memory;
 use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
@@ -72,6 +73,8 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::FindAgents => agents::find(session, &arguments::read(tool, arguments)?),
         Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
+        Tool::Recall => memory::recall(session, arguments::read(tool, arguments)?),
+        Tool::Remember => memory::remember(session, arguments::read(tool, arguments)?),
         Tool::RequestApproval => request_approval(session, &arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),
@@ -146,7 +149,7 @@ fn terse_hit(hit: SearchHit) -> Hit {
 }
 
 /// What is as it should be needs no words.
-fn terse_status(index: &IndexStatus) -> Value {
+pub(super) fn terse_status(index: &IndexStatus) -> Value {
     let mut shown = json!({"seq": index.seq});
     if index.pending_files > 0 {
         shown["pending_files"] = json!(index.pending_files);

@@ -15,6 +15,7 @@ mod files;
 mod health;
 mod indexed;
 mod locks;
+mod memory;
 pub mod openapi;
 mod range;
 pub mod repeats;
@@ -60,6 +61,7 @@ pub fn open_routes() -> Routes {
 /// Routes that act for a principal.
 pub fn guarded_routes() -> Routes {
     knowledge_routes()
+        .merge(memory_routes())
         .merge(file_routes())
         .merge(tree_routes())
         .merge(state_routes())
@@ -89,6 +91,25 @@ fn knowledge_routes() -> Routes {
         .post("/v1/search", answers::search, search)
         .post("/v1/ask", answers::ask, ask)
         .post("/v1/citations/verify", answers::verify, about("Whether citations still hold").only_reads())
+}
+
+fn memory_routes() -> Routes {
+    let remember = about("Keeps a note; says what is known like it").answers(&[200, 201]).example(json!({
+        "text": "Refunds above 500 euros are approved by Marguerite Holt.", "workspace": "docs", "topic": "refunds",
+    }));
+    let recall = about("Notes and messages that bear on a query, with citations")
+        .only_reads()
+        .example(json!({"query": "who approves refunds", "limit": 5}));
+    let append = about("Appends messages to a thread").creates().example(json!({
+        "workspace": "docs", "role": "user", "text": "Who approves refunds?",
+    }));
+    Routes::new("memory")
+        .get("/v1/memory", memory::all, "Notes and threads that may be read")
+        .post("/v1/memory/remember", memory::remember, remember)
+        .post("/v1/memory/recall", memory::recall, recall)
+        .post("/v1/memory/forget", memory::forget, "Forgets a note or a thread")
+        .get("/v1/memory/threads/{thread}", memory::thread, "The last messages of a thread that fit")
+        .post("/v1/memory/threads/{thread}/messages", memory::append, append)
 }
 
 fn file_routes() -> Routes {

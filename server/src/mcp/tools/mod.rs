@@ -66,6 +66,10 @@ pub enum Tool {
     ReadFile,
     /// Several files' texts.
     ReadMultipleFiles,
+    /// What was kept.
+    Recall,
+    /// Something to keep.
+    Remember,
     /// A person's decision.
     RequestApproval,
     /// An older version again.
@@ -135,7 +139,7 @@ struct Spec {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Ask,
         Self::CallTool,
         Self::ClaimTask,
@@ -160,6 +164,8 @@ impl Tool {
         Self::PublishEvent,
         Self::ReadFile,
         Self::ReadMultipleFiles,
+        Self::Recall,
+        Self::Remember,
         Self::RequestApproval,
         Self::RestoreVersion,
         Self::ReviewTask,
@@ -197,6 +203,8 @@ impl Tool {
             Self::PublishEvent => &mesh::PUBLISH_EVENT,
             Self::ReadFile => &files::READ_FILE,
             Self::ReadMultipleFiles => &files::READ_MULTIPLE_FILES,
+            Self::Recall => &knowledge::RECALL,
+            Self::Remember => &knowledge::REMEMBER,
             Self::RequestApproval => &mesh::REQUEST_APPROVAL,
             Self::RestoreVersion => &history::RESTORE_VERSION,
             Self::ReviewTask => &tasks::REVIEW_TASK,
@@ -278,7 +286,7 @@ mod tests {
     use super::*;
 
     /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
-    const MAX_LIST_CHARS: usize = 22_500;
+    const MAX_LIST_CHARS: usize = 24_500;
 
     #[test]
     fn the_list_is_sorted_small_and_well_named() {
