@@ -95,6 +95,13 @@ export async function startReceiver() {
   return Object.assign(state, { url: `http://127.0.0.1:${server.address().port}/hook`, stop: () => server.close() });
 }
 
+/** Until the page that the address names is there as a whole: a change of the address is heard a moment later. */
+export async function settled(page) {
+  await page.evaluate(() => new Promise((heard) => setTimeout(heard)));
+  await page.locator("main h1, main .empty").first().waitFor();
+  await page.waitForFunction(() => !document.querySelector("main .loading"));
+}
+
 /** Asks again until what comes fits. */
 export async function until(what, fits, patience = 20_000) {
   const end = Date.now() + patience;

@@ -1,6 +1,7 @@
 // How the console looks, weighs and how fast it is there: every page in both themes, with axe's opinion.
 
 import { readFile } from "node:fs/promises";
+import { settled } from "./home.mjs";
 
 const MAX_BYTES = 150_000;
 const MAX_MS = 300;
@@ -44,11 +45,6 @@ function places(known) {
     usage: "usage",
     missing: "nowhere",
   };
-}
-
-async function settled(page) {
-  await page.locator("main h1, main .empty").first().waitFor();
-  await page.waitForFunction(() => !document.querySelector("main .loading"));
 }
 
 export const LOOKS = {

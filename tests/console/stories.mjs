@@ -1,6 +1,6 @@
 // What people do with the console, each from the first page on.
 
-import { HOSTILE, until } from "./home.mjs";
+import { HOSTILE, settled, until } from "./home.mjs";
 
 export const STORIES = {
   async "sign in and out"({ page, context, home, check, shot, signIn }) {
@@ -223,8 +223,7 @@ export const STORIES = {
     ];
     for (const place of places) {
       await page.goto(`${home.url}/#/${place}`);
-      await page.locator("main h1, main .empty").first().waitFor();
-      await page.locator("main .loading").waitFor({ state: "detached" });
+      await settled(page);
       const seen = (await text()).replace("zephyrine", "");
       for (const hidden of [
         "nobody else knows",
@@ -357,8 +356,7 @@ export const STORIES = {
       "agent/agent:stuck",
     ]) {
       await page.goto(`${home.url}/#/${place}`);
-      await page.locator("main h1").waitFor();
-      await page.locator("main .loading").first().waitFor({ state: "detached" });
+      await settled(page);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       check(wide <= 360, `${place} is ${wide} wide on a phone`);
       await shot(`phone-${place.replace(/[^a-z]+/g, "-")}`);
