@@ -75,6 +75,12 @@ mod receiver;
 /// Webhooks, by the numbers of the attack table and beyond it.
 mod webhooks;
 
+/// A site on this machine.
+mod site;
+
+/// Files fetched from URLs, by the numbers of the attack table and beyond it.
+mod imports;
+
 /// Webhooks while the server is killed again and again.
 mod outage;
 

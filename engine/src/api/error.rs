@@ -9,6 +9,7 @@ use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::delivery::DeliveryError;
 use crate::id::IdError;
+use crate::import::ImportError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
@@ -223,6 +224,9 @@ pub enum Error {
     /// See [`NetError`].
     #[error(transparent)]
     Net(#[from] NetError),
+    /// See [`ImportError`].
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// See [`TaskError`].
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -361,6 +365,7 @@ impl Error {
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
             Self::Budget(error) => budget_kind(error),
+            Self::Import(error) => import_kind(error),
             Self::Trace(TraceError::Loop { .. } | TraceError::HopLimit { .. }) => ErrorKind::Conflict,
             _ => ErrorKind::Internal,
         }
@@ -418,6 +423,7 @@ impl Error {
             Self::Task(TaskError::OwnWork { .. }) => "own_work",
             Self::Task(TaskError::Busy { .. }) => "task_busy",
             Self::Budget(error) => budget_code(error),
+            Self::Import(error) => error.code(),
             Self::Trace(TraceError::Loop { .. }) => "loop_detected",
             Self::Trace(TraceError::HopLimit { .. }) => "hop_limit",
             _ => "internal",
@@ -463,6 +469,17 @@ fn budget_code(error: &BudgetError) -> &'static str {
         BudgetError::NotFound { .. } => "not_found",
         BudgetError::TooMany { .. } => "too_many_budgets",
         BudgetError::Catalog(_) => "internal",
+    }
+}
+
+fn import_kind(error: &ImportError) -> ErrorKind {
+    match error.code() {
+        "too_large" => ErrorKind::Exhausted,
+        "robots_refused" => ErrorKind::Denied,
+        "cancelled" => ErrorKind::Conflict,
+        "fetch_failed" | "fetch_timeout" => ErrorKind::Unavailable,
+        "internal" => ErrorKind::Internal,
+        _ => ErrorKind::Invalid,
     }
 }
 

@@ -11,6 +11,7 @@ mod carrying;
 mod changing;
 mod check;
 mod consuming;
+mod crawling;
 mod engine;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod files;
 mod folders;
 mod governing;
 mod home;
+mod importing;
 mod indexer;
 mod keys;
 mod locking;
@@ -46,7 +48,7 @@ pub use crate::budget::{
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::{EventFilter, KeptReply};
-pub use crate::net::Reach;
+pub use crate::net::{Lookup, Reach};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
@@ -58,6 +60,10 @@ pub use engine::{Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
+pub use importing::{
+    ImportFailure, ImportProgress, ImportReply, ImportRequest, ImportStatus, ImportedFile, ImportedSection,
+    MAX_IMPORT_BYTES, OnImport, Recursive,
+};
 pub use indexer::Indexer;
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,

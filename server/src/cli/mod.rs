@@ -11,6 +11,7 @@ mod file;
 mod gate;
 mod grant;
 mod home;
+mod import;
 mod index;
 mod lock;
 mod models;
@@ -72,7 +73,7 @@ pub struct Globals {
     /// Folder with a model's files, in place of a named one
     #[arg(long, global = true, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
-    /// Private address, range or host name that webhooks may reach; may be given several times
+    /// Private address, range or host name that webhooks and imports may reach; may be given several times
     #[arg(long, global = true, value_name = "HOST")]
     pub net_allow: Vec<String>,
 }
@@ -89,6 +90,8 @@ enum Command {
     Mcp(serve::McpArgs),
     /// Index a folder
     Index(index::IndexArgs),
+    /// Fetch a URL into a path, or the pages of a section into a folder
+    Import(import::ImportArgs),
     /// Find passages
     Search(search::SearchArgs),
     /// Answer a question with citations
@@ -212,6 +215,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Serve(args) => serve::run(&globals, &args),
         Command::Mcp(args) => serve::run_mcp(&globals, &args),
         Command::Index(args) => index::run(&globals, &args),
+        Command::Import(args) => import::run(&globals, &args),
         Command::Search(args) => search::run(&globals, &args),
         Command::Ask(args) => ask::run(&globals, &args),
         Command::Route(args) => route::run(&globals, &args),

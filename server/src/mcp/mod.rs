@@ -15,6 +15,7 @@ mod bound;
 mod calls;
 mod changes;
 mod completion;
+mod imports;
 mod offers;
 mod pinned;
 mod prompts;

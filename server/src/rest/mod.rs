@@ -13,6 +13,7 @@ mod events;
 mod extract;
 mod files;
 mod health;
+mod import;
 mod locks;
 pub mod openapi;
 mod range;
@@ -28,7 +29,7 @@ mod workspaces;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Html;
 use serde_json::{Map, Value, json};
-use waypost_engine::api::{AskReply, WriteReply};
+use waypost_engine::api::{AskReply, ImportReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
 use self::openapi::{Routes, about};
@@ -52,6 +53,7 @@ pub fn guarded_routes() -> Routes {
     knowledge_routes()
         .merge(file_routes())
         .merge(tree_routes())
+        .merge(import_routes())
         .merge(state_routes())
         .merge(event_routes())
         .merge(webhook_routes())
@@ -105,6 +107,15 @@ fn file_routes() -> Routes {
         .post("/v1/copy", files::copy_path, carry("Copies a file or a folder"))
         .post("/v1/restore", files::restore, "Brings an older version back")
         .post("/v1/folders", files::create_folder, about("Makes a folder").creates())
+}
+
+fn import_routes() -> Routes {
+    let import = about("Fetches a URL into a path, or the pages of a section into a folder")
+        .answers(&[200, 201])
+        .gives::<ImportReply>()
+        .conditions()
+        .example(json!({"url": "https://example.com/handbook.pdf", "path": "/docs/handbook.pdf"}));
+    Routes::new("files").post("/v1/import", import::import, import)
 }
 
 fn tree_routes() -> Routes {
