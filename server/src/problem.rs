@@ -21,6 +21,7 @@ pub const CODES: &[&str] = &[
     "budget_exceeded",
     "busy",
     "cancelled",
+    "damaged_backup",
     "damaged_blob",
     "damaged_index",
     "disk_full",

@@ -124,7 +124,7 @@ pub struct App {
     pub bridge: Bridge,
     /// To the engine for those who wait for something to happen: they take nobody's place.
     pub waits: Bridge,
-    /// To the engine for imports, which wait for others on the network.
+    /// To the engine for imports and backups, which wait for others on the network.
     pub imports: Bridge,
     /// To the engine for tokens alone, so that a full queue of searches keeps nobody out.
     pub tokens: Bridge,
@@ -277,9 +277,12 @@ fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extension
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {
-    // A tool's call has a time of its own, which its server's settings give it, and an import has one of its own as well.
+    // A tool's call has a time of its own, which its server's settings give it, and an import has one of its own as well; a backup takes
+    // as long as the home is large.
     let path = request.uri().path();
-    if path == "/v1/import" || (path.starts_with("/v1/tools/") && path.ends_with("/call")) {
+    if matches!(path, "/v1/import" | "/v1/backup")
+        || (path.starts_with("/v1/tools/") && path.ends_with("/call"))
+    {
         return next.run(request).await;
     }
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {

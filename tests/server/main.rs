@@ -93,5 +93,8 @@ mod patterns;
 /// Programs that the operator has started for events.
 mod hooks;
 
+/// A home carried away while it is written to, and back.
+mod backup;
+
 /// The command line, as a person or a script meets it.
 mod command;

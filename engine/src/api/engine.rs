@@ -162,6 +162,8 @@ pub struct Engine {
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
     pub(super) pace: Pace,
+    /// Held for reading by who needs old versions to stay, and for writing by who forgets them.
+    pub(super) pruning: RwLock<()>,
     pub(super) schedule: Schedule,
     pub(super) hop_limits: trace::Limits,
     pub(super) tasks: Desk,
@@ -237,6 +239,7 @@ impl Engine {
             office: Arc::new(Office::default()),
             client,
             pace: Pace::default(),
+            pruning: RwLock::default(),
             schedule: options.schedule,
             hop_limits: options.hop_limits,
             tasks: Desk::default(),

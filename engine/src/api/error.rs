@@ -90,6 +90,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that is no whole backup. Nothing was restored.
+    #[error("the backup can't be used: {why}")]
+    Backup {
+        /// What is wrong with it.
+        why: String,
+    },
     /// One's own request is for others to decide.
     #[error("`{approval}` is your own request: somebody else with `approve` has to decide about it")]
     OwnRequest {
@@ -360,7 +366,7 @@ impl Error {
             | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
                 store_kind(error)
             }
-            Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Index(IndexError::Damaged { .. }) | Self::Backup { .. } => ErrorKind::Corrupt,
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
@@ -386,6 +392,7 @@ impl Error {
             Self::ApprovalClosed { .. } => "approval_closed",
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
+            Self::Backup { .. } => "damaged_backup",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::NoRoute { .. } => "no_route",
             Self::AmbiguousRoute { .. } => "ambiguous_route",

@@ -6,6 +6,7 @@
 mod approvals;
 mod asking;
 mod auditor;
+mod backup;
 mod budgets;
 mod carrying;
 mod changing;
@@ -27,6 +28,7 @@ mod opening;
 mod past;
 mod repeating;
 mod replies;
+mod restoring;
 mod routing;
 mod scribe;
 mod session;
@@ -52,6 +54,7 @@ pub use crate::net::{Lookup, Reach};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
+pub use backup::{BackedUpWorkspace, Backup, BackupReport};
 pub use budgets::{BudgetInfo, BudgetState, Reservation};
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
@@ -71,6 +74,7 @@ pub use replies::{
     SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
     WriteReply,
 };
+pub use restoring::{RestoredHome, restore_home};
 pub use routing::{
     AgentInfo, DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Figures, Lesson,
     LintReply, RouteCandidate, RouteOutcome, RoutePart, RouteReply, RouteRequest, Standing,

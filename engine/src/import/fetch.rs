@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::ImportError;
 use super::kinds::Accept;
 use super::spool::Spool;
-use crate::net::{Client, Fetch, Incoming, MAX_HOPS, NetError, Url};
+use crate::net::{Client, Fetch, Incoming, MAX_HOPS, Method, NetError, Url};
 
 /// How often a body that breaks off is asked for.
 const MAX_TRIES: usize = 4;
@@ -161,6 +161,7 @@ fn open(
         _ => {}
     }
     Ok(client.open(&Fetch {
+        method: Method::Get,
         url: wanted.url.as_str(),
         headers: &headers,
         deadline: left(wanted.deadline),

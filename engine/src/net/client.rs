@@ -303,9 +303,9 @@ impl<'a> Hop<'a> {
         Ok(Self { url, method: request.method, headers, body: request.body })
     }
 
-    /// A request that only reads.
-    pub(super) fn reading(url: Url, headers: &[(&str, &str)]) -> Result<Self, NetError> {
-        Ok(Self { url, method: Method::Get, headers: parse_headers(headers)?, body: &[] })
+    /// A request without a body.
+    pub(super) fn bare(method: Method, url: Url, headers: &[(&str, &str)]) -> Result<Self, NetError> {
+        Ok(Self { url, method, headers: parse_headers(headers)?, body: &[] })
     }
 
     /// As browsers do: after 303, and after 301 or 302 to a POST, the next request is a GET.

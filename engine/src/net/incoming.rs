@@ -11,11 +11,13 @@ use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use url::Url;
 
 use super::client::{Deadline, Hop, header, refuse_encoding};
-use super::{Client, NetError};
+use super::{Client, Method, NetError};
 
 /// What to read.
 #[derive(Clone, Copy)]
 pub struct Fetch<'a> {
+    /// The verb; no body is sent with either.
+    pub method: Method,
     /// Where from; checked as in [`Client::check`].
     pub url: &'a str,
     /// Names and values. Those about the connection and the framing, such as `host`, are refused.
@@ -56,7 +58,7 @@ impl Client {
     pub fn open(&self, fetch: &Fetch<'_>) -> Result<Incoming, NetError> {
         let deadline = Deadline::start(fetch.deadline);
         let url = if fetch.only_listed { self.check_listed(fetch.url)? } else { self.check(fetch.url)? };
-        let first = Hop::reading(url, fetch.headers)?;
+        let first = Hop::bare(fetch.method, url, fetch.headers)?;
         let (response, url) = self.follow(first, fetch.max_hops, fetch.only_listed, &deadline)?;
         refuse_encoding(&response, &url)?;
         Ok(Incoming {

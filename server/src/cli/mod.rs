@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod ask;
 mod audit;
+mod backup;
 mod budget;
 mod check;
 mod demo;
@@ -106,6 +107,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Throw the index away and build it from the files
     Reindex,
+    /// Write the whole home into one file, while it is served or not
+    Backup(backup::BackupArgs),
+    /// Make a home of a backup
+    Restore(backup::RestoreArgs),
     /// Manage workspaces
     #[command(subcommand)]
     Workspace(workspace::WorkspaceCommand),
@@ -222,6 +227,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Models(args) => models::run(&globals, &args),
         Command::Eval(args) => evaluate(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
+        Command::Backup(args) => backup::run(&globals, &args),
+        Command::Restore(args) => backup::restore(&globals, &args),
         Command::Reindex => check::reindex(&globals),
         Command::Workspace(command) => workspace::run(&globals, &command),
         Command::File(command) => file::run(&globals, &command),

@@ -7,6 +7,7 @@ mod agents;
 mod answers;
 mod approvals;
 mod audit;
+mod backup;
 mod budgets;
 mod consumers;
 mod events;
@@ -310,6 +311,11 @@ fn observe_routes() -> Routes {
         .get("/v1/audit", audit::list, "What was done and refused, oldest first")
         .get("/v1/audit/export", audit::export, about("The same, as lines").media(&["application/x-ndjson"]))
         .get("/v1/audit/verify", audit::verify, "Whether the chain holds")
+        .post(
+            "/v1/backup",
+            backup::backup,
+            about("The whole home as a tar, as it is now").only_reads().media(&["application/x-tar"]),
+        )
         .get("/metrics", health::metrics, about("For Prometheus").media(&["text/plain"]))
 }
 

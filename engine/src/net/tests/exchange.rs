@@ -543,7 +543,14 @@ fn debug_shows_no_secret() {
 }
 
 fn fetch(url: &str) -> Fetch<'_> {
-    Fetch { url, headers: &[], deadline: Duration::from_secs(20), max_hops: MAX_HOPS, only_listed: false }
+    Fetch {
+        method: Method::Get,
+        url,
+        headers: &[],
+        deadline: Duration::from_secs(20),
+        max_hops: MAX_HOPS,
+        only_listed: false,
+    }
 }
 
 #[test]
