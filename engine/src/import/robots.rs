@@ -161,6 +161,7 @@ mod tests {
         check("User-agent: *\nDisallow: /a\nAllow: /a/b", "/a/b/c", true);
         check("User-agent: *\nDisallow: /a\nAllow: /a/b", "/a/c", false);
         check("User-agent: *\nAllow: /a\nDisallow: /a", "/a", true);
+        check("User-agent: *\nAllow: /a\nDisallow: /a/b", "/a/b/c", false);
         check("user-agent: other\ndisallow: /", "/a", true);
         check("User-agent: *\nDisallow: /\n\nUser-agent: Waypost/1.0\nDisallow: /b", "/a", true);
         check("User-agent: *\nDisallow: /\n\nUser-agent: Waypost/1.0\nDisallow: /b", "/b", false);
