@@ -134,12 +134,14 @@ fn class(mime_type: &str) -> Class {
 mod tests {
     use super::*;
 
+    /// Wanted, declared, name, bytes, whether they pass.
+    type Case = (&'static [&'static str], Option<&'static str>, &'static str, &'static [u8], bool);
+
     const HTML: &[u8] = b"<!doctype html><title>Sign in</title>";
 
     #[test]
     fn bytes_must_be_what_was_declared_named_and_wanted() {
-        // Wanted, declared, name, bytes, whether they pass.
-        let cases: [(&[&str], Option<&str>, &str, &[u8], bool); 16] = [
+        let cases: [Case; 16] = [
             (&[], None, "a.bin", b"\x00\x01\x02", true),
             (&[], Some("text/plain; charset=utf-8"), "a.md", b"# Hi", true),
             (&[], Some("application/octet-stream"), "a.pdf", b"%PDF-1.7\n", true),
