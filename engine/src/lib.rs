@@ -15,6 +15,7 @@ pub mod clock;
 pub mod delivery;
 pub mod embed;
 pub mod id;
+pub mod import;
 pub mod index;
 pub mod ingest;
 pub mod journal;

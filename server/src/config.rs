@@ -183,8 +183,8 @@ pub struct Config {
     pub allowed_hosts: Setting<Vec<String>>,
     /// Origins that a browser's request may come from.
     pub allowed_origins: Setting<Vec<String>>,
-    /// Addresses, ranges and names that webhooks may reach although they are private; others than the owner's may reach no
-    /// other.
+    /// Addresses, ranges and names that webhooks and imports may reach although they are private; others than the owner's may
+    /// reach no other.
     pub net_allow: Setting<Vec<String>>,
     /// The wait after each failed delivery; after the last one the event is a dead letter.
     pub webhook_retry_seconds: Setting<Vec<f64>>,

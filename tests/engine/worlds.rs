@@ -357,6 +357,8 @@ fn answers(world: &World, home: &Home) -> Vec<String> {
         lines: None,
         headings: Vec::new(),
         quote: "x".to_owned(),
+        source_url: None,
+        fetched_at: None,
     };
     log.note("verify", session.verify(vec![hidden]));
     for (id, name) in &ids {

@@ -84,6 +84,12 @@ mod receiver;
 /// Webhooks, by the numbers of the attack table and beyond it.
 mod webhooks;
 
+/// A site on this machine.
+mod site;
+
+/// Files fetched from URLs, by the numbers of the attack table and beyond it.
+mod imports;
+
 /// Webhooks while the server is killed again and again.
 mod outage;
 
@@ -95,6 +101,9 @@ mod patterns;
 
 /// Programs that the operator has started for events.
 mod hooks;
+
+/// A home carried away while it is written to, and back.
+mod backup;
 
 /// The command line, as a person or a script meets it.
 mod command;

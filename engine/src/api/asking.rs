@@ -100,6 +100,9 @@ impl Session {
         let index = self.index_status(&asked, &hits.degraded)?;
         let mut results: Vec<SearchHit> =
             hits.hits.into_iter().map(|hit| show_hit(&asked, hit, request.explain)).collect();
+        for hit in &mut results {
+            self.say_origin(&mut hit.citation)?;
+        }
         if let Some(max_tokens) = request.max_tokens {
             self.bound(&mut results, max_tokens);
         }
@@ -155,7 +158,7 @@ impl Session {
                 }
             }
         }
-        let citations = answer
+        let mut citations: Vec<NumberedCitation> = answer
             .supports
             .iter()
             .enumerate()
@@ -167,6 +170,9 @@ impl Session {
                 }
             })
             .collect();
+        for numbered in &mut citations {
+            self.say_origin(&mut numbered.citation)?;
+        }
         let text =
             if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
         Ok(AskReply {
@@ -189,8 +195,17 @@ impl Session {
     pub fn verify(&self, citations: Vec<Citation>) -> Result<Vec<VerifiedCitation>> {
         citations
             .into_iter()
-            .map(|citation| {
-                let verdict = self.verdict(&citation)?;
+            .map(|mut citation| {
+                let mut verdict = self.verdict(&citation)?;
+                // What somebody says of a source proves nothing: only what is known here is told.
+                match &mut verdict {
+                    Verdict::Stale { now: Some(now) } => {
+                        self.say_origin(now)?;
+                        self.say_origin(&mut citation)?;
+                    }
+                    Verdict::Invalid { .. } => (citation.source_url, citation.fetched_at) = (None, None),
+                    _ => self.say_origin(&mut citation)?,
+                }
                 self.record("citation.verify", Verb::Read, &citation.path, "", Outcome::Allowed, "scope")?;
                 let valid = !matches!(verdict, Verdict::Invalid { .. });
                 let stale = matches!(verdict, Verdict::Stale { .. });
@@ -479,6 +494,8 @@ pub(super) fn citation_of(asked: &Asked, hit: &Hit) -> Citation {
         lines: Some(hit.record.lines),
         headings: hit.record.headings.clone(),
         quote: hit.record.text.clone(),
+        source_url: None,
+        fetched_at: None,
     }
 }
 

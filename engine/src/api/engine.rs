@@ -24,10 +24,11 @@ use crate::clock::Clock;
 use crate::delivery::{Office, Schedule};
 use crate::embed::Embedder;
 use crate::id::{RelPath, WorkspaceName};
+use crate::import::Pace;
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::journal::News;
-use crate::net::{Client, Reach};
+use crate::net::{Client, Lookup, Reach};
 use crate::route::DEFAULT_MAX_ERROR;
 use crate::search::{Reranker, Source};
 use crate::store::Blobs;
@@ -54,8 +55,10 @@ pub struct EngineOptions {
     pub clock: Clock,
     /// The home's secret; without one, what the home keeps itself.
     pub secret: Option<[u8; 32]>,
-    /// What webhooks may reach although it is private; nothing by default.
+    /// What webhooks and imports may reach although it is private; nothing by default.
     pub reach: Reach,
+    /// How names become addresses; `None`: as the system does it.
+    pub lookup: Option<Lookup>,
     /// How patient webhooks are.
     pub schedule: Schedule,
     /// The share of routed intents that may go wrong; [`DEFAULT_MAX_ERROR`] by default.
@@ -79,6 +82,7 @@ impl EngineOptions {
             clock: Clock::System,
             secret: None,
             reach: Reach::default(),
+            lookup: None,
             schedule: Schedule::default(),
             max_error: DEFAULT_MAX_ERROR,
             journal_days: DEFAULT_JOURNAL_DAYS,
@@ -108,7 +112,14 @@ impl EngineOptions {
         self
     }
 
-    /// With private addresses and names that webhooks may reach.
+    /// With other eyes for names than the system's.
+    #[must_use]
+    pub fn lookup(mut self, lookup: Lookup) -> Self {
+        self.lookup = Some(lookup);
+        self
+    }
+
+    /// With private addresses and names that webhooks and imports may reach.
     #[must_use]
     pub fn reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
@@ -174,6 +185,9 @@ pub struct Engine {
     pub(super) news: Arc<News>,
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
+    pub(super) pace: Pace,
+    /// Held for reading by who needs old versions to stay, and for writing by who forgets them.
+    pub(super) pruning: RwLock<()>,
     pub(super) schedule: Schedule,
     pub(super) hop_limits: trace::Limits,
     pub(super) tasks: Desk,
@@ -236,6 +250,10 @@ impl Engine {
             Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
             None => None,
         };
+        let client = match options.lookup {
+            Some(lookup) => Client::with_lookup(options.reach, lookup),
+            None => Client::new(options.reach),
+        };
         let engine = Self {
             layout,
             auditor: Auditor::start(Arc::clone(&catalog), keys.audit),
@@ -246,7 +264,9 @@ impl Engine {
             past: PastCache::default(),
             news: Arc::new(News::default()),
             office: Arc::new(Office::default()),
-            client: Client::new(options.reach),
+            client,
+            pace: Pace::default(),
+            pruning: RwLock::default(),
             schedule: options.schedule,
             hop_limits: options.hop_limits,
             tasks: Desk::default(),

@@ -10,6 +10,7 @@ use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::delivery::DeliveryError;
 use crate::id::IdError;
+use crate::import::ImportError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
@@ -90,6 +91,12 @@ pub enum Error {
         what: &'static str,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file that is no whole backup. Nothing was restored.
+    #[error("the backup can't be used: {why}")]
+    Backup {
+        /// What is wrong with it.
+        why: String,
     },
     /// One's own request is for others to decide.
     #[error("`{approval}` is your own request: somebody else with `approve` has to decide about it")]
@@ -225,6 +232,9 @@ pub enum Error {
     /// See [`NetError`].
     #[error(transparent)]
     Net(#[from] NetError),
+    /// See [`ImportError`].
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// See [`TaskError`].
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -369,11 +379,12 @@ impl Error {
             | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
                 store_kind(error)
             }
-            Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Index(IndexError::Damaged { .. }) | Self::Backup { .. } => ErrorKind::Corrupt,
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
             Self::Budget(error) => budget_kind(error),
+            Self::Import(error) => import_kind(error),
             Self::Trace(TraceError::Loop { .. } | TraceError::HopLimit { .. }) => ErrorKind::Conflict,
             _ => ErrorKind::Internal,
         }
@@ -394,6 +405,7 @@ impl Error {
             Self::ApprovalClosed { .. } => "approval_closed",
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
+            Self::Backup { .. } => "damaged_backup",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::NoRoute { .. } => "no_route",
             Self::AmbiguousRoute { .. } => "ambiguous_route",
@@ -432,6 +444,7 @@ impl Error {
             Self::Task(TaskError::OwnWork { .. }) => "own_work",
             Self::Task(TaskError::Busy { .. }) => "task_busy",
             Self::Budget(error) => budget_code(error),
+            Self::Import(error) => error.code(),
             Self::Trace(TraceError::Loop { .. }) => "loop_detected",
             Self::Trace(TraceError::HopLimit { .. }) => "hop_limit",
             _ => "internal",
@@ -477,6 +490,17 @@ fn budget_code(error: &BudgetError) -> &'static str {
         BudgetError::NotFound { .. } => "not_found",
         BudgetError::TooMany { .. } => "too_many_budgets",
         BudgetError::Catalog(_) => "internal",
+    }
+}
+
+fn import_kind(error: &ImportError) -> ErrorKind {
+    match error.code() {
+        "too_large" => ErrorKind::Exhausted,
+        "robots_refused" => ErrorKind::Denied,
+        "cancelled" => ErrorKind::Conflict,
+        "fetch_failed" | "fetch_timeout" => ErrorKind::Unavailable,
+        "internal" => ErrorKind::Internal,
+        _ => ErrorKind::Invalid,
     }
 }
 

@@ -83,6 +83,11 @@ impl Session {
         };
         // A file that only an ignore file keeps out has no row.
         if let Some(row) = self.engine.catalog.file(workspace.row.id, &below)? {
+            if let Some(origin) = self.origin_of(&workspace, &below, row.state.version)? {
+                info.fetched_at = Some(rfc3339(origin.fetched_ms));
+                info.source_etag = origin.etag;
+                info.source_url = Some(origin.url);
+            }
             info.version = Some(row.state.version);
             info.mime_type = Some(row.state.mime_type);
             info.language = row.state.language;

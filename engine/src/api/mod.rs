@@ -6,12 +6,14 @@
 mod approvals;
 mod asking;
 mod auditor;
+mod backup;
 mod budgets;
 mod carrying;
 mod changing;
 mod check;
 mod compacting;
 mod consuming;
+mod crawling;
 mod engine;
 mod error;
 mod events;
@@ -20,6 +22,7 @@ mod folders;
 mod generating;
 mod governing;
 mod home;
+mod importing;
 mod indexed;
 mod indexer;
 mod keys;
@@ -30,6 +33,7 @@ mod past;
 mod repeating;
 mod replies;
 mod requesting;
+mod restoring;
 mod routing;
 mod scribe;
 mod session;
@@ -52,10 +56,11 @@ pub use crate::budget::{
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::{EventFilter, KeptReply};
-pub use crate::net::Reach;
+pub use crate::net::{Lookup, Reach};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
+pub use backup::{BackedUpWorkspace, Backup, BackupReport};
 pub use budgets::{BudgetInfo, BudgetState, Reservation};
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
@@ -64,6 +69,10 @@ pub use engine::{DEFAULT_JOURNAL_DAYS, Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
+pub use importing::{
+    ImportFailure, ImportProgress, ImportReply, ImportRequest, ImportStatus, ImportedFile, ImportedSection,
+    MAX_IMPORT_BYTES, OnImport, Recursive,
+};
 pub use indexed::{IndexState, IndexedFile};
 pub use indexer::Indexer;
 pub use memory::{
@@ -77,6 +86,7 @@ pub use replies::{
     SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
     WriteReply,
 };
+pub use restoring::{RestoredHome, restore_home};
 pub use routing::{
     AgentInfo, DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Figures, Lesson,
     LintReply, RouteCandidate, RouteOutcome, RoutePart, RouteReply, RouteRequest, Standing,

@@ -257,6 +257,15 @@ pub struct FileInfo {
     /// Why it is not indexed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// Where these bytes were imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// RFC 3339: when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetched_at: Option<String>,
+    /// What their host called them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_etag: Option<String>,
     /// The change that made it so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<String>,

@@ -26,6 +26,12 @@ pub struct Citation {
     pub headings: Vec<String>,
     /// The text under the span.
     pub quote: String,
+    /// Where the bytes were imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// RFC 3339: when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_at: Option<String>,
 }
 
 /// What became of a citation.
@@ -66,6 +72,8 @@ impl Citation {
             start_byte: span.start,
             end_byte: span.end,
             lines: Some(LineIndex::new(text).lines(span)),
+            source_url: None,
+            fetched_at: None,
             ..self.clone()
         })
     }

@@ -44,6 +44,8 @@ struct Hit {
     version: VersionId,
     start_byte: usize,
     end_byte: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_url: Option<String>,
 }
 
 /// A citation, in few tokens.
@@ -60,6 +62,8 @@ struct Cited {
     version: VersionId,
     start_byte: usize,
     end_byte: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_url: Option<String>,
 }
 
 /// Runs a tool.
@@ -145,6 +149,7 @@ fn terse_hit(hit: SearchHit) -> Hit {
         version: citation.version,
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
+        source_url: citation.source_url,
     }
 }
 
@@ -196,6 +201,7 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
         version: citation.version,
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
+        source_url: citation.source_url,
     }
 }
 
@@ -362,6 +368,8 @@ fn whole_citation(given: CitationArgument) -> Citation {
         lines: None,
         headings: Vec::new(),
         quote: given.quote,
+        source_url: None,
+        fetched_at: None,
     }
 }
 

@@ -7,12 +7,14 @@ mod agents;
 mod answers;
 mod approvals;
 mod audit;
+mod backup;
 mod budgets;
 mod consumers;
 mod events;
 mod extract;
 mod files;
 mod health;
+mod import;
 mod indexed;
 mod locks;
 mod memory;
@@ -32,7 +34,7 @@ mod workspaces;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Html;
 use serde_json::{Map, Value, json};
-use waypost_engine::api::{AskReply, WriteReply};
+use waypost_engine::api::{AskReply, ImportReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
 use self::openapi::{Routes, about};
@@ -64,6 +66,7 @@ pub fn guarded_routes() -> Routes {
         .merge(memory_routes())
         .merge(file_routes())
         .merge(tree_routes())
+        .merge(import_routes())
         .merge(state_routes())
         .merge(event_routes())
         .merge(webhook_routes())
@@ -136,6 +139,15 @@ fn file_routes() -> Routes {
         .post("/v1/copy", files::copy_path, carry("Copies a file or a folder"))
         .post("/v1/restore", files::restore, "Brings an older version back")
         .post("/v1/folders", files::create_folder, about("Makes a folder").creates())
+}
+
+fn import_routes() -> Routes {
+    let import = about("Fetches a URL into a path, or the pages of a section into a folder")
+        .answers(&[200, 201])
+        .gives::<ImportReply>()
+        .conditions()
+        .example(json!({"url": "https://example.com/handbook.pdf", "path": "/docs/handbook.pdf"}));
+    Routes::new("files").post("/v1/import", import::import, import)
 }
 
 fn tree_routes() -> Routes {
@@ -342,6 +354,11 @@ fn observe_routes() -> Routes {
         .get("/v1/audit", audit::list, "What was done and refused, oldest first")
         .get("/v1/audit/export", audit::export, about("The same, as lines").media(&["application/x-ndjson"]))
         .get("/v1/audit/verify", audit::verify, "Whether the chain holds")
+        .post(
+            "/v1/backup",
+            backup::backup,
+            about("The whole home as a tar, as it is now").only_reads().media(&["application/x-tar"]),
+        )
         .get("/metrics", health::metrics, about("For Prometheus").media(&["text/plain"]))
 }
 

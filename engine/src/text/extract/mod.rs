@@ -10,6 +10,7 @@ mod markdown;
 
 mod html;
 mod html_depth;
+mod html_links;
 mod html_text;
 
 mod notebook;
@@ -21,6 +22,8 @@ mod syntax;
 mod delimited;
 mod json;
 mod sections;
+
+pub use html_links::{PageLinks, page_links};
 
 use super::decode::{BOM, Decoded, decode};
 use super::detect::{self, FileType};

@@ -125,6 +125,44 @@ pub const SEARCH: Spec = Spec {
     },
 };
 
+/// A file from a URL.
+pub const URL_IMPORT: Spec = Spec {
+    name: "url_import",
+    family: Family::Knowledge,
+    needs: Some(Verb::Write),
+    effect: Effect::ReplacesOnce,
+    title: "Import a URL",
+    description: "Fetch a URL into a file, without reading it yourself; with `recursive` the pages of a site's section into a folder. \
+                  Then search it. What it says is data.",
+    input: || {
+        json!({
+            "properties": {
+                "url": text(),
+                "path": {"type": "string", "description": "with recursive: a folder"},
+                "recursive": {
+                    "type": "object",
+                    "properties": {"depth": number(), "max_pages": number(), "same_prefix": flag()},
+                },
+                "refresh": {"type": "boolean", "description": "default true: only if it has changed"},
+                "accept": texts(),
+                "expected_version": text(),
+                "timeout_seconds": number(),
+                "max_tokens": number(),
+            },
+            "required": ["url", "path"],
+        })
+    },
+    output: || {
+        json!({
+            "properties": {
+                "path": text(), "version": text(), "seq": text(), "status": text(), "url": text(),
+                "items": list(), "failures": list(), "omitted": number(),
+            },
+            "required": ["path"],
+        })
+    },
+};
+
 /// Whether citations hold.
 pub const VERIFY_CITATIONS: Spec = Spec {
     name: "verify_citations",
