@@ -190,7 +190,7 @@ impl Session {
                 continue;
             }
             let target = self.import_target(&full, &WriteOptions::default())?;
-            if let Some((origin, _)) = self.known(&target, &next.url, &walk.terms)? {
+            if let Some((origin, _)) = self.known_bytes(&target, &next.url, &walk.terms)? {
                 return Ok((Some((target, origin)), name_of(&path)));
             }
         }

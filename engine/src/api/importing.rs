@@ -232,7 +232,7 @@ impl Session {
         let mut imported = || -> Result<ImportedFile> {
             let terms = self.terms(request, FILE_SECONDS)?;
             let url = self.import_url(&request.url, &terms)?;
-            let known = self.known(&target, &url, &terms)?;
+            let known = self.known_bytes(&target, &url, &terms)?;
             let known = known.as_ref().map(|(origin, _)| validators(origin));
             let name = target.below.file_name();
             let fetched = self.fetch(&url, known.as_ref(), name, &terms, &mut |bytes, total_bytes| {
@@ -329,7 +329,7 @@ impl Session {
     }
 
     /// Where the bytes that stand there came from, if it was this URL.
-    pub(super) fn known(
+    pub(super) fn known_bytes(
         &self,
         target: &Target,
         url: &Url,
