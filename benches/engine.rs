@@ -140,6 +140,7 @@ fn build(folder: &Path, n_chunks: usize) -> Duration {
                     mime_type: "text/markdown".to_owned(),
                     language: None,
                     text,
+                    located: Vec::new(),
                 },
             }
         });

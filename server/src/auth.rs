@@ -1,17 +1,20 @@
 //! Takes the `Authorization` header, gives the session of the token's principal; without one, 401.
 //!
 //! Nouns: [`Session`] of the engine and [`TokenId`], both found in the request's extensions afterwards. Only the
-//! header counts: a token in the URL or in a cookie is no token.
+//! header counts: a token in the URL or in a cookie is no token. Pages of the console sign their requests in a way of
+//! their own, on routes under `/v1/` alone; then [`Signed`] is there as well.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use waypost_engine::api::Session;
 
+use crate::console::sign::Signed;
 use crate::problem::Problem;
 use crate::serve::App;
 use crate::streams;
@@ -37,22 +40,27 @@ impl TokenId {
 }
 
 /// Lets only requests with a valid token through, and tells the rest of the way whose it is.
-pub async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match authenticate(&app, request.headers()).await {
-        Ok((session, id)) => {
-            let session = match trace(request.headers()) {
+pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // The body can't be shared between threads, so only the head is looked at while others may wait.
+    let (mut head, body) = request.into_parts();
+    match authenticate(&app, &head).await {
+        Ok((session, id, signed)) => {
+            let session = match trace(&head.headers) {
                 Some(trace) => session.with_trace(trace),
                 None => session,
             };
-            request.extensions_mut().insert(session);
-            request.extensions_mut().insert(id.clone());
+            head.extensions.insert(session);
+            head.extensions.insert(id.clone());
+            if let Some(signed) = signed.clone() {
+                head.extensions.insert(signed);
+            }
             if let Err(problem) = app.limits.take(&id, Instant::now()) {
                 return problem.into_response();
             }
-            let response = next.run(request).await;
-            streams::bound_to_token(&app, &id, response)
+            let response = next.run(Request::from_parts(head, body)).await;
+            streams::bound_to_token(&app, &id, signed, response)
         }
-        Err(problem) => challenged(&app, request.headers(), problem).into_response(),
+        Err(problem) => challenged(&app, &head.headers, problem).into_response(),
     }
 }
 
@@ -76,13 +84,20 @@ fn trace(headers: &HeaderMap) -> Option<&str> {
     traced.or_else(|| text("x-request-id").filter(|id| !id.is_empty()))
 }
 
-async fn authenticate(app: &App, headers: &HeaderMap) -> Result<(Session, TokenId), Problem> {
-    let token = bearer(headers).ok_or_else(|| Problem::unauthorized("expected one bearer token"))?;
+async fn authenticate(app: &App, head: &Parts) -> Result<(Session, TokenId, Option<Signed>), Problem> {
+    // A request that shows a token, even a wrong one, is not signed by a cookie as well.
+    if !head.headers.contains_key(header::AUTHORIZATION) {
+        let signed = app.sign.check(head, Instant::now())?;
+        let (engine, id) = (Arc::clone(&app.engine), signed.token.clone());
+        let session = app.tokens.run(move || engine.session_of_token(id.as_str())).await?;
+        return Ok((session, signed.token.clone(), Some(signed)));
+    }
+    let token = bearer(&head.headers).ok_or_else(|| Problem::unauthorized("expected one bearer token"))?;
     let unknown = || Problem::unauthorized("the token is not known here, or was revoked");
     let id = TokenId::of(token).ok_or_else(unknown)?;
     let (engine, token) = (Arc::clone(&app.engine), token.to_owned());
     let session = app.tokens.run(move || engine.session(&token)).await?;
-    Ok((session, id))
+    Ok((session, id, None))
 }
 
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {

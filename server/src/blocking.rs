@@ -1,14 +1,47 @@
 //! The one bridge from async requests to the synchronous engine.
 //!
-//! Noun: [`Bridge`]. So many calls run at once, so many more wait, and the next is refused with `busy`. A call that
+//! Nouns: [`Bridge`], [`Wish`]. So many calls run at once, so many more wait, and the next is refused with `busy`. A call that
 //! nobody waits for any longer keeps its place until it ends, for its thread is still taken.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+use waypost_engine::api::{Engine, Stop};
 
 use crate::problem::Problem;
+
+/// That somebody still wants what a call waits for. Dropped before it is fulfilled, the call is told to end.
+pub struct Wish {
+    engine: Arc<Engine>,
+    stop: Stop,
+    is_over: bool,
+}
+
+impl Wish {
+    /// For one call.
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        Self { engine: Arc::clone(engine), stop: Stop::default(), is_over: false }
+    }
+
+    /// What the call's session listens to.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// The call has come to its end by itself.
+    pub fn fulfil(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Wish {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.engine.stop(&self.stop);
+        }
+    }
+}
 
 /// Runs blocking calls, a bounded number at a time.
 #[derive(Debug, Clone)]

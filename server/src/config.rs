@@ -10,7 +10,7 @@ use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 use waypost::upstream;
 use waypost_engine::api::{
-    CommandHook, EngineOptions, Error, HopLimits, Isolation, Reach, Schedule, Workers,
+    CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach, Schedule, Workers,
 };
 
 use crate::cli::Globals;
@@ -35,6 +35,8 @@ struct FileSettings {
     route: RouteSettings,
     #[serde(default)]
     traces: TraceSettings,
+    #[serde(default)]
+    generate: GenerateFileSettings,
     #[serde(default)]
     mcp: McpSettings,
     #[serde(default)]
@@ -80,6 +82,17 @@ struct RouteSettings {
 #[serde(deny_unknown_fields)]
 struct TraceSettings {
     max_hops: Option<u32>,
+}
+
+/// Where answers are generated.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GenerateFileSettings {
+    url: Option<String>,
+    key_env: Option<String>,
+    models: Option<Vec<String>>,
+    timeout_s: Option<f64>,
+    max_tokens: Option<u32>,
 }
 
 /// How long what happened is remembered.
@@ -175,8 +188,8 @@ pub struct Config {
     pub allowed_hosts: Setting<Vec<String>>,
     /// Origins that a browser's request may come from.
     pub allowed_origins: Setting<Vec<String>>,
-    /// Addresses, ranges and names that webhooks may reach although they are private; others than the owner's may reach no
-    /// other.
+    /// Addresses, ranges and names that webhooks and imports may reach although they are private; others than the owner's may
+    /// reach no other.
     pub net_allow: Setting<Vec<String>>,
     /// The wait after each failed delivery; after the last one the event is a dead letter.
     pub webhook_retry_seconds: Setting<Vec<f64>>,
@@ -188,6 +201,17 @@ pub struct Config {
     pub route_max_error: Setting<f64>,
     /// Handovers to further agents along one chain of causes.
     pub max_hops: Setting<u32>,
+    /// The endpoint of `ask` with `generator: "openai:MODEL"`, such as `http://127.0.0.1:11434/v1`; without one nothing is
+    /// generated.
+    pub generate_url: Setting<Option<String>>,
+    /// The environment variable that holds the endpoint's key.
+    pub generate_key_env: Setting<Option<String>>,
+    /// Models that may be asked for.
+    pub generate_models: Setting<Vec<String>>,
+    /// For one answer, in seconds; 25 at most.
+    pub generate_timeout_s: Setting<f64>,
+    /// Of one answer.
+    pub generate_max_tokens: Setting<u32>,
     /// Days after which the journal forgets what nobody needs; 0: it forgets nothing.
     pub journal_days: Setting<u32>,
     /// Requests a second of one token; 0: as many as it likes.
@@ -230,8 +254,30 @@ impl Config {
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         let options = options.archives(self.archives.value).isolation(isolation());
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
+        let options = options.generate(self.generate_settings()?);
         let options = options.journal_days(self.journal_days.value);
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
+    }
+
+    /// Where answers are generated, if anywhere.
+    fn generate_settings(&self) -> Result<Option<GenerateSettings>> {
+        let Some(url) = self.generate_url.value.clone() else {
+            if self.generate_models.value.is_empty() {
+                return Ok(None);
+            }
+            bail!("`generate.models` is set and `generate.url` is not: expected both, or neither");
+        };
+        let key = self.generate_key_env.value.as_deref().map(|name| {
+            variable(name).with_context(|| format!("`generate.key_env` names `{name}`, which is not set"))
+        });
+        Ok(Some(GenerateSettings {
+            url,
+            key: key.transpose()?,
+            models: self.generate_models.value.clone(),
+            timeout: Duration::try_from_secs_f64(self.generate_timeout_s.value)
+                .context("`generate.timeout_s` is no time: expected seconds, above 0 and at most 25")?,
+            max_tokens: self.generate_max_tokens.value,
+        }))
     }
 
     /// How the server meets the outside.
@@ -323,6 +369,10 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
         None => None,
     };
+    let generate_max_tokens = match variable("WAYPOST_GENERATE_MAX_TOKENS") {
+        Some(text) => Some(text.parse().context("WAYPOST_GENERATE_MAX_TOKENS is no number of tokens")?),
+        None => None,
+    };
     let count = |name: &str, unit: &str| -> Result<Option<u32>> {
         let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of {unit}"));
         variable(name).map(parse).transpose()
@@ -401,6 +451,26 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.journal.days,
             waypost_engine::api::DEFAULT_JOURNAL_DAYS,
         ),
+        generate_url: pick(
+            None,
+            variable("WAYPOST_GENERATE_URL").map(Some),
+            file.generate.url.map(Some),
+            None,
+        ),
+        generate_key_env: pick(
+            None,
+            variable("WAYPOST_GENERATE_KEY_ENV").map(Some),
+            file.generate.key_env.map(Some),
+            None,
+        ),
+        generate_models: pick(
+            None,
+            variable("WAYPOST_GENERATE_MODELS").map(words),
+            file.generate.models,
+            Vec::new(),
+        ),
+        generate_timeout_s: pick(None, number("WAYPOST_GENERATE_TIMEOUT_S")?, file.generate.timeout_s, 20.0),
+        generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
         requests_per_second: pick(
             None,
             count("WAYPOST_REQUESTS_PER_SECOND", "requests")?,

@@ -1,10 +1,12 @@
 //! The network face of Waypost: REST, MCP and what both need, around the synchronous engine.
 //!
 //! request → [`hosts`] (asked under a name of ours?) → [`auth`] (whose token?) → [`rest`] or [`mcp`] → [`blocking`]
-//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together; [`telemetry`] counts.
+//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together; [`telemetry`] counts. [`console`]
+//! is a client of [`rest`] that runs in a browser.
 
 pub mod auth;
 pub mod blocking;
+pub mod console;
 pub mod discovery;
 pub mod hosts;
 pub mod limits;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use waypost_engine::api::ImportProgress;
 use waypost_engine::ingest::{Progress, Stage};
 
 /// Paths, headings.
@@ -156,5 +157,41 @@ impl Bar {
     /// Since the bar was made.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
+    }
+}
+
+/// A line that tells how far an import is; nothing where stderr is no terminal.
+pub struct ImportBar(ProgressBar);
+
+impl ImportBar {
+    /// Not yet visible.
+    pub fn new() -> Self {
+        let target = match std::io::stderr().is_terminal() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style =
+            ProgressStyle::with_template("{prefix} [{bar:32}] {bytes}/{total_bytes} · {bytes_per_sec}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉▊▋▌▍▎▏ "));
+        bar.set_prefix("fetching");
+        Self(bar)
+    }
+
+    /// Moves to where the work is.
+    pub fn show(&self, progress: &ImportProgress) {
+        if progress.pages > 0 {
+            let known = progress.pages + progress.waiting_pages;
+            self.0.set_prefix(format!("page {} of {known} known", progress.pages));
+        }
+        if let Some(total) = progress.total_bytes {
+            self.0.set_length(total);
+        }
+        self.0.set_position(progress.bytes);
+    }
+
+    /// Takes it away.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
     }
 }

@@ -21,11 +21,14 @@ pub const CODES: &[&str] = &[
     "budget_exceeded",
     "busy",
     "cancelled",
+    "damaged_backup",
     "damaged_blob",
     "damaged_index",
     "declined",
     "disk_full",
     "edit_mismatch",
+    "fetch_failed",
+    "fetch_timeout",
     "forbidden",
     "forbidden_host",
     "forbidden_origin",
@@ -59,10 +62,12 @@ pub const CODES: &[&str] = &[
     "not_acceptable",
     "not_found",
     "output_failed",
+    "outside_section",
     "own_request",
     "own_work",
     "rate_limited",
     "refused",
+    "robots_refused",
     "session_not_found",
     "stopping",
     "task_busy",
@@ -320,6 +325,8 @@ fn hint(code: &str) -> Option<&'static str> {
         "budget_exceeded" => {
             "wait until `resets_at`, ask for less, or ask an admin for more; `GET /v1/budgets` shows what is left"
         }
+        "fetch_timeout" => "ask again later, or with a longer `timeout_seconds`",
+        "robots_refused" => "import single pages that you may use, or ask the site's owner",
         "hop_limit" => "hand nothing on: answer with what there is, or begin anew in a trace of its own",
         "loop_detected" => {
             "stop here: the trace waits for a person, where `approval_id` is told, by `waypost approval grant ID`, or has ended; \
@@ -349,6 +356,12 @@ impl From<Error> for Problem {
         if let Error::Budget(BudgetError::Exceeded(exceeded)) = &error {
             return Self::exceeded(exceeded);
         }
+        if let Error::NotFound { what: "memory", .. } = &error {
+            let hint = Some(
+                "an agent's memory takes a grant: `waypost grant add AGENT list,read,write /WORKSPACE/memory/NAME/**`",
+            );
+            return Self { hint, ..Self::not_found(error.to_string()) };
+        }
         let (kind, code) = (error.kind(), error.code());
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,
@@ -361,8 +374,15 @@ impl From<Error> for Problem {
         match kind {
             ErrorKind::Unauthorized => Self::unauthorized(error.to_string()),
             _ if is_ours => Self { detail: Self::internal().detail, ..Self::new(status(kind), code, "") },
-            _ if code == "tool_timeout" => Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string()),
-            _ if code == "tool_failed" => Self::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
+            _ if matches!(code, "tool_timeout" | "fetch_timeout") => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string())
+            }
+            _ if matches!(code, "tool_failed" | "fetch_failed") => {
+                Self::new(StatusCode::BAD_GATEWAY, code, error.to_string())
+            }
+            _ if code == "unsupported_type" => {
+                Self { hint: None, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, error.to_string()) }
+            }
             ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             // RFC 4918, section 11.3.

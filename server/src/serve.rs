@@ -30,6 +30,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 
 use crate::blocking::Bridge;
+use crate::console::Sign;
 use crate::discovery::Discovery;
 use crate::hosts::{self, Hosts};
 use crate::limits::{Limits, Rate};
@@ -55,6 +56,9 @@ const MAX_CONNECTIONS: usize = 4096;
 const GRACE: Duration = Duration::from_secs(10);
 /// Streams of events and long polls at once.
 const MAX_STREAMS: usize = 256;
+/// Imports at once, and those that wait for their turn.
+const MAX_IMPORTS: usize = 8;
+const MAX_WAITING_IMPORTS: usize = 32;
 /// Engine calls that wait for their turn at most.
 const MAX_WAITING: usize = 256;
 /// Smaller answers are not worth the time.
@@ -124,6 +128,8 @@ pub struct App {
     pub bridge: Bridge,
     /// To the engine for those who wait for something to happen: they take nobody's place.
     pub waits: Bridge,
+    /// To the engine for imports and backups, which wait for others on the network.
+    pub imports: Bridge,
     /// To the engine for tokens alone, so that a full queue of searches keeps nobody out.
     pub tokens: Bridge,
     /// Open streams of events.
@@ -134,6 +140,8 @@ pub struct App {
     pub tool_news: watch::Receiver<()>,
     /// Servers of tools.
     pub upstreams: Arc<Upstreams>,
+    /// Who is signed in to the console.
+    pub sign: Sign,
     /// How often a token may ask.
     pub limits: Limits,
     /// Requests with a key of their own that are under way.
@@ -166,9 +174,11 @@ impl App {
             engine,
             bridge: engine_bridge(),
             waits: Bridge::new(MAX_STREAMS, 0),
+            imports: Bridge::new(MAX_IMPORTS, MAX_WAITING_IMPORTS),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             news,
             tokens: Bridge::new(4, MAX_WAITING),
+            sign: Sign::new(address, options.edge.tls.is_some()),
             limits: Limits::new(options.edge.rate),
             repeats: Repeats::default(),
             discovery: Discovery::of(&options.edge),
@@ -278,9 +288,12 @@ fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extension
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {
-    // A tool's call has a time of its own, which its server's settings give it.
+    // A tool's call has a time of its own, which its server's settings give it, and an import has one of its own as well; a backup takes
+    // as long as the home is large.
     let path = request.uri().path();
-    if path.starts_with("/v1/tools/") && path.ends_with("/call") {
+    if matches!(path, "/v1/import" | "/v1/backup")
+        || (path.starts_with("/v1/tools/") && path.ends_with("/call"))
+    {
         return next.run(request).await;
     }
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {

@@ -1,10 +1,10 @@
-//! Takes an answer that is a stream, and ends it soon after the token that it was asked with has ended.
+//! Takes an answer that is a stream, and ends it soon after the token that it was asked with has ended, or the sign-in.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
@@ -12,13 +12,19 @@ use axum::response::Response;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::TokenId;
+use crate::console::sign::Signed;
 use crate::serve::App;
 
 /// How often a stream's token is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Gives other answers back as they are.
-pub fn bound_to_token(app: &Arc<App>, token: &TokenId, response: Response) -> Response {
+pub fn bound_to_token(
+    app: &Arc<App>,
+    token: &TokenId,
+    signed: Option<Signed>,
+    response: Response,
+) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
         return response;
@@ -33,6 +39,10 @@ pub fn bound_to_token(app: &Arc<App>, token: &TokenId, response: Response) -> Re
                 // The stream ended by itself.
                 () = ended.closed() => return,
                 _ = looks.tick() => {}
+            }
+            if signed.as_ref().is_some_and(|signed| !app.sign.is_open(signed, Instant::now())) {
+                let _ = ended.send(());
+                return;
             }
             let (engine, id) = (Arc::clone(&app.engine), token.as_str().to_owned());
             let alive = app.tokens.run(move || engine.is_token_alive(&id)).await;

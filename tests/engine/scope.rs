@@ -122,6 +122,7 @@ fn index_of(files: &[(String, String)], files_per_commit: usize) -> (tempfile::T
                 mime_type: "text/plain".to_owned(),
                 language: None,
                 text: text.clone(),
+                located: Vec::new(),
             };
             let vector = table.embed_query(text).ok();
             let (file, indexed_text) = (FileId(idx as u64), text.clone());

@@ -42,16 +42,7 @@ impl Works {
 
     /// A principal that may do so much below patterns.
     pub fn user(&self, id: &str, grants: &[(&str, &[Verb])]) -> Session {
-        let owner = self.owner();
-        owner.put_principal(id, None, &[]).unwrap();
-        for (pattern, verbs) in grants {
-            let verbs = verbs.iter().copied().collect();
-            let grant =
-                Grant::new(id, Target::Path, &[(*pattern).to_owned()], verbs, Effect::Allow, "").unwrap();
-            owner.put_grant(&grant).unwrap();
-        }
-        let token = owner.issue_token(&NewToken { principal: id.to_owned(), ..NewToken::default() }).unwrap();
-        self.engine.session(&token.token).unwrap()
+        user(&self.engine, id, grants)
     }
 
     /// A principal that is there already, by another token.
@@ -103,6 +94,19 @@ impl Works {
         let page = self.owner().events(None, &filter, 1000).unwrap();
         page.items.into_iter().map(|event| event.data.unwrap()).collect()
     }
+}
+
+/// A principal that may do so much below patterns.
+pub fn user(engine: &Arc<Engine>, id: &str, grants: &[(&str, &[Verb])]) -> Session {
+    let owner = engine.owner_session();
+    owner.put_principal(id, None, &[]).unwrap();
+    for (pattern, verbs) in grants {
+        let verbs = verbs.iter().copied().collect();
+        let grant = Grant::new(id, Target::Path, &[(*pattern).to_owned()], verbs, Effect::Allow, "").unwrap();
+        owner.put_grant(&grant).unwrap();
+    }
+    let token = owner.issue_token(&NewToken { principal: id.to_owned(), ..NewToken::default() }).unwrap();
+    engine.session(&token.token).unwrap()
 }
 
 fn open(home: &Path, time: &'static AtomicI64) -> Arc<Engine> {

@@ -327,10 +327,12 @@ fn answers(world: &World, home: &Home) -> Vec<String> {
         log.note(&format!("workspace {workspace}"), session.workspace(workspace));
         log.note(&format!("list {workspace}"), session.list(&format!("/{workspace}")));
         log.note(&format!("tree {workspace}"), session.tree(&format!("/{workspace}"), 9));
+        log.note(&format!("index {workspace}"), session.indexed_files(&format!("/{workspace}"), None));
         for folder in FOLDERS {
             let path = format!("/{workspace}/{folder}");
             log.note(&format!("list {path}"), session.list(&path));
             log.note(&format!("info {path}"), session.info(&path));
+            log.note(&format!("index {path}"), session.indexed_files(&path, None));
             for name in NAMES {
                 let path = format!("{path}/{name}");
                 log.note(&format!("info {path}"), session.info(&path));
@@ -353,8 +355,11 @@ fn answers(world: &World, home: &Home) -> Vec<String> {
         start_byte: 0,
         end_byte: 1,
         lines: None,
+        location: None,
         headings: Vec::new(),
         quote: "x".to_owned(),
+        source_url: None,
+        fetched_at: None,
     };
     log.note("verify", session.verify(vec![hidden]));
     for (id, name) in &ids {

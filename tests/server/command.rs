@@ -47,6 +47,60 @@ fn a_folder_is_indexed_searched_asked_checked_and_built_anew() {
 }
 
 #[test]
+fn what_is_remembered_is_pointed_out_recalled_listed_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("a.md"), "Claims are sent within thirty days.\n").unwrap();
+    waypost(folder.path(), &["index", "docs"]);
+    let memory = |arguments: &[&str]| waypost(&docs, &[&["memory"], arguments, &["--json"]].concat());
+    let kept = json(&memory(&[
+        "remember",
+        "The gate closes at 22:00.",
+        "--topic",
+        "harbour",
+        "--source",
+        "/docs/a.md",
+    ]));
+    assert_eq!((&kept["status"], &kept["written"]), (&"kept".into(), &true.into()));
+    let path = kept["path"].as_str().unwrap().to_owned();
+    assert!(path.starts_with("/docs/memory/admin/notes/harbour/"), "{path}");
+    let again = json(&memory(&["remember", "the gate closes at 22:00"]));
+    assert_eq!((&again["status"], &again["path"]), (&"duplicate".into(), &kept["path"]));
+    let found = json(&memory(&["recall", "when does the gate close"]));
+    assert_eq!(found["results"][0]["text"], "The gate closes at 22:00.");
+    assert_eq!(json(&memory(&["list"]))["items"][0]["path"].as_str(), Some(path.as_str()));
+    assert_eq!(memory(&["forget", &path]).status.code(), Some(0));
+    assert_eq!(memory(&["forget", &path]).status.code(), Some(1));
+    assert_eq!(memory(&["recall", "gate"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_generator_is_what_the_settings_say() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.md"), "Claims are sent within thirty days.\n").unwrap();
+    waypost(folder.path(), &["index", "."]);
+    let ask = || waypost(folder.path(), &["ask", "When are claims sent?", "--generator", "openai:small"]);
+    let told = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = ask();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(&refused).contains("`url` and `models` under `[generate]`"), "{}", told(&refused));
+    let settings = folder.path().join("waypost.toml");
+    std::fs::write(
+        &settings,
+        "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\ntimeout_s = 60\n",
+    )
+    .unwrap();
+    assert!(told(&ask()).contains("`generate.timeout_s`"), "{}", told(&ask()));
+    std::fs::write(&settings, "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\n").unwrap();
+    // Nobody listens there: quotes, and why.
+    let answered = ask();
+    let shown = String::from_utf8_lossy(&answered.stdout).into_owned();
+    assert!(shown.contains("Claims are sent within thirty days. [1]"), "{shown}{}", told(&answered));
+    assert!(shown.contains("generator did not run: can't connect"), "{shown}");
+}
+
+#[test]
 fn exit_codes_tell_what_kind_of_failure_it_was() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(waypost(folder.path(), &["search", "x"]).status.code(), Some(2), "no index here");

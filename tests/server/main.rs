@@ -14,6 +14,9 @@ mod rest;
 /// The described API: document, keys, compression, limits, TLS.
 mod api;
 
+/// The console: its pages, signing in, and what it asks of the API that nobody else did.
+mod console;
+
 /// Files put, read, edited, moved and brought back.
 mod files;
 
@@ -31,6 +34,9 @@ mod tokens;
 
 /// Gates, and what waits before them.
 mod gates;
+
+/// Memory, and answers in a model's words.
+mod memory;
 
 /// Budgets, usage, and traces that go in circles.
 mod budgets;
@@ -78,6 +84,12 @@ mod receiver;
 /// Webhooks, by the numbers of the attack table and beyond it.
 mod webhooks;
 
+/// A site on this machine.
+mod site;
+
+/// Files fetched from URLs, by the numbers of the attack table and beyond it.
+mod imports;
+
 /// Webhooks while the server is killed again and again.
 mod outage;
 
@@ -89,6 +101,9 @@ mod patterns;
 
 /// Programs that the operator has started for events.
 mod hooks;
+
+/// A home carried away while it is written to, and back.
+mod backup;
 
 /// Documents of many formats: places in citations, what becomes of each file, hostile files.
 mod formats;

@@ -168,9 +168,11 @@ fn the_tools_are_those_of_the_stored_file() {
             "heartbeat_task",
             "move_file",
             "publish_event",
+            "remember",
             "request_approval",
             "restore_version",
             "review_task",
+            "url_import",
             "write_file",
         ]
     );
@@ -230,7 +232,10 @@ fn toolsets_narrow_the_list_and_what_can_be_called() {
     let absent = client.request("tools/call", json!({"name": "absent", "arguments": {"query": "a"}}));
     assert_eq!(hidden.to_string().replace("search", "absent"), absent.to_string());
     let legacy = Client::legacy(&server, "?toolsets=knowledge", &server.token);
-    assert_eq!(offered(&legacy), ["ask", "search", "verify_citations", "whoami"]);
+    assert_eq!(
+        offered(&legacy),
+        ["ask", "recall", "remember", "search", "url_import", "verify_citations", "whoami"]
+    );
     let reply = server.ask("POST", "/mcp?toolsets=night", &[("content-type", "application/json")], "{}");
     assert_eq!(reply.problem(), (400, "invalid_request".to_owned()));
 }
@@ -369,10 +374,10 @@ fn each_toolset_fits_a_small_prompt() {
     let toolsets = [
         ("files", 9_500),
         ("history", 2_500),
-        ("knowledge", 3_600),
+        ("knowledge", 6_300),
         ("mesh", 11_000),
-        ("files,knowledge", 12_500),
-        ("files,history,knowledge,mesh", 24_000),
+        ("files,knowledge", 15_500),
+        ("files,history,knowledge,mesh", 27_500),
     ];
     for (names, most) in toolsets {
         let query = format!("?toolsets={names}");

@@ -21,7 +21,9 @@ pub use policy::{
     Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of,
 };
 pub use registry::load;
-pub use tokens::{IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, tokens};
+pub use tokens::{
+    IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, readmit, tokens,
+};
 pub(crate) use tokens::{read_limits, write_limits};
 
 /// The home's owner: whoever can open its files anyway.

@@ -138,12 +138,28 @@ pub fn authenticate(catalog: &Catalog, token: &str, now_ms: i64) -> Result<Optio
     };
     let Some((row, hash)) = find(catalog, id)? else { return Ok(None) };
     let is_right = bool::from(hash.as_slice().ct_eq(&digest(token)[..]));
-    if !is_right || !is_alive(&row, now_ms) {
+    if is_right { admit(catalog, row, now_ms) } else { Ok(None) }
+}
+
+/// As [`authenticate`], for somebody who has proven the token before, and is known since by its public id.
+///
+/// # Errors
+/// [`AccessError::Catalog`].
+pub fn readmit(catalog: &Catalog, id: &str, now_ms: i64) -> Result<Option<Actor>, AccessError> {
+    match find(catalog, id)? {
+        Some((row, _)) => admit(catalog, row, now_ms),
+        None => Ok(None),
+    }
+}
+
+/// Whoever a token stands for while it is alive; notes that it was used.
+fn admit(catalog: &Catalog, row: TokenRow, now_ms: i64) -> Result<Option<Actor>, AccessError> {
+    if !is_alive(&row, now_ms) {
         return Ok(None);
     }
     if row.last_used_ms.is_none_or(|last| now_ms - last >= LAST_USE_GRAIN_MS) {
         let noted = catalog.write(|tx| -> Result<(), CatalogError> {
-            tx.sql().execute("UPDATE tokens SET last_used_ms = ?2 WHERE id = ?1", params![id, now_ms])?;
+            tx.sql().execute("UPDATE tokens SET last_used_ms = ?2 WHERE id = ?1", params![row.id, now_ms])?;
             Ok(())
         });
         // A full disk must not keep readers out.

@@ -1,9 +1,11 @@
 //! Takes a question's hits, gives sentences that answer it, each with a citation, or abstains.
 //!
-//! Extractive: what is said stands in a file, byte for byte; nothing is written anew. Nouns: [`Answer`],
+//! Extractive: what is said stands in a file, byte for byte; nothing is written anew. Only where the operator has configured an
+//! endpoint and somebody asks for it a model writes, and what its passages do not support is dropped ([`generation`]). Nouns: [`Answer`],
 //! [`Support`] (a sentence and how well it bears on the question). It searches nothing itself.
 
 mod confidence;
+pub mod generation;
 mod passages;
 
 use std::sync::Arc;
@@ -63,11 +65,12 @@ pub fn answer(hits: &Hits, embedder: Option<&Arc<dyn Embedder>>, options: &Answe
     Answer { text: sentences.join(" "), supports, abstained: false, confidence, degraded }
 }
 
-fn one_line(text: &str) -> String {
+/// A text on one line.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Moves a span inside a chunk to its place in the whole text.
-fn in_document(chunk: Span, inner: Span) -> Span {
+pub(crate) fn in_document(chunk: Span, inner: Span) -> Span {
     Span::new(chunk.start + inner.start, chunk.start + inner.end)
 }

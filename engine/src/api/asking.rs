@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Error, Result};
+use super::generating::EXTRACTIVE;
 use super::past::PastIndex;
 use super::replies::{
     AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply,
@@ -50,7 +51,7 @@ impl Asked {
 
 /// The parts that a search and a question share.
 #[derive(Clone, Copy, Default)]
-struct Where<'a> {
+pub(super) struct Where<'a> {
     workspaces: Option<&'a [String]>,
     path_prefix: Option<&'a str>,
     filters: Option<&'a SearchFilters>,
@@ -62,7 +63,7 @@ struct Where<'a> {
 
 impl Where<'_> {
     /// As the audit log shows it.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match (self.path_prefix, self.workspaces) {
             (Some(prefix), _) if prefix.starts_with('/') => prefix.to_owned(),
             (_, Some(names)) => names.iter().map(|name| format!("/{name}")).collect::<Vec<_>>().join(" "),
@@ -100,6 +101,9 @@ impl Session {
         let index = self.index_status(&asked, &hits.degraded)?;
         let mut results: Vec<SearchHit> =
             hits.hits.into_iter().map(|hit| show_hit(&asked, hit, request.explain)).collect();
+        for hit in &mut results {
+            self.say_origin(&mut hit.citation)?;
+        }
         if let Some(max_tokens) = request.max_tokens {
             self.bound(&mut results, max_tokens);
         }
@@ -113,15 +117,7 @@ impl Session {
     pub fn ask(&self, request: &AskRequest) -> Result<AskReply> {
         let begun = Instant::now();
         let max_quotes = check_limit(request.limit, 3, 10)?;
-        if let Some(generator) = &request.generator
-            && generator != "extractive"
-        {
-            return Err(Error::Invalid {
-                field: "generator",
-                found: format!("`{generator}`"),
-                expected: "`extractive`".to_owned(),
-            });
-        }
+        let chosen = self.chosen_generator(request)?;
         let place = Where {
             workspaces: request.workspaces.as_deref(),
             path_prefix: request.path_prefix.as_deref(),
@@ -139,7 +135,31 @@ impl Session {
         hits.degraded.extend(self.missing_workspaces(&place));
         let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
         let answer = answer::answer(&hits, self.engine.embedder(), &options);
-        let citations = answer
+        let mut degraded = answer.degraded.clone();
+        let mut n_dropped = None;
+        // What no file answers is not asked of a model either: it would answer all the same.
+        if let Some(chosen) = chosen.filter(|_| !answer.abstained) {
+            match self.generate(&chosen, request, &place, &asked, &hits)? {
+                Ok(generated) => {
+                    return Ok(AskReply {
+                        answer: generated.sentences.join(" "),
+                        sentences: generated.sentences,
+                        citations: generated.citations,
+                        abstained: false,
+                        confidence: answer.confidence,
+                        generator: generated.generator,
+                        dropped_sentences: Some(generated.n_dropped),
+                        index: self.index_status(&asked, &degraded)?,
+                        took_ms: ms_since(begun),
+                    });
+                }
+                Err(not) => {
+                    n_dropped = Some(not.n_dropped);
+                    degraded.push(Degraded { stage: "generator", reason: not.reason });
+                }
+            }
+        }
+        let mut citations: Vec<NumberedCitation> = answer
             .supports
             .iter()
             .enumerate()
@@ -151,6 +171,9 @@ impl Session {
                 }
             })
             .collect();
+        for numbered in &mut citations {
+            self.say_origin(&mut numbered.citation)?;
+        }
         let text =
             if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
         Ok(AskReply {
@@ -158,8 +181,10 @@ impl Session {
             citations,
             abstained: answer.abstained,
             confidence: answer.confidence,
-            generator: "extractive".to_owned(),
-            index: self.index_status(&asked, &answer.degraded)?,
+            generator: EXTRACTIVE.to_owned(),
+            dropped_sentences: n_dropped,
+            sentences: Vec::new(),
+            index: self.index_status(&asked, &degraded)?,
             took_ms: ms_since(begun),
         })
     }
@@ -171,8 +196,17 @@ impl Session {
     pub fn verify(&self, citations: Vec<Citation>) -> Result<Vec<VerifiedCitation>> {
         citations
             .into_iter()
-            .map(|citation| {
-                let verdict = self.verdict(&citation)?;
+            .map(|mut citation| {
+                let mut verdict = self.verdict(&citation)?;
+                // What somebody says of a source proves nothing: only what is known here is told.
+                match &mut verdict {
+                    Verdict::Stale { now: Some(now) } => {
+                        self.say_origin(now)?;
+                        self.say_origin(&mut citation)?;
+                    }
+                    Verdict::Invalid { .. } => (citation.source_url, citation.fetched_at) = (None, None),
+                    _ => self.say_origin(&mut citation)?,
+                }
                 self.record("citation.verify", Verb::Read, &citation.path, "", Outcome::Allowed, "scope")?;
                 let valid = !matches!(verdict, Verdict::Invalid { .. });
                 let stale = matches!(verdict, Verdict::Stale { .. });
@@ -334,7 +368,13 @@ impl Session {
         Ok((None, Some(RelPath::new(text)?)))
     }
 
-    fn find(&self, asked: &[Asked], query: &ParsedQuery, mode: Mode, limit: usize) -> Result<Hits> {
+    pub(super) fn find(
+        &self,
+        asked: &[Asked],
+        query: &ParsedQuery,
+        mode: Mode,
+        limit: usize,
+    ) -> Result<Hits> {
         let sources: Vec<Source> = asked
             .iter()
             .map(|asked| Source {
@@ -418,8 +458,8 @@ impl Session {
         Ok(status)
     }
 
-    fn cite(&self, asked: &[Asked], hit: &Hit, span: Span, quote: &str) -> Citation {
-        let mut citation = cite(&asked[hit.source], hit);
+    pub(super) fn cite(&self, asked: &[Asked], hit: &Hit, span: Span, quote: &str) -> Citation {
+        let mut citation = citation_of(&asked[hit.source], hit);
         let lines_before = quote_lines(&hit.record.text, span.start - hit.record.span.start);
         let first = hit.record.lines.0 + lines_before;
         citation.start_byte = span.start;
@@ -452,7 +492,7 @@ fn quote_lines(text: &str, end: usize) -> u32 {
     text.get(..end).map_or(0, |before| before.matches('\n').count() as u32)
 }
 
-fn cite(asked: &Asked, hit: &Hit) -> Citation {
+pub(super) fn citation_of(asked: &Asked, hit: &Hit) -> Citation {
     let name = &asked.workspace.row.name;
     Citation {
         workspace: name.to_string(),
@@ -464,6 +504,8 @@ fn cite(asked: &Asked, hit: &Hit) -> Citation {
         location: location_of(&hit.record.located, hit.record.span),
         headings: hit.record.headings.clone(),
         quote: hit.record.text.clone(),
+        source_url: None,
+        fetched_at: None,
     }
 }
 
@@ -474,7 +516,7 @@ fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
         .map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name))
         .collect();
     SearchHit {
-        citation: cite(&asked[hit.source], &hit),
+        citation: citation_of(&asked[hit.source], &hit),
         snippet: hit.snippet,
         highlights: hit.highlights.into_iter().map(|(from, to)| [from, to]).collect(),
         score: hit.score,
@@ -485,7 +527,7 @@ fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
     }
 }
 
-fn check_limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
+pub(super) fn check_limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
     match limit {
         None => Ok(default),
         Some(limit) if (1..=max).contains(&limit) => Ok(limit),
@@ -517,6 +559,6 @@ fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<
     Ok(filter)
 }
 
-fn ms_since(begun: Instant) -> f64 {
+pub(super) fn ms_since(begun: Instant) -> f64 {
     (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

@@ -5,6 +5,7 @@ use super::replies::{EditReply, TextEdit, WriteReply};
 use super::session::Session;
 use super::sites::{Gated, Site, Waiting, absent_file};
 use crate::access::{self, Verb};
+use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::VersionId;
 use crate::journal::Outcome;
@@ -21,6 +22,9 @@ pub struct WriteOptions {
     pub fence: Option<u64>,
 }
 
+/// Runs inside the transaction of a change.
+pub(super) type Also<'a> = &'a mut dyn FnMut(&Tx<'_>, &Done) -> std::result::Result<(), ChangeError>;
+
 impl Session {
     /// Puts bytes under a path.
     ///
@@ -30,12 +34,24 @@ impl Session {
         self.put("file.write", path, bytes, options)
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         action: &'static str,
         path: &str,
         bytes: &[u8],
         options: &WriteOptions,
+    ) -> Result<WriteReply> {
+        self.put_also(action, path, bytes, options, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Self::put`], and `also` runs in the transaction of the change. What waits at a gate happens without it.
+    pub(super) fn put_also(
+        &self,
+        action: &'static str,
+        path: &str,
+        bytes: &[u8],
+        options: &WriteOptions,
+        also: Also<'_>,
     ) -> Result<WriteReply> {
         self.check_precondition(path, options)?;
         let site = self.site(action, Verb::Write, path, || {
@@ -52,11 +68,11 @@ impl Session {
             Ok(site) => site,
         };
         let place = self.engine.place(&site.workspace);
-        let put = || -> Result<Vec<Done>> {
+        let mut put = || -> Result<Vec<Done>> {
             let prepared = change::prepare(&place, &site.path, bytes, site.approved_by.as_deref())?;
             let expected = options.expected.clone();
             let step = Step::Put { place, path: site.path.clone(), expected, prepared, from: None };
-            self.execute(action, Verb::Write, vec![step], &site, options.fence)
+            self.execute_also(action, Verb::Write, vec![step], &site, options.fence, also)
         };
         let done = put().map_err(|error| self.without_hidden_name(error));
         let done = self.note_failure(action, Verb::Write, path, done)?;
@@ -84,6 +100,19 @@ impl Session {
         site: &Site,
         fence: Option<u64>,
     ) -> Result<Vec<Done>> {
+        self.execute_also(action, verb, steps, site, fence, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Self::execute`], and `also` runs in the transaction for each step.
+    fn execute_also(
+        &self,
+        action: &'static str,
+        verb: Verb,
+        steps: Vec<Step<'_>>,
+        site: &Site,
+        fence: Option<u64>,
+        also: Also<'_>,
+    ) -> Result<Vec<Done>> {
         let policy = self.engine.policy();
         let author = Author {
             principal: &self.actor.principal,
@@ -96,6 +125,7 @@ impl Session {
             done.iter().try_for_each(|done| {
                 let version =
                     done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
+                also(tx, done)?;
                 self.record_in(tx, action, verb, &done.path, &version, &site.rule)
             })
         })?;

@@ -8,6 +8,7 @@ use super::check::{self, CheckReport};
 use super::error::{Error, Result};
 use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
+use super::memory::NoteCache;
 use super::past::PastCache;
 use super::reading::StatusCounts;
 use super::routing::RouteDesk;
@@ -17,16 +18,18 @@ use super::tools::Toolbox;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy};
+use crate::answer::generation::{GenerateSettings, Generator};
 use crate::catalog::{Catalog, EmbeddingCache, FileFilter};
 use crate::change::Place;
 use crate::clock::Clock;
 use crate::delivery::{Office, Schedule};
 use crate::embed::Embedder;
 use crate::id::{RelPath, WorkspaceName};
+use crate::import::Pace;
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
 use crate::journal::News;
-use crate::net::{Client, Reach};
+use crate::net::{Client, Lookup, Reach};
 use crate::reader::{Isolation, Reader};
 use crate::route::DEFAULT_MAX_ERROR;
 use crate::search::{Reranker, Source};
@@ -58,8 +61,10 @@ pub struct EngineOptions {
     pub clock: Clock,
     /// The home's secret; without one, what the home keeps itself.
     pub secret: Option<[u8; 32]>,
-    /// What webhooks may reach although it is private; nothing by default.
+    /// What webhooks and imports may reach although it is private; nothing by default.
     pub reach: Reach,
+    /// How names become addresses; `None`: as the system does it.
+    pub lookup: Option<Lookup>,
     /// How patient webhooks are.
     pub schedule: Schedule,
     /// The share of routed intents that may go wrong; [`DEFAULT_MAX_ERROR`] by default.
@@ -68,6 +73,8 @@ pub struct EngineOptions {
     pub journal_days: u32,
     /// How far a trace may go.
     pub hop_limits: trace::Limits,
+    /// Where answers are generated; nowhere by default.
+    pub generate: Option<GenerateSettings>,
 }
 
 impl EngineOptions {
@@ -83,10 +90,12 @@ impl EngineOptions {
             clock: Clock::System,
             secret: None,
             reach: Reach::default(),
+            lookup: None,
             schedule: Schedule::default(),
             max_error: DEFAULT_MAX_ERROR,
             journal_days: DEFAULT_JOURNAL_DAYS,
             hop_limits: trace::Limits::default(),
+            generate: None,
         }
     }
 
@@ -111,6 +120,13 @@ impl EngineOptions {
         self
     }
 
+    /// With other eyes for names than the system's.
+    #[must_use]
+    pub fn lookup(mut self, lookup: Lookup) -> Self {
+        self.lookup = Some(lookup);
+        self
+    }
+
     /// With readers of dangerous formats at this place.
     #[must_use]
     pub fn isolation(mut self, isolation: Isolation) -> Self {
@@ -125,7 +141,7 @@ impl EngineOptions {
         self
     }
 
-    /// With private addresses and names that webhooks may reach.
+    /// With private addresses and names that webhooks and imports may reach.
     #[must_use]
     pub fn reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
@@ -160,6 +176,13 @@ impl EngineOptions {
         self
     }
 
+    /// With this endpoint for generated answers.
+    #[must_use]
+    pub fn generate(mut self, generate: Option<GenerateSettings>) -> Self {
+        self.generate = generate;
+        self
+    }
+
     /// With this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -185,6 +208,9 @@ pub struct Engine {
     pub(super) news: Arc<News>,
     pub(super) office: Arc<Office>,
     pub(super) client: Client,
+    pub(super) pace: Pace,
+    /// Held for reading by who needs old versions to stay, and for writing by who forgets them.
+    pub(super) pruning: RwLock<()>,
     pub(super) schedule: Schedule,
     pub(super) hop_limits: trace::Limits,
     pub(super) tasks: Desk,
@@ -192,6 +218,8 @@ pub struct Engine {
     pub(super) max_error: f64,
     pub(super) journal_days: u32,
     pub(super) toolbox: Toolbox,
+    pub(super) notes: NoteCache,
+    pub(super) generator: Option<Generator>,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
@@ -253,6 +281,10 @@ impl Engine {
             Some(embedder) => Some(EmbeddingCache::open(&layout.embeddings(), &embedder.id().to_string())?),
             None => None,
         };
+        let client = match options.lookup {
+            Some(lookup) => Client::with_lookup(options.reach, lookup),
+            None => Client::new(options.reach),
+        };
         let engine = Self {
             layout,
             auditor: Auditor::start(Arc::clone(&catalog), keys.audit),
@@ -264,7 +296,9 @@ impl Engine {
             past: PastCache::default(),
             news: Arc::new(News::default()),
             office: Arc::new(Office::default()),
-            client: Client::new(options.reach),
+            client,
+            pace: Pace::default(),
+            pruning: RwLock::default(),
             schedule: options.schedule,
             hop_limits: options.hop_limits,
             tasks: Desk::default(),
@@ -272,6 +306,8 @@ impl Engine {
             max_error: options.max_error,
             journal_days: options.journal_days,
             toolbox,
+            notes: NoteCache::default(),
+            generator: options.generate.map(Generator::open).transpose()?,
             policy,
             waker: RwLock::new(None),
             embedder: options.embedder,
@@ -493,6 +529,16 @@ impl Engine {
     /// [`Error::Unauthorized`].
     pub fn session(self: &Arc<Self>, token: &str) -> Result<Session> {
         let actor = access::authenticate(&self.catalog, token, self.clock.now_ms())?;
+        Ok(Session::new(Arc::clone(self), actor.ok_or(Error::Unauthorized)?))
+    }
+
+    /// What somebody does who has shown a token's secret before, by the token's public id. For whoever keeps that proof:
+    /// nothing is proven here.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] once the token has run out or was revoked.
+    pub fn session_of_token(self: &Arc<Self>, id: &str) -> Result<Session> {
+        let actor = access::readmit(&self.catalog, id, self.clock.now_ms())?;
         Ok(Session::new(Arc::clone(self), actor.ok_or(Error::Unauthorized)?))
     }
 

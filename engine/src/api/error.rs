@@ -3,15 +3,18 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::access::AccessError;
+use crate::answer::generation::GenerateError;
 use crate::budget::BudgetError;
 use crate::cards::CardError;
 use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::delivery::DeliveryError;
 use crate::id::IdError;
+use crate::import::ImportError;
 use crate::index::IndexError;
 use crate::ingest::IngestError;
 use crate::journal::FilterError;
+use crate::memory::MemoryError;
 use crate::net::NetError;
 use crate::reader::ReaderError;
 use crate::registry::RegistryError;
@@ -89,6 +92,12 @@ pub enum Error {
         what: &'static str,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file that is no whole backup. Nothing was restored.
+    #[error("the backup can't be used: {why}")]
+    Backup {
+        /// What is wrong with it.
+        why: String,
     },
     /// One's own request is for others to decide.
     #[error("`{approval}` is your own request: somebody else with `approve` has to decide about it")]
@@ -227,12 +236,18 @@ pub enum Error {
     /// See [`NetError`].
     #[error(transparent)]
     Net(#[from] NetError),
+    /// See [`ImportError`].
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// See [`TaskError`].
     #[error(transparent)]
     Task(#[from] TaskError),
     /// See [`BudgetError`].
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// See [`GenerateError`]; only where a home is opened: a question falls back to quotes.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// See [`TraceError`].
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -240,6 +255,13 @@ pub enum Error {
 
 fn at(argument: &str) -> String {
     if argument.is_empty() { String::new() } else { format!("`{argument}`: ") }
+}
+
+impl From<MemoryError> for Error {
+    fn from(error: MemoryError) -> Self {
+        let MemoryError { field, found, expected } = error;
+        Self::Invalid { field, found, expected: expected.to_owned() }
+    }
 }
 
 impl From<FilterError> for Error {
@@ -329,6 +351,7 @@ impl Error {
             | Self::InvalidArguments { .. }
             | Self::Registry(RegistryError::Id { .. })
             | Self::Net(_)
+            | Self::Generate(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
             Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
             Self::NotFound { .. } | Self::NoRoute { .. } => ErrorKind::NotFound,
@@ -362,11 +385,12 @@ impl Error {
             }
             Self::Reader(ReaderError::Start { .. })
             | Self::Ingest(IngestError::Reader(ReaderError::Start { .. })) => ErrorKind::Unavailable,
-            Self::Index(IndexError::Damaged { .. }) => ErrorKind::Corrupt,
+            Self::Index(IndexError::Damaged { .. }) | Self::Backup { .. } => ErrorKind::Corrupt,
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
             Self::Budget(error) => budget_kind(error),
+            Self::Import(error) => import_kind(error),
             Self::Trace(TraceError::Loop { .. } | TraceError::HopLimit { .. }) => ErrorKind::Conflict,
             _ => ErrorKind::Internal,
         }
@@ -387,6 +411,7 @@ impl Error {
             Self::ApprovalClosed { .. } => "approval_closed",
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
+            Self::Backup { .. } => "damaged_backup",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::NoRoute { .. } => "no_route",
             Self::AmbiguousRoute { .. } => "ambiguous_route",
@@ -419,6 +444,7 @@ impl Error {
             Self::Index(IndexError::Damaged { .. }) => "damaged_index",
             Self::Net(NetError::Refused { .. }) => "address_refused",
             Self::Net(_) => "invalid_url",
+            Self::Generate(_) => "invalid_request",
             Self::Delivery(DeliveryError::Secret) => "invalid_secret",
             Self::Delivery(DeliveryError::TooMany { .. }) => "too_many_webhooks",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
@@ -426,6 +452,7 @@ impl Error {
             Self::Task(TaskError::OwnWork { .. }) => "own_work",
             Self::Task(TaskError::Busy { .. }) => "task_busy",
             Self::Budget(error) => budget_code(error),
+            Self::Import(error) => error.code(),
             Self::Trace(TraceError::Loop { .. }) => "loop_detected",
             Self::Trace(TraceError::HopLimit { .. }) => "hop_limit",
             _ => "internal",
@@ -471,6 +498,17 @@ fn budget_code(error: &BudgetError) -> &'static str {
         BudgetError::NotFound { .. } => "not_found",
         BudgetError::TooMany { .. } => "too_many_budgets",
         BudgetError::Catalog(_) => "internal",
+    }
+}
+
+fn import_kind(error: &ImportError) -> ErrorKind {
+    match error.code() {
+        "too_large" => ErrorKind::Exhausted,
+        "robots_refused" => ErrorKind::Denied,
+        "cancelled" => ErrorKind::Conflict,
+        "fetch_failed" | "fetch_timeout" => ErrorKind::Unavailable,
+        "internal" => ErrorKind::Internal,
+        _ => ErrorKind::Invalid,
     }
 }
 

@@ -87,6 +87,11 @@ impl Session {
             info.status = Some(status_of(&workspace, &row));
             info.reason = reason_of(&workspace, &row);
             info.notes = row.state.notes.lines().map(str::to_owned).collect();
+            if let Some(origin) = self.origin_of(&workspace, &below, row.state.version)? {
+                info.fetched_at = Some(rfc3339(origin.fetched_ms));
+                info.source_etag = origin.etag;
+                info.source_url = Some(origin.url);
+            }
             info.version = Some(row.state.version);
             info.mime_type = Some(row.state.mime_type);
             info.language = row.state.language;

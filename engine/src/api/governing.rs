@@ -11,7 +11,7 @@ use crate::access::{
 use crate::catalog::Tx;
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
-use crate::journal::{self, AuditBreak, AuditRow, Outcome};
+use crate::journal::{self, AuditBreak, AuditRow, Outcome, Walk};
 
 /// A principal, as it is listed.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
@@ -81,8 +81,12 @@ pub struct AuditFilter {
     pub trace: Option<String>,
     /// RFC 3339, inclusive.
     pub since: Option<String>,
-    /// Records after this number.
+    /// Records after this number; without meaning where the newest come first.
     pub after: u64,
+    /// The newest first.
+    pub newest_first: bool,
+    /// Records before this number, where the newest come first.
+    pub before: Option<u64>,
     /// Records at most.
     pub limit: usize,
 }
@@ -431,7 +435,7 @@ impl Session {
         self.govern("policy.apply", "/", &rule, |tx| tx.apply_policy(&then, keep, now_ms))
     }
 
-    /// Records of the audit log, oldest first.
+    /// Records of the audit log, oldest first unless the filter says otherwise.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin; [`Error::Invalid`] for a time that can't be read.
@@ -463,7 +467,8 @@ impl Session {
                 })
                 && since.is_none_or(|since| row.at_ms() >= since)
         };
-        Ok(journal::acts(&self.engine.catalog, filter.after, filter.limit.max(1), passes)?)
+        let walk = if filter.newest_first { Walk::Before(filter.before) } else { Walk::After(filter.after) };
+        Ok(journal::acts(&self.engine.catalog, walk, filter.limit.max(1), passes)?)
     }
 
     /// Walks the whole audit chain; the number of records, and where it does not hold.

@@ -6,28 +6,35 @@
 mod approvals;
 mod asking;
 mod auditor;
+mod backup;
 mod budgets;
 mod carrying;
 mod changing;
 mod check;
 mod compacting;
 mod consuming;
+mod crawling;
 mod engine;
 mod error;
 mod events;
 mod files;
 mod folders;
+mod generating;
 mod governing;
 mod home;
+mod importing;
+mod indexed;
 mod indexer;
 mod keys;
 mod locking;
+mod memory;
 mod opening;
 mod past;
 mod reading;
 mod repeating;
 mod replies;
 mod requesting;
+mod restoring;
 mod routing;
 mod scribe;
 mod session;
@@ -43,17 +50,19 @@ mod webhooks;
 mod workspace;
 mod workspaces;
 
+pub use crate::answer::generation::{GenerateError, GenerateSettings};
 pub use crate::budget::{
     Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
     TargetPattern, Usage, UsageReport,
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
 pub use crate::journal::{EventFilter, KeptReply};
-pub use crate::net::Reach;
+pub use crate::net::{Lookup, Reach};
 pub use crate::reader::{Isolation, Workers};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
+pub use backup::{BackedUpWorkspace, Backup, BackupReport};
 pub use budgets::{BudgetInfo, BudgetState, Reservation};
 pub use changing::WriteOptions;
 pub use check::{CheckReport, Finding};
@@ -62,7 +71,17 @@ pub use engine::{DEFAULT_JOURNAL_DAYS, Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
 pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
+pub use importing::{
+    ImportFailure, ImportProgress, ImportReply, ImportRequest, ImportStatus, ImportedFile, ImportedSection,
+    MAX_IMPORT_BYTES, OnImport, Recursive,
+};
+pub use indexed::{IndexState, IndexedFile};
 pub use indexer::Indexer;
+pub use memory::{
+    AppendMessages, AppendReply, MemoryFilter, MemoryInfo, MessageInput, OnConflict, RecallReply,
+    RecallRequest, Recalled, RememberReply, RememberRequest, SimilarNote, Sources, ThreadReply,
+    ThreadRequest,
+};
 pub use reading::{ChunkExplanation, DocumentExplanation, FileStatus, ReadingExplanation, StatusCounts};
 pub use replies::{
     ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
@@ -70,6 +89,7 @@ pub use replies::{
     SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
     WriteReply,
 };
+pub use restoring::{RestoredHome, restore_home};
 pub use routing::{
     AgentInfo, DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Figures, Lesson,
     LintReply, RouteCandidate, RouteOutcome, RoutePart, RouteReply, RouteRequest, Standing,

@@ -81,7 +81,7 @@ pub struct AskRequest {
     pub as_of: Option<String>,
     /// See [`SearchRequest`].
     pub trust: Option<String>,
-    /// Only `extractive` is built in.
+    /// `extractive`, which is built in and the default, or `openai:MODEL` where the operator has configured an endpoint.
     pub generator: Option<String>,
 }
 
@@ -152,8 +152,14 @@ pub struct AskReply {
     pub abstained: bool,
     /// That the cited sentences answer the question, in `[0, 1]`.
     pub confidence: f32,
-    /// Who wrote it.
+    /// Who wrote it: `extractive`, or the model that was asked for. Where it had to be `extractive` instead, `index.degraded` says why.
     pub generator: String,
+    /// How many of the model's sentences were dropped because what they cite does not say it; only where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_sentences: Option<usize>,
+    /// The sentences of a model's answer, one by one, for who streams them.
+    #[serde(skip)]
+    pub sentences: Vec<String>,
     /// How far the index is.
     pub index: IndexStatus,
     /// Milliseconds.
@@ -267,6 +273,15 @@ pub struct FileInfo {
     /// Why it is not indexed, without the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// Where these bytes were imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// RFC 3339: when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetched_at: Option<String>,
+    /// What their host called them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_etag: Option<String>,
     /// The change that made it so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<String>,

@@ -114,6 +114,15 @@ impl Session {
         }
     }
 
+    /// Records that the holder of the token signed in to the console, or out of it.
+    ///
+    /// # Errors
+    /// [`Error::AuditFull`] where the audit log can't be written.
+    pub fn record_sign(&self, is_in: bool) -> Result<()> {
+        let action = if is_in { "session.open" } else { "session.close" };
+        self.record(action, Verb::Read, "/", "", Outcome::Allowed, "token")
+    }
+
     /// Records an act that changes nothing.
     pub(super) fn record(
         &self,

@@ -317,6 +317,8 @@ impl Session {
                 expected: "versions or days to keep".to_owned(),
             });
         }
+        // A backup under way needs what it has named; it holds up no writer, so it is waited for before any turn is taken.
+        let _kept = self.engine.pruning.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         // What was staged for a change that is under way must not go: all turns are taken.
         let workspaces = self.engine.open_workspaces();
         let places: Vec<_> = workspaces.iter().map(|workspace| self.engine.place(workspace)).collect();

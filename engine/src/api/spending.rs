@@ -34,7 +34,7 @@ pub struct UsageInfo {
     /// Which tool or agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// `tool`, `dispatch`, `ask` or `task`.
+    /// `tool`, `dispatch`, `ask`, `task` or `import`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// In UTC.

@@ -83,7 +83,13 @@ impl Session {
     pub fn embed_handover(&self, text: &str) -> Option<Vec<f32>> {
         let embedder = self.engine.embedder.as_ref()?;
         // Without one, words are compared; the verdict says so.
-        embedder.embed_documents(&[text]).ok()?.pop()
+        match embedder.embed_documents(&[text]) {
+            Ok(mut vectors) => vectors.pop(),
+            Err(error) => {
+                tracing::warn!(%error, "a handover could not be embedded");
+                None
+            }
+        }
     }
 
     /// Judges a handover and records it where it may happen, in the transaction of the handover itself: of two at once the

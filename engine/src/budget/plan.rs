@@ -125,6 +125,8 @@ pub enum ChargeKind {
     Ask,
     /// A worker reports what a task took that nobody had reserved for.
     Task,
+    /// A file is fetched from a URL.
+    Import,
 }
 
 impl ChargeKind {
@@ -135,6 +137,7 @@ impl ChargeKind {
             Self::Dispatch => "dispatch",
             Self::Ask => "ask",
             Self::Task => "task",
+            Self::Import => "import",
         }
     }
 }

@@ -164,6 +164,17 @@ impl Catalog {
         })
     }
 
+    /// Writes one state of the whole catalog into a new file, while others read and write.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`], also where the file is there already.
+    pub fn copy_to(&self, path: &Path) -> Result<(), CatalogError> {
+        // A connection of its own: it reads one state for as long as it takes, and holds up neither readers nor the writer.
+        let connection = open_reader(&self.path)?;
+        connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        Ok(())
+    }
+
     /// A remembered setting of the home.
     ///
     /// # Errors

@@ -414,6 +414,19 @@ CREATE TABLE kept_replies (
 CREATE INDEX kept_replies_age ON kept_replies (kept_ms);
 CREATE INDEX kept_replies_principal ON kept_replies (principal, kept_ms);
 ",
+    // Where the bytes of imported files came from.
+    "
+CREATE TABLE origins (
+    workspace INTEGER NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    version BLOB NOT NULL,
+    url TEXT NOT NULL,
+    etag TEXT,
+    last_modified TEXT,
+    fetched_ms INTEGER NOT NULL,
+    PRIMARY KEY (workspace, path)
+) STRICT, WITHOUT ROWID;
+",
     // By whom a file was read, and what was lost. What was known before this step was read by the first extractor.
     "
 ALTER TABLE files ADD COLUMN extractor INTEGER NOT NULL DEFAULT 1;

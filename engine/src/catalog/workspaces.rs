@@ -74,6 +74,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Gives a workspace the folder that the home keeps for it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn rehome(&self, workspace: WorkspaceId, root: &std::path::Path) -> Result<(), CatalogError> {
+        self.sql().execute(
+            "UPDATE workspaces SET root = ?2, attached = 0 WHERE id = ?1",
+            params![workspace.0, root.to_string_lossy()],
+        )?;
+        Ok(())
+    }
+
     /// Forgets a workspace with its files; what the journal tells of it stays.
     ///
     /// # Errors

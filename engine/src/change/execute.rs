@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::external::keep;
 use super::{ChangeError, Place, Prepared, look, take_in, topics};
 use crate::catalog::{FileRow, FileState, Tx};
-use crate::id::{FileId, RelPath, Seq, VersionId, join_path};
+use crate::id::{FileId, RelPath, Seq, VersionId, join_path, split_path};
 use crate::journal::{ChangeKind, NewChange};
 use crate::store::Folder;
 
@@ -210,6 +210,9 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
                 (Some(_), _) => ChangeKind::Updated,
             };
             let done = put(tx, place, path, kind, &prepared.state, before.as_ref(), from.as_deref(), author)?;
+            if let Some(from) = from {
+                carry_origin(tx, from, place, path)?;
+            }
             tell(tx, place, path, &prepared.state, prepared.news.as_ref(), author)?;
             Ok(done)
         }
@@ -241,6 +244,7 @@ fn write_down(tx: &Tx<'_>, step: &Step<'_>, author: Author<'_>) -> Result<Done, 
             state.explicit = true;
             state.approved_by.clone_from(approved_by);
             let done = put(tx, place, to, ChangeKind::Moved, &state, None, Some(&from_full), author)?;
+            carry_origin(tx, &from_full, place, to)?;
             tell(tx, place, to, &state, None, author)?;
             Ok(done)
         }
@@ -332,6 +336,14 @@ fn put(
         mime_type: state.mime_type.clone(),
         seq,
     })
+}
+
+/// Where a moved file's bytes were imported from moves with it.
+fn carry_origin(tx: &Tx<'_>, from: &str, place: &Place<'_>, to: &RelPath) -> Result<(), ChangeError> {
+    if let Ok((name, path)) = split_path(from) {
+        tx.move_origin((&name, &path), (place.workspace.id, to))?;
+    }
+    Ok(())
 }
 
 /// Tells the subscribers of a topic of a file that was put into its folder.

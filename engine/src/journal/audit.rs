@@ -213,20 +213,36 @@ fn read_head(sealed: &str, key: &[u8; 32]) -> Option<(u64, [u8; 32])> {
     (head(number, &hash, key) == sealed).then_some((number, hash))
 }
 
-/// Records after `after`, oldest first, at most `limit`; `only` decides which.
+/// Where a walk over the records begins, and which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// After this number, oldest first.
+    After(u64),
+    /// Before this number, newest first; from the end where there is none.
+    Before(Option<u64>),
+}
+
+/// Records on a walk, at most `limit`; `only` decides which.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
 pub fn acts(
     catalog: &Catalog,
-    after: u64,
+    walk: Walk,
     limit: usize,
     only: impl Fn(&AuditRow) -> bool,
 ) -> Result<Vec<AuditRow>, CatalogError> {
+    let (bound, which) = match walk {
+        Walk::After(number) => (i64::try_from(number).unwrap_or(i64::MAX), "number > ?1 ORDER BY number"),
+        Walk::Before(number) => {
+            let number = number.and_then(|number| i64::try_from(number).ok()).unwrap_or(i64::MAX);
+            (number, "number < ?1 ORDER BY number DESC")
+        }
+    };
     catalog.read(|sql| {
-        let query = format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number");
+        let query = format!("SELECT {COLUMNS} FROM audit WHERE {which}");
         let mut statement = sql.prepare_cached(&query)?;
-        let mut rows = statement.query([after as i64])?;
+        let mut rows = statement.query([bound])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let row = read_row(row)?;

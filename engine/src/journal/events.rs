@@ -44,11 +44,13 @@ pub enum EventKind {
     BudgetExceeded,
     /// Agents hand each other the same thing again and again.
     LoopDetected,
+    /// What was to be fetched into a path could not be.
+    ImportFailed,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -67,6 +69,7 @@ impl EventKind {
         Self::WebhookPaused,
         Self::BudgetExceeded,
         Self::LoopDetected,
+        Self::ImportFailed,
     ];
 
     /// Its name.
@@ -90,6 +93,7 @@ impl EventKind {
             Self::WebhookPaused => "webhook.paused",
             Self::BudgetExceeded => "budget.exceeded",
             Self::LoopDetected => "loop.detected",
+            Self::ImportFailed => "import.failed",
         }
     }
 }

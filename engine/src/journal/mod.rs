@@ -14,7 +14,7 @@ mod kept;
 mod news;
 mod topics;
 
-pub use audit::{Act, AuditBreak, AuditRow, Outcome, acts, verify_audit};
+pub use audit::{Act, AuditBreak, AuditRow, Outcome, Walk, acts, verify_audit};
 pub use compaction::{Old, compacted_ms, note_compacted, old_entries, time_of};
 pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, seq_at};
 pub use filter::{EventFilter, FilterError};

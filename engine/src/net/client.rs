@@ -113,7 +113,8 @@ impl Client {
         Self::with_lookup(reach, dial::system_lookup())
     }
 
-    pub(super) fn with_lookup(reach: Reach, lookup: Lookup) -> Self {
+    /// As [`Self::new`], with other eyes for names than the system's.
+    pub fn with_lookup(reach: Reach, lookup: Lookup) -> Self {
         let reach = Arc::new(reach);
         Self { agent: dial::agent(Arc::clone(&reach), lookup), reach }
     }
@@ -156,20 +157,31 @@ impl Client {
     /// See [`NetError`]; [`NetError::may_pass`] tells what is worth another try.
     pub fn send(&self, request: &Outgoing<'_>) -> Result<Answer, NetError> {
         let deadline = Deadline::start(request.deadline);
-        let max_hops = request.max_hops.min(MAX_HOPS);
-        let mut hop = Hop::first(self.check(request.url)?, request)?;
+        let first = Hop::first(self.check(request.url)?, request)?;
+        let (response, url) = self.follow(first, request.max_hops, false, &deadline)?;
+        Answer::read(response, url, request, &deadline)
+    }
+
+    /// The last answer after so many redirects, and where it came from. With `only_listed` each redirect must lead to a
+    /// host that the operator listed.
+    pub(super) fn follow(
+        &self,
+        mut hop: Hop<'_>,
+        max_hops: u8,
+        only_listed: bool,
+        deadline: &Deadline,
+    ) -> Result<(Response<Body>, Url), NetError> {
+        let max_hops = max_hops.min(MAX_HOPS);
         let mut n_hops = 0;
         loop {
-            let response = self.exchange(&hop, &deadline)?;
+            let response = self.exchange(&hop, deadline)?;
             let location = redirect(&response).filter(|_| max_hops > 0);
-            let Some(location) = location else {
-                return Answer::read(response, hop.url, request, &deadline);
-            };
+            let Some(location) = location else { return Ok((response, hop.url)) };
             if n_hops == max_hops {
                 return Err(NetError::TooManyHops { host: host_of(&hop.url), max_hops });
             }
             n_hops += 1;
-            let next = self.target(&hop.url, &location)?;
+            let next = self.target(&hop.url, &location, only_listed)?;
             hop.follow(next, response.status().as_u16());
         }
     }
@@ -192,10 +204,10 @@ impl Client {
     }
 
     /// Where a redirect leads. A fragment is common there and means nothing to a server, so it is dropped.
-    fn target(&self, from: &Url, location: &str) -> Result<Url, NetError> {
+    fn target(&self, from: &Url, location: &str, only_listed: bool) -> Result<Url, NetError> {
         let mut url = from.join(location).map_err(invalid_url)?;
         url.set_fragment(None);
-        self.check(url.as_str())
+        if only_listed { self.check_listed(url.as_str()) } else { self.check(url.as_str()) }
     }
 }
 
@@ -278,7 +290,7 @@ impl Answer {
 }
 
 /// One request on the way.
-struct Hop<'a> {
+pub(super) struct Hop<'a> {
     url: Url,
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -287,9 +299,13 @@ struct Hop<'a> {
 
 impl<'a> Hop<'a> {
     fn first(url: Url, request: &Outgoing<'a>) -> Result<Self, NetError> {
-        let headers = request.headers.iter().map(|(name, value)| parse_header(name, value));
-        let headers = headers.collect::<Result<_, _>>()?;
+        let headers = parse_headers(request.headers)?;
         Ok(Self { url, method: request.method, headers, body: request.body })
+    }
+
+    /// A request without a body.
+    pub(super) fn bare(method: Method, url: Url, headers: &[(&str, &str)]) -> Result<Self, NetError> {
+        Ok(Self { url, method, headers: parse_headers(headers)?, body: &[] })
     }
 
     /// As browsers do: after 303, and after 301 or 302 to a POST, the next request is a GET.
@@ -314,13 +330,13 @@ impl<'a> Hop<'a> {
 }
 
 /// One deadline for everything a request leads to.
-struct Deadline {
+pub(super) struct Deadline {
     started: Instant,
     after: Duration,
 }
 
 impl Deadline {
-    fn start(after: Duration) -> Self {
+    pub(super) fn start(after: Duration) -> Self {
         Self { started: Instant::now(), after: after.min(MAX_DEADLINE) }
     }
 
@@ -334,7 +350,7 @@ impl Deadline {
     }
 
     /// What an error of `ureq` means here.
-    fn explain(&self, error: ureq::Error, url: &Url) -> NetError {
+    pub(super) fn explain(&self, error: ureq::Error, url: &Url) -> NetError {
         let protocol = |source| NetError::Protocol { host: host_of(url), source };
         match error {
             ureq::Error::Timeout(_) => self.missed(url),
@@ -357,19 +373,23 @@ fn redirect(response: &Response<Body>) -> Option<String> {
 }
 
 /// The first value of a header, if it is text.
-fn header(response: &Response<Body>, name: &HeaderName) -> Option<String> {
+pub(super) fn header(response: &Response<Body>, name: &HeaderName) -> Option<String> {
     String::from_utf8(response.headers().get(name)?.as_bytes().to_vec()).ok()
 }
 
 /// An answer that is compressed against our word would be taken for its content. Where `ureq` was built to expand it, it has
 /// no such header any more, and the bound is on what it expands to.
-fn refuse_encoding(response: &Response<Body>, url: &Url) -> Result<(), NetError> {
+pub(super) fn refuse_encoding(response: &Response<Body>, url: &Url) -> Result<(), NetError> {
     match header(response, &CONTENT_ENCODING) {
         Some(encoding) if !encoding.trim().eq_ignore_ascii_case("identity") => {
             Err(NetError::Encoding { host: host_of(url), encoding })
         }
         _ => Ok(()),
     }
+}
+
+fn parse_headers(headers: &[(&str, &str)]) -> Result<Vec<(HeaderName, HeaderValue)>, NetError> {
+    headers.iter().map(|(name, value)| parse_header(name, value)).collect()
 }
 
 fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), NetError> {

@@ -18,8 +18,8 @@ use ureq::{Agent, config::Config};
 
 use super::{NetError, Reach};
 
-/// How names become addresses.
-pub(super) type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+/// How names become addresses: host and port in, all addresses out.
+pub type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// How many addresses of one name are dialled; all are judged. `ureq` holds 16 at most.
 const MAX_DIALLED: usize = 8;

@@ -31,6 +31,12 @@ pub struct Citation {
     pub headings: Vec<String>,
     /// The text under the span.
     pub quote: String,
+    /// Where the bytes were imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// RFC 3339: when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_at: Option<String>,
 }
 
 /// What became of a citation.
@@ -72,6 +78,8 @@ impl Citation {
             end_byte: span.end,
             lines: Some(LineIndex::new(text).lines(span)),
             location: location_of(located, span),
+            source_url: None,
+            fetched_at: None,
             ..self.clone()
         })
     }

@@ -102,7 +102,7 @@ pub struct Hits {
 /// An arm that could not run, wholly or for a part of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Degraded {
-    /// `semantic`, `lexical` or `rerank`; `index`, `past` or `workspace` for what could not be asked at all.
+    /// `semantic`, `lexical`, `rerank` or `generator`; `index`, `past` or `workspace` for what could not be asked at all.
     pub stage: &'static str,
     /// For a person, with what to do.
     pub reason: String,

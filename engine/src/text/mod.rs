@@ -25,9 +25,9 @@ mod words;
 mod chunk;
 
 pub use chunk::{Chunk, ChunkOptions, chunk};
-pub use detect::{is_isolated, mime_type};
+pub use detect::{is_isolated, mime_type, named_type};
 pub use document::{Block, BlockKind, Document, Kind, Limits};
-pub use extract::extract;
+pub use extract::{PageLinks, extract, page_links};
 pub use sentences::{document_sentences, sentences};
 pub use skip::SkipReason;
 pub use words::{TokenCounter, WordEstimate, words};

@@ -15,6 +15,9 @@ pub struct AskArgs {
     question: Vec<String>,
     #[command(flatten)]
     place: PlaceArgs,
+    /// `openai:MODEL` of the endpoint under `[generate]` in `waypost.toml`; quotes alone without it
+    #[arg(long, value_name = "GENERATOR")]
+    generator: Option<String>,
     /// Quotes at most
     #[arg(long, short = 'n', default_value_t = 3)]
     limit: usize,
@@ -28,6 +31,7 @@ pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
         path_prefix: args.place.path_prefix.clone(),
         mode: args.place.mode(),
         limit: Some(args.limit),
+        generator: args.generator.clone(),
         ..AskRequest::default()
     };
     let reply = engine.owner_session().ask(&request)?;

@@ -60,6 +60,7 @@ impl ListArgs {
             since: self.since.clone(),
             after: self.after,
             limit: self.limit,
+            ..AuditFilter::default()
         }
     }
 }

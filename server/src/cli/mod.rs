@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod ask;
 mod audit;
+mod backup;
 mod budget;
 mod check;
 mod demo;
@@ -11,8 +12,10 @@ mod file;
 mod gate;
 mod grant;
 mod home;
+mod import;
 mod index;
 mod lock;
+mod memory;
 mod models;
 mod policy;
 mod principal;
@@ -73,7 +76,7 @@ pub struct Globals {
     /// Folder with a model's files, in place of a named one
     #[arg(long, global = true, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
-    /// Private address, range or host name that webhooks may reach; may be given several times
+    /// Private address, range or host name that webhooks and imports may reach; may be given several times
     #[arg(long, global = true, value_name = "HOST")]
     pub net_allow: Vec<String>,
 }
@@ -90,6 +93,8 @@ enum Command {
     Mcp(serve::McpArgs),
     /// Index a folder
     Index(index::IndexArgs),
+    /// Fetch a URL into a path, or the pages of a section into a folder
+    Import(import::ImportArgs),
     /// Find passages
     Search(search::SearchArgs),
     /// Answer a question with citations
@@ -104,6 +109,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Throw the index away and build it from the files
     Reindex,
+    /// Write the whole home into one file, while it is served or not
+    Backup(backup::BackupArgs),
+    /// Make a home of a backup
+    Restore(backup::RestoreArgs),
     /// Manage workspaces
     #[command(subcommand)]
     Workspace(workspace::WorkspaceCommand),
@@ -113,6 +122,9 @@ enum Command {
     /// Name states of whole workspaces, compare, restore, clone and export them
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Remember, recall, list and forget what agents know
+    #[command(subcommand)]
+    Memory(memory::MemoryCommand),
     /// Hold files against the writes of others
     #[command(subcommand)]
     Lock(lock::LockCommand),
@@ -216,16 +228,20 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Serve(args) => serve::run(&globals, &args),
         Command::Mcp(args) => serve::run_mcp(&globals, &args),
         Command::Index(args) => index::run(&globals, &args),
+        Command::Import(args) => import::run(&globals, &args),
         Command::Search(args) => search::run(&globals, &args),
         Command::Ask(args) => ask::run(&globals, &args),
         Command::Route(args) => route::run(&globals, &args),
         Command::Models(args) => models::run(&globals, &args),
         Command::Eval(args) => evaluate(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
+        Command::Backup(args) => backup::run(&globals, &args),
+        Command::Restore(args) => backup::restore(&globals, &args),
         Command::Reindex => check::reindex(&globals),
         Command::Workspace(command) => workspace::run(&globals, &command),
         Command::File(command) => file::run(&globals, &command),
         Command::Snapshot(command) => snapshot::run(&globals, &command),
+        Command::Memory(command) => memory::run(&globals, &command),
         Command::Lock(command) => lock::run(&globals, &command),
         Command::Prune(args) => prune::run(&globals, &args),
         Command::Task(command) => task::run(&globals, &command),

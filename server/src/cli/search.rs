@@ -53,10 +53,16 @@ impl PlaceArgs {
     }
 
     pub fn mode(&self) -> Mode {
-        match self.mode {
-            ModeArg::Hybrid => Mode::Hybrid,
-            ModeArg::Lexical => Mode::Lexical,
-            ModeArg::Semantic => Mode::Semantic,
+        self.mode.mode()
+    }
+}
+
+impl ModeArg {
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Hybrid => Mode::Hybrid,
+            Self::Lexical => Mode::Lexical,
+            Self::Semantic => Mode::Semantic,
         }
     }
 }

@@ -128,7 +128,9 @@ fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>
         let _ = output::json(&serde_json::json!({"url": url, "mcp": format!("{url}/mcp"), "token": token}));
         return;
     }
-    anstream::println!("serving {STRONG}{url}{STRONG:#} (REST under /v1, MCP at /mcp); stop with Ctrl-C");
+    anstream::println!(
+        "serving {STRONG}{url}{STRONG:#} (console there, REST under /v1, MCP at /mcp); stop with Ctrl-C"
+    );
     if let Some(token) = token {
         anstream::println!("admin token, shown once: {token}");
     }

@@ -51,6 +51,31 @@ pub struct RequestApproval {
     pub approval: Option<String>,
 }
 
+/// Of `recall`.
+#[derive(Debug, Deserialize)]
+pub struct Recall {
+    pub query: String,
+    pub workspace: Option<String>,
+    #[serde(default)]
+    pub agents: Vec<String>,
+    pub topic: Option<String>,
+    pub thread: Option<String>,
+    pub limit: Option<usize>,
+    pub wait_for_seq: Option<String>,
+    pub max_tokens: Option<usize>,
+}
+
+/// Of `remember`.
+#[derive(Debug, Deserialize)]
+pub struct Remember {
+    pub text: String,
+    pub topic: Option<String>,
+    pub source: Option<String>,
+    pub workspace: Option<String>,
+    pub expires_in_seconds: Option<u64>,
+    pub supersedes: Option<String>,
+}
+
 /// Of `find_agents`.
 #[derive(Debug, Deserialize)]
 pub struct FindAgents {

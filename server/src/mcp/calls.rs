@@ -12,6 +12,7 @@ use super::agents;
 use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
+use super::memory;
 use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
@@ -46,6 +47,8 @@ struct Hit {
     version: VersionId,
     start_byte: usize,
     end_byte: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_url: Option<String>,
 }
 
 /// A citation, in few tokens.
@@ -64,6 +67,8 @@ struct Cited {
     version: VersionId,
     start_byte: usize,
     end_byte: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_url: Option<String>,
 }
 
 /// Runs a tool.
@@ -77,6 +82,8 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::FindAgents => agents::find(session, &arguments::read(tool, arguments)?),
         Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
+        Tool::Recall => memory::recall(session, arguments::read(tool, arguments)?),
+        Tool::Remember => memory::remember(session, arguments::read(tool, arguments)?),
         Tool::RequestApproval => request_approval(session, &arguments::read(tool, arguments)?),
         Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),
@@ -149,6 +156,7 @@ fn terse_hit(hit: SearchHit) -> Hit {
         version: citation.version,
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
+        source_url: citation.source_url,
     }
 }
 
@@ -158,7 +166,7 @@ fn shown_lines(citation: &Citation) -> Option<(u32, u32)> {
 }
 
 /// What is as it should be needs no words.
-fn terse_status(index: &IndexStatus) -> Value {
+pub(super) fn terse_status(index: &IndexStatus) -> Value {
     let mut shown = json!({"seq": index.seq});
     if index.pending_files > 0 {
         shown["pending_files"] = json!(index.pending_files);
@@ -207,6 +215,7 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
         version: citation.version,
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
+        source_url: citation.source_url,
     }
 }
 
@@ -375,6 +384,8 @@ fn whole_citation(given: CitationArgument) -> Citation {
         location: None,
         headings: Vec::new(),
         quote: given.quote,
+        source_url: None,
+        fetched_at: None,
     }
 }
 

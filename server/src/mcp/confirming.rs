@@ -149,7 +149,9 @@ impl Server {
 fn sites(tool: Tool, arguments: &Value) -> Vec<(Verb, String)> {
     let of = |verb: Verb, name: &str| arguments[name].as_str().map(|path| (verb, path.to_owned()));
     let found = match tool {
-        Tool::WriteFile | Tool::EditFile | Tool::RestoreVersion => [of(Verb::Write, "path"), None],
+        Tool::WriteFile | Tool::EditFile | Tool::RestoreVersion | Tool::UrlImport => {
+            [of(Verb::Write, "path"), None]
+        }
         Tool::DeleteFile => [of(Verb::Delete, "path"), None],
         Tool::CopyFile => [of(Verb::Write, "destination"), None],
         Tool::MoveFile => [of(Verb::Write, "destination"), of(Verb::Delete, "source")],

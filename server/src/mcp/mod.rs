@@ -17,6 +17,8 @@ mod calls;
 mod changes;
 mod completion;
 mod confirming;
+mod imports;
+mod memory;
 mod offers;
 mod pinned;
 mod prompts;

@@ -3,26 +3,28 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam, Resource};
 use rmcp::service::RequestContext;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
-use waypost_engine::api::{Engine, Session, Stop};
+use waypost_engine::api::{ImportProgress, Session};
 
 use super::bound::{budget_bytes, cost};
 use super::refusals::refusal;
 use super::tools::Tool;
-use super::{Server, Toolsets, calls, resources};
-use crate::blocking::Bridge;
+use super::{Server, Toolsets, calls, imports, resources};
+use crate::blocking::{Bridge, Wish};
 use crate::problem::Problem;
 use crate::serve::REQUEST_TIMEOUT;
 
 /// A client that asked for progress hears so often that its call still waits.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// The longest import, and a little more.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(610);
 /// Links beside the hits of one reply at most.
 const MAX_LINKS: usize = 10;
 
@@ -36,16 +38,23 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let max_tokens = arguments["max_tokens"].as_u64().and_then(|tokens| usize::try_from(tokens).ok());
-        let mut wait = Wait::new(self.asker.engine());
-        let session = session.until(&wait.stop);
-        let call = self.bridge_for(tool).run(move || calls::call(&session, toolsets, tool, arguments));
+        let mut wish = Wish::new(self.asker.engine());
+        let session = session.until(wish.stop());
+        let (tell, told) = watch::channel(ImportProgress::default());
+        let call = self.bridge_for(tool).run(move || match tool {
+            Tool::UrlImport => imports::call(&session, arguments, &tell),
+            _ => calls::call(&session, toolsets, tool, arguments),
+        });
         let result = tokio::select! {
-            result = timeout(REQUEST_TIMEOUT, call) => result.unwrap_or_else(|_| Err(Problem::timeout())),
+            result = timeout(patience(tool), call) => result.unwrap_or_else(|_| Err(Problem::timeout())),
             never = signs_of_life(tool, context) => match never {},
+            never = imports::progress(told, context), if tool == Tool::UrlImport => match never {},
             // Nobody reads this; what the call waits for is given up, and its place is free again.
             () = context.ct.cancelled() => Err(Problem::timeout()),
         };
-        wait.is_over = result.is_ok() || !tool.waits();
+        if result.is_ok() || !(tool.waits() || tool == Tool::UrlImport) {
+            wish.fulfil();
+        }
         if let Some(app) = self.asker.app() {
             app.telemetry.tool_call(tool.name(), result.is_err());
         }
@@ -59,30 +68,15 @@ impl Server {
         match self.asker.app() {
             // Who waits for something to happen takes nobody's place.
             Some(app) if tool.waits() => &app.waits,
+            Some(app) if tool == Tool::UrlImport => &app.imports,
             _ => self.asker.bridge(),
         }
     }
 }
 
-/// Ends what a call waits for, unless it has come to its end.
-struct Wait {
-    engine: Arc<Engine>,
-    stop: Stop,
-    is_over: bool,
-}
-
-impl Wait {
-    fn new(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine), stop: Stop::default(), is_over: false }
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.engine.stop(&self.stop);
-        }
-    }
+/// An import has a time of its own, which ends before this.
+fn patience(tool: Tool) -> Duration {
+    if tool == Tool::UrlImport { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT }
 }
 
 /// Progress of a wait is the time that it took so far, in seconds; how long it will be nobody knows.

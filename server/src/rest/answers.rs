@@ -79,16 +79,23 @@ fn wants_events(headers: &HeaderMap) -> bool {
     accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
 }
 
-/// The whole answer is one event: the extractive generator has it at once.
+/// The whole answer is one event: the extractive generator has it at once. Of a model's answer each sentence comes before it as
+/// soon as it is checked, which takes the whole draft.
 fn events(reply: &AskReply) -> Result<Response, Problem> {
     let answer = serde_json::to_string(reply).map_err(|error| {
         tracing::error!(%error, "an answer can't be written");
         Problem::internal()
     })?;
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((kind, format!("event: answer\ndata: {answer}\n\nevent: done\ndata: {{}}\n\n")).into_response())
+    let sentences: String = reply
+        .sentences
+        .iter()
+        .map(|sentence| format!("event: sentence\ndata: {}\n\n", serde_json::json!({"text": sentence})))
+        .collect();
+    Ok((kind, format!("{sentences}event: answer\ndata: {answer}\n\nevent: done\ndata: {{}}\n\n"))
+        .into_response())
 }
 
-fn milliseconds(ms: f64) -> Duration {
+pub(super) fn milliseconds(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }

@@ -31,7 +31,19 @@ pub struct AuditParams {
     /// Records after this number; also the cursor.
     #[serde(alias = "cursor")]
     after: Option<u64>,
+    /// Of a list; the cursor is then the last number of the answer before.
+    order: Option<AuditOrder>,
     limit: Option<usize>,
+}
+
+/// Which records come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOrder {
+    /// As they were written.
+    Oldest,
+    /// The last ones.
+    Newest,
 }
 
 /// Of `GET /v1/audit/verify`.
@@ -50,6 +62,7 @@ impl AuditParams {
         if !(1..=most).contains(&limit) {
             return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {most}")));
         }
+        let newest_first = self.order == Some(AuditOrder::Newest);
         Ok(AuditFilter {
             principal: self.principal,
             action: self.action,
@@ -58,12 +71,14 @@ impl AuditParams {
             trace: self.trace,
             since: self.since,
             after: self.after.unwrap_or(0),
+            newest_first,
+            before: self.after,
             limit,
         })
     }
 }
 
-/// `GET /v1/audit`, oldest first.
+/// `GET /v1/audit`, oldest first unless `order` says otherwise.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
@@ -82,7 +97,7 @@ pub async fn export(
     Extension(session): Extension<Session>,
     Params(params): Params<AuditParams>,
 ) -> Result<Response, Problem> {
-    let mut filter = params.filter(MAX_EXPORTED)?;
+    let mut filter = AuditFilter { newest_first: false, ..params.filter(MAX_EXPORTED)? };
     let wanted = filter.limit;
     let read = move || {
         let mut all = Vec::new();

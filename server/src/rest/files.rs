@@ -322,7 +322,7 @@ fn standing_on(version: Option<VersionId>, fence: Option<u64>) -> WriteOptions {
 }
 
 /// What the body says, or else the headers.
-fn carried_on(
+pub(super) fn carried_on(
     headers: &HeaderMap,
     version: Option<VersionId>,
     fence: Option<u64>,

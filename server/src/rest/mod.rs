@@ -7,17 +7,22 @@ mod agents;
 mod answers;
 mod approvals;
 mod audit;
+mod backup;
 mod budgets;
 mod consumers;
 mod events;
 mod extract;
 mod files;
 mod health;
+mod import;
+mod indexed;
 mod locks;
+mod memory;
 pub mod openapi;
 mod range;
 pub mod repeats;
 mod routing;
+mod sign;
 mod snapshots;
 mod tasks;
 mod tools;
@@ -29,20 +34,27 @@ mod workspaces;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Html;
 use serde_json::{Map, Value, json};
-use waypost_engine::api::{AskReply, WriteReply};
+use waypost_engine::api::{AskReply, ImportReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
 use self::openapi::{Routes, about};
 pub use self::workspaces::list_key;
+use crate::console;
 use crate::problem::Problem;
 
 /// Routes that need no token, for they tell nothing.
 pub fn open_routes() -> Routes {
     Routes::new("about")
-        .get("/", index, about("Tells the routes, for people").media(&["text/html"]))
+        .get("/", console::index, about("The console, for people").media(&["text/html"]))
+        .get(
+            "/console/{*file}",
+            console::file,
+            about("What the console is made of").answers(&[200, 304]).media(&["*/*"]),
+        )
         .get("/healthz", health::alive, "Whether the process answers")
         .get("/readyz", health::ready, "Whether the home is open and the server is not stopping")
         .get("/openapi.json", openapi::document, about("This document").gives::<Map<String, Value>>())
+        .get("/docs/routes", index, about("The routes on one page").media(&["text/html"]))
         .get("/docs", openapi::docs, about("This document, for people").media(&["text/html"]))
         .get("/docs/docs.js", openapi::docs_script, about("Its script").media(&["text/javascript"]))
         .get("/docs/docs.css", openapi::docs_style, about("Its style").media(&["text/css"]))
@@ -51,8 +63,10 @@ pub fn open_routes() -> Routes {
 /// Routes that act for a principal.
 pub fn guarded_routes() -> Routes {
     knowledge_routes()
+        .merge(memory_routes())
         .merge(file_routes())
         .merge(tree_routes())
+        .merge(import_routes())
         .merge(state_routes())
         .merge(event_routes())
         .merge(webhook_routes())
@@ -82,6 +96,25 @@ fn knowledge_routes() -> Routes {
         .post("/v1/citations/verify", answers::verify, about("Whether citations still hold").only_reads())
 }
 
+fn memory_routes() -> Routes {
+    let remember = about("Keeps a note; says what is known like it").answers(&[200, 201]).example(json!({
+        "text": "Refunds above 500 euros are approved by Marguerite Holt.", "workspace": "docs", "topic": "refunds",
+    }));
+    let recall = about("Notes and messages that bear on a query, with citations")
+        .only_reads()
+        .example(json!({"query": "who approves refunds", "limit": 5}));
+    let append = about("Appends messages to a thread").creates().example(json!({
+        "workspace": "docs", "role": "user", "text": "Who approves refunds?",
+    }));
+    Routes::new("memory")
+        .get("/v1/memory", memory::all, "Notes and threads that may be read")
+        .post("/v1/memory/remember", memory::remember, remember)
+        .post("/v1/memory/recall", memory::recall, recall)
+        .post("/v1/memory/forget", memory::forget, "Forgets a note or a thread")
+        .get("/v1/memory/threads/{thread}", memory::thread, "The last messages of a thread that fit")
+        .post("/v1/memory/threads/{thread}/messages", memory::append, append)
+}
+
 fn file_routes() -> Routes {
     let read = about("A file's bytes")
         .answers(&[200, 206, 304])
@@ -108,6 +141,15 @@ fn file_routes() -> Routes {
         .post("/v1/folders", files::create_folder, about("Makes a folder").creates())
 }
 
+fn import_routes() -> Routes {
+    let import = about("Fetches a URL into a path, or the pages of a section into a folder")
+        .answers(&[200, 201])
+        .gives::<ImportReply>()
+        .conditions()
+        .example(json!({"url": "https://example.com/handbook.pdf", "path": "/docs/handbook.pdf"}));
+    Routes::new("files").post("/v1/import", import::import, import)
+}
+
 fn tree_routes() -> Routes {
     Routes::new("files")
         .get("/v1/info/{*path}", files::info, "What is known of a path")
@@ -130,6 +172,7 @@ fn state_routes() -> Routes {
         .get("/v1/workspaces/{ws}", workspaces::one, "One workspace")
         .patch("/v1/workspaces/{ws}", workspaces::update, "Turns `intelligence` on or off")
         .delete("/v1/workspaces/{ws}", workspaces::remove, "Lets a workspace go")
+        .get("/v1/index/{*path}", indexed::all, "What the index has of the files below a path")
         .get("/v1/locks", locks::all, "The locks")
         .post("/v1/locks", locks::take, about("Takes a lock on a path or a pattern").creates())
         .delete("/v1/locks/{id}", locks::release, "Gives a lock back")
@@ -238,7 +281,14 @@ fn tool_routes() -> Routes {
 fn access_routes() -> Routes {
     let put = about("Makes or changes a principal").creates().example(json!({"id": "agent:writer"}));
     let issue = about("A new token; its secret is shown once").creates().secret();
+    let open = about("Signs a browser in to the console, with a cookie and a key for its header")
+        .creates()
+        .gives::<sign::Opened>();
+    let close = about("Signs out").answers(&[204]);
     Routes::new("access")
+        .get("/v1/session", sign::one, "Who is signed in, and until when")
+        .post("/v1/session", sign::open, open.secret())
+        .delete("/v1/session", sign::close, close)
         .get("/v1/whoami", access::whoami, "Who the token stands for")
         .get("/v1/principals", access::principals, "The principals")
         .post("/v1/principals", access::put_principal, put)
@@ -304,6 +354,11 @@ fn observe_routes() -> Routes {
         .get("/v1/audit", audit::list, "What was done and refused, oldest first")
         .get("/v1/audit/export", audit::export, about("The same, as lines").media(&["application/x-ndjson"]))
         .get("/v1/audit/verify", audit::verify, "Whether the chain holds")
+        .post(
+            "/v1/backup",
+            backup::backup,
+            about("The whole home as a tar, as it is now").only_reads().media(&["application/x-tar"]),
+        )
         .get("/metrics", health::metrics, about("For Prometheus").media(&["text/plain"]))
 }
 
@@ -311,7 +366,7 @@ fn observe_routes() -> Routes {
 /// there drops the token it was given.
 pub async fn unknown_route(method: Method, uri: Uri) -> Problem {
     Problem {
-        hint: Some("`/` lists the routes"),
+        hint: Some("`/docs/routes` lists the routes"),
         ..Problem::not_found(format!("there is no route `{method} {}`", shown(&uri)))
     }
 }

@@ -47,7 +47,7 @@ fn may_have_tag(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a tag stands in a list; weak or not makes no difference here.
-fn names(list: &HeaderValue, tag: &str) -> bool {
+pub fn names(list: &HeaderValue, tag: &str) -> bool {
     let plain = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     list.to_str().is_ok_and(|list| list.trim() == "*" || list.split(',').any(|one| plain(one) == plain(tag)))
 }

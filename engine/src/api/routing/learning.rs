@@ -73,10 +73,10 @@ impl Session {
             feedback.intent.clone().or(decision.as_ref().map(|row| row.intent.clone())).unwrap_or_default();
         check_intent(&intent)?;
         let right = feedback.right.as_deref().map(|id| self.routable("right", id)).transpose()?;
-        let decided = decision.and_then(|row| {
-            let reply: super::RouteReply = serde_json::from_str(&row.answer).ok()?;
-            reply.decision.map(|decision| (decision.kind, decision.id))
-        });
+        let decided = match decision {
+            Some(row) => decided_by(&row.answer)?,
+            None => None,
+        };
         let wrong = match &feedback.wrong {
             Some(id) => Some(self.routable("wrong", id)?),
             None => decided.filter(|decided| right.as_ref() != Some(decided)),
@@ -208,6 +208,16 @@ impl Engine {
         })?;
         Ok(())
     }
+}
+
+/// The entry that a decision went to, as its answer was kept.
+fn decided_by(answer: &str) -> Result<Option<(EntryKind, String)>> {
+    let reply: super::RouteReply = serde_json::from_str(answer).map_err(|error| Error::Invalid {
+        field: "decision_id",
+        found: format!("a decision whose answer can't be read: {error}"),
+        expected: "an answer that this program wrote; name what was wrong with `wrong`".to_owned(),
+    })?;
+    Ok(reply.decision.map(|decision| (decision.kind, decision.id)))
 }
 
 /// How a task ended, if it has.

@@ -53,6 +53,9 @@ pub struct TaskInfo {
     pub last_error: Option<String>,
     /// What a person has to decide.
     pub approval_id: Option<String>,
+    /// The routing decision that led to it, where it is shown alone and one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
     /// What was done with it, oldest first: `at`, `by`, `what`, `reason`.
     pub history: Vec<Value>,
     /// What it brought about, `/workspace/…`.
@@ -93,6 +96,7 @@ impl TaskInfo {
             updated_at: rfc3339(row.updated_ms),
             last_error: row.last_error,
             approval_id: row.approval,
+            decision_id: None,
             history: row.history.iter().map(Past::shown).collect(),
             artifacts: row.artifacts,
             content: None,

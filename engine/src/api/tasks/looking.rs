@@ -7,6 +7,7 @@ use super::info::{InboxEntry, TaskInfo};
 use crate::access::Verb;
 use crate::id::{RelPath, join_path};
 use crate::journal::Outcome;
+use crate::route;
 use crate::tasks::{self, TaskFilter, TaskRow, TaskState};
 
 /// Which tasks; all conditions hold together.
@@ -47,7 +48,8 @@ impl Session {
         self.engine.adopt_tasks()?;
         let seen = self.find_task("task.read", id)?;
         self.record("task.read", Verb::Read, &seen.path(), "", Outcome::Allowed, "scope")?;
-        Ok(TaskInfo::new(seen.row, seen.workspace.row.name.as_str()))
+        let decision_id = route::dispatched(&self.engine.catalog, &seen.row.id)?;
+        Ok(TaskInfo { decision_id, ..TaskInfo::new(seen.row, seen.workspace.row.name.as_str()) })
     }
 
     /// The tasks whose files this principal may read, oldest first.

@@ -65,15 +65,7 @@ impl Engine {
         if overdue.is_empty() {
             return Ok(());
         }
-        let house = Session::new(
-            Arc::clone(self),
-            Actor {
-                principal: HOUSE.to_owned(),
-                token: String::new(),
-                is_owner: true,
-                limits: Limits::default(),
-            },
-        );
+        let house = self.house_session();
         for row in overdue {
             let Some(workspace) = self.workspace_numbered(row.workspace) else { continue };
             let seen = Seen { row, workspace };
@@ -88,6 +80,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// What happens by itself.
+    pub(in crate::api) fn house_session(self: &Arc<Self>) -> Session {
+        Session::new(
+            Arc::clone(self),
+            Actor {
+                principal: HOUSE.to_owned(),
+                token: String::new(),
+                is_owner: true,
+                limits: Limits::default(),
+            },
+        )
     }
 
     fn closed_name_of(&self, id: WorkspaceId) -> Option<WorkspaceName> {
@@ -202,12 +207,13 @@ fn look_after(engine: &Arc<Engine>, ended: &AtomicBool) {
 }
 
 /// Forgets what is old, every hour, and of the journal every day.
-fn prune_at(engine: &Engine, due: &mut Due) -> Result<()> {
+fn prune_at(engine: &Arc<Engine>, due: &mut Due) -> Result<()> {
     let now_ms = engine.clock.now_ms();
     if now_ms >= due.pruning_ms {
         due.pruning_ms = now_ms.saturating_add(PRUNE_EVERY_MS);
         engine.prune_counted()?;
         engine.forget_routing()?;
+        engine.forget_expired()?;
     }
     if now_ms >= due.compaction_ms {
         due.compaction_ms = now_ms.saturating_add(COMPACT_EVERY_MS);

@@ -134,6 +134,7 @@ fn chunks(file: &File, id: FileId) -> Vec<NewChunk> {
             mime_type: "text/plain".to_owned(),
             language: None,
             text: "word".to_owned(),
+            located: Vec::new(),
         },
     };
     file.vectors.iter().enumerate().map(chunk).collect()

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::dial::Lookup;
-use super::super::{Answer, Client, MAX_HOPS, Method, NetError, Outgoing, Reach};
+use super::super::{Answer, Client, Fetch, MAX_HOPS, Method, NetError, Outgoing, Reach};
 use super::reach;
 use super::server::{Forbidden, Server, accepting, ok, redirect};
 
@@ -540,4 +540,91 @@ fn debug_shows_no_secret() {
     let shown = format!("{request:?} {answer:?} {:?}", client());
     assert!(!shown.contains("geheim"), "{shown}");
     assert!(shown.contains("authorization") && shown.contains("302"), "{shown}");
+}
+
+fn fetch(url: &str) -> Fetch<'_> {
+    Fetch {
+        method: Method::Get,
+        url,
+        headers: &[],
+        deadline: Duration::from_secs(20),
+        max_hops: MAX_HOPS,
+        only_listed: false,
+    }
+}
+
+#[test]
+fn a_body_is_read_as_it_comes() {
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let server = Server::start("127.0.0.1", move |_, stream| {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\netag: \"e\"\r\nlast-modified: L\r\ncontent-length: 6\r\n\r\none",
+        )?;
+        // The rest comes only once the first part was read.
+        told.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
+        stream.write_all(b"two")
+    });
+    let url = server.url("/");
+    let mut incoming = client().open(&fetch(&url)).unwrap();
+    assert_eq!((incoming.status, incoming.length), (200, Some(6)));
+    assert_eq!((incoming.etag.as_deref(), incoming.last_modified.as_deref()), (Some("\"e\""), Some("L")));
+    let mut buffer = [0; 16];
+    assert_eq!(incoming.read(&mut buffer).unwrap(), 3);
+    assert_eq!(&buffer[..3], b"one");
+    tell.send(()).unwrap();
+    assert_eq!(incoming.read(&mut buffer).unwrap(), 3);
+    assert_eq!(incoming.read(&mut buffer).unwrap(), 0);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_an_error_and_so_is_one_that_never_ends() {
+    let cut = Server::start("127.0.0.1", |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort")?;
+        Err(std::io::Error::other("enough"))
+    });
+    let read_all = |request: &Fetch<'_>| {
+        let mut incoming = client().open(request)?;
+        let mut buffer = [0; 1024];
+        while incoming.read(&mut buffer)? > 0 {}
+        Ok::<(), NetError>(())
+    };
+    let url = cut.url("/");
+    assert!(matches!(read_all(&fetch(&url)), Err(NetError::Protocol { .. })));
+    let drip = Server::start("127.0.0.1", |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")?;
+        loop {
+            stream.write_all(b".")?;
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let url = drip.url("/");
+    let begun = Instant::now();
+    let slow = read_all(&Fetch { deadline: Duration::from_millis(300), ..fetch(&url) });
+    assert!(matches!(slow, Err(NetError::Timeout { .. })), "{slow:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn where_only_listed_hosts_are_open_a_redirect_leads_to_no_other() {
+    let server = here(|request| match path_of(request) {
+        "/away" => redirect(302, &format!("http://b.example:{}/", request_port(request))),
+        _ => ok("x"),
+    });
+    let port = server.address.port();
+    let lookup = names(&[("a.example", &["127.0.0.1"]), ("b.example", &["127.0.0.1"])]);
+    let client = Client::with_lookup(reach(&["127.0.0.1", "a.example"]), lookup);
+    let open = |host: &str, path: &str, only_listed| {
+        let url = format!("http://{host}:{port}{path}");
+        client.open(&Fetch { only_listed, ..fetch(&url) }).map(|incoming| incoming.status)
+    };
+    assert_eq!(open("a.example", "/", true).unwrap(), 200);
+    assert_eq!(open("a.example", "/away", false).unwrap(), 200);
+    assert!(matches!(open("a.example", "/away", true), Err(NetError::Refused { .. })));
+    assert!(matches!(open("b.example", "/", true), Err(NetError::Refused { .. })));
+}
+
+fn request_port(request: &str) -> &str {
+    let host = request.lines().find_map(|line| line.strip_prefix("host: ").or(line.strip_prefix("Host: ")));
+    host.unwrap().trim().rsplit(':').next().unwrap()
 }

@@ -87,6 +87,17 @@ pub fn mime_type(name: &str, bytes: &[u8]) -> String {
     file_type(name, bytes).mime_type.to_owned()
 }
 
+/// The media type that a file's name promises, where it promises one.
+///
+/// ```
+/// # use waypost_engine::text::named_type;
+/// assert_eq!(named_type("report.pdf"), Some("application/pdf"));
+/// assert_eq!(named_type("report"), None);
+/// ```
+pub fn named_type(name: &str) -> Option<&'static str> {
+    names::by_name(name).map(|named| named.mime_type)
+}
+
 /// The type of a file, by content first, then by name.
 pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
     let named = names::by_name(name);

@@ -13,6 +13,7 @@ mod markdown;
 
 mod html;
 mod html_depth;
+mod html_links;
 mod html_text;
 
 mod notebook;
@@ -47,6 +48,8 @@ mod syntax;
 mod delimited;
 mod json;
 mod sections;
+
+pub use html_links::{PageLinks, page_links};
 
 use self::unpack::Allowance;
 use super::decode::{BOM, Decoded, decode};

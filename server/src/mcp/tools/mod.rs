@@ -66,6 +66,10 @@ pub enum Tool {
     ReadFile,
     /// Several files' texts.
     ReadMultipleFiles,
+    /// What was kept.
+    Recall,
+    /// Something to keep.
+    Remember,
     /// A person's decision.
     RequestApproval,
     /// An older version again.
@@ -76,6 +80,8 @@ pub enum Tool {
     Search,
     /// Paths by name.
     SearchFiles,
+    /// A file from a URL.
+    UrlImport,
     /// Whether citations hold.
     VerifyCitations,
     /// What happens next.
@@ -135,7 +141,7 @@ struct Spec {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::Ask,
         Self::CallTool,
         Self::ClaimTask,
@@ -160,11 +166,14 @@ impl Tool {
         Self::PublishEvent,
         Self::ReadFile,
         Self::ReadMultipleFiles,
+        Self::Recall,
+        Self::Remember,
         Self::RequestApproval,
         Self::RestoreVersion,
         Self::ReviewTask,
         Self::Search,
         Self::SearchFiles,
+        Self::UrlImport,
         Self::VerifyCitations,
         Self::WaitForEvents,
         Self::Whoami,
@@ -197,11 +206,14 @@ impl Tool {
             Self::PublishEvent => &mesh::PUBLISH_EVENT,
             Self::ReadFile => &files::READ_FILE,
             Self::ReadMultipleFiles => &files::READ_MULTIPLE_FILES,
+            Self::Recall => &knowledge::RECALL,
+            Self::Remember => &knowledge::REMEMBER,
             Self::RequestApproval => &mesh::REQUEST_APPROVAL,
             Self::RestoreVersion => &history::RESTORE_VERSION,
             Self::ReviewTask => &tasks::REVIEW_TASK,
             Self::Search => &knowledge::SEARCH,
             Self::SearchFiles => &files::SEARCH_FILES,
+            Self::UrlImport => &knowledge::URL_IMPORT,
             Self::VerifyCitations => &knowledge::VERIFY_CITATIONS,
             Self::WaitForEvents => &mesh::WAIT_FOR_EVENTS,
             Self::Whoami => &mesh::WHOAMI,
@@ -247,7 +259,7 @@ impl Tool {
         input.insert("additionalProperties".to_owned(), json!(false));
         Definition::new(spec.name, spec.description, Arc::new(input))
             .with_raw_output_schema(Arc::new(object((spec.output)())))
-            .with_annotations(spec.annotations(self == Self::CallTool))
+            .with_annotations(spec.annotations(matches!(self, Self::CallTool | Self::UrlImport)))
     }
 }
 
@@ -278,7 +290,7 @@ mod tests {
     use super::*;
 
     /// Characters of the whole list, as JSON; the list must stay small beside a prompt.
-    const MAX_LIST_CHARS: usize = 22_500;
+    const MAX_LIST_CHARS: usize = 26_000;
 
     #[test]
     fn the_list_is_sorted_small_and_well_named() {

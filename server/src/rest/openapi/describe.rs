@@ -7,7 +7,6 @@ use axum::{Extension, Json};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
-use waypost_engine::api::Session;
 
 use super::super::extract::{Body, Content, FilePath, Params};
 use crate::problem::Problem;
@@ -86,7 +85,8 @@ pub trait Output {
 }
 
 impl Input for State<Arc<App>> {}
-impl Input for Extension<Session> {}
+impl<T> Input for Extension<T> {}
+impl<T> Input for Option<Extension<T>> {}
 impl Input for HeaderMap {}
 impl Input for Method {}
 impl Input for Request {}

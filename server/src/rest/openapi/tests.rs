@@ -13,7 +13,10 @@ fn declared() -> BTreeSet<String> {
     let is_route = |text: &&str| {
         let first = text.split('/').next().unwrap_or_default();
         !text.contains(' ')
-            && matches!(first, "" | "v1" | "healthz" | "readyz" | "metrics" | "docs" | "openapi.json")
+            && matches!(
+                first,
+                "" | "v1" | "console" | "healthz" | "readyz" | "metrics" | "docs" | "openapi.json"
+            )
     };
     let routes = literals.filter(is_route).filter(|text| text.is_empty() || !text.ends_with('/'));
     routes

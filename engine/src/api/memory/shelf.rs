@@ -1,0 +1,208 @@
+//! What lies in the memories that a scope shows: notes read once per version, and the vectors of their sentences.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use super::super::engine::Engine;
+use super::super::error::{Error, Result};
+use super::super::session::Session;
+use super::super::workspace::OpenWorkspace;
+use crate::access::{Scope, Verb};
+use crate::catalog::FileRow;
+use crate::claims::Claim;
+use crate::embed::Embedder;
+use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
+use crate::memory::{self, FOLDER, Kind, Note, Part, Place, read_note, sentences_of};
+
+/// Notes kept in memory; beyond it all are read again.
+const MAX_KEPT: usize = 20_000;
+/// Bytes of a file that is read as a memory at most.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Texts that are embedded in one call.
+const BATCH: usize = 32;
+
+/// Notes by the version of their file: whoever may read a file may be told what its bytes say.
+#[derive(Default)]
+pub struct NoteCache {
+    kept: Mutex<HashMap<VersionId, Arc<KeptNote>>>,
+}
+
+/// A note with what a first look at it needs.
+pub(super) struct KeptNote {
+    pub note: Note,
+    /// Stems of its words.
+    pub stems: BTreeSet<String>,
+    /// See [`crate::claims::normal_form`].
+    pub normal: String,
+}
+
+impl KeptNote {
+    pub(super) fn of(note: Note) -> Self {
+        let stems = Claim::of(&note.body).content().into_iter().map(str::to_owned).collect();
+        Self { stems, normal: crate::claims::normal_form(&note.body), note }
+    }
+}
+
+/// A file of a memory.
+pub(super) struct Shelved {
+    pub row: FileRow,
+    pub place: Place,
+    /// With the workspace's name.
+    pub full: String,
+}
+
+impl Session {
+    /// The files of memories of a workspace that a scope shows, below a folder, by path.
+    pub(super) fn shelf(
+        &self,
+        scope: &Scope,
+        workspace: &OpenWorkspace,
+        agent: Option<&str>,
+    ) -> Result<Vec<Shelved>> {
+        let folder = RelPath::root().join(FOLDER);
+        let folder = agent.map_or_else(|| folder.clone(), |agent| folder.join(agent));
+        let rows = self.rows_in(scope, workspace, &folder)?;
+        let name = &workspace.row.name;
+        let shelve = |row: FileRow| {
+            let place = memory::place_of(&row.path)?;
+            Some(Shelved { full: join_path(name, &row.path), place, row })
+        };
+        Ok(rows.into_iter().filter_map(shelve).collect())
+    }
+
+    /// A note as it is now; `None` where the file is gone or is no text.
+    pub(super) fn note_of(&self, workspace: &OpenWorkspace, row: &FileRow) -> Result<Option<Arc<KeptNote>>> {
+        let cache = &self.engine.notes;
+        if let Some(kept) = cache.get(row.state.version) {
+            return Ok(Some(kept));
+        }
+        let Some(text) = self.text_of_row(workspace, row)? else { return Ok(None) };
+        let kept = Arc::new(KeptNote::of(read_note(&text)));
+        cache.put(VersionId::of(text.as_bytes()), &kept);
+        Ok(Some(kept))
+    }
+
+    /// The text of a memory's file; `None` where it is gone, too large or no UTF-8.
+    pub(super) fn text_of_row(&self, workspace: &OpenWorkspace, row: &FileRow) -> Result<Option<String>> {
+        if row.state.size_bytes > MAX_FILE_BYTES {
+            return Ok(None);
+        }
+        let bytes = workspace.tree.read(&row.path, u64::MAX)?.map(|(bytes, _)| bytes);
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// The workspace in which an agent's memory is meant: the one that is named, or the only one where this principal may do
+    /// `verb` at a path of that memory.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none, [`Error::Invalid`] where there are several.
+    pub(super) fn memory_workspace(
+        &self,
+        named: Option<&str>,
+        agent: &str,
+        verb: Verb,
+    ) -> Result<WorkspaceName> {
+        if let Some(name) = named {
+            return match WorkspaceName::new(name) {
+                Ok(name) => Ok(name),
+                // By its shown id.
+                Err(_) => Ok(self.seen_workspace(name)?.row.name.clone()),
+            };
+        }
+        let below = RelPath::root().join(FOLDER).join(agent).join("notes").join("note.md");
+        let may = |name: &WorkspaceName| self.decide(verb, &join_path(name, &below)).allowed;
+        let mut names: Vec<WorkspaceName> = self.engine.workspace_names().into_iter().filter(may).collect();
+        match names.len() {
+            0 => Err(absent_memory(&format!("/<workspace>/{FOLDER}/{agent}"))),
+            1 => Ok(names.remove(0)),
+            _ => {
+                let names: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+                let expected = format!("one of {}", names.join(", "));
+                Err(Error::Invalid { field: "workspace", found: "missing".to_owned(), expected })
+            }
+        }
+    }
+
+    /// The sentences of texts with their vectors, each of which is computed once for the whole home.
+    pub(super) fn parts_of(&self, bodies: &[&str]) -> Vec<Vec<Part>> {
+        let spans: Vec<Vec<crate::span::Span>> = bodies.iter().map(|body| sentences_of(body)).collect();
+        let texts: Vec<&str> = bodies
+            .iter()
+            .zip(&spans)
+            .flat_map(|(body, spans)| spans.iter().filter_map(|span| span.of(body)))
+            .collect();
+        let mut vectors = self.engine.vectors_of(&texts).into_iter();
+        let mut texts = texts.into_iter();
+        let mut part = |span| Part {
+            span,
+            claim: Claim::of(texts.next().unwrap_or_default()),
+            vector: vectors.next().flatten(),
+        };
+        spans.into_iter().map(|spans| spans.into_iter().map(&mut part).collect()).collect()
+    }
+}
+
+/// Nothing there, or nothing that the asker may see.
+pub(super) fn absent_memory(name: &str) -> Error {
+    Error::NotFound { what: "memory", name: name.to_owned() }
+}
+
+impl NoteCache {
+    fn get(&self, version: VersionId) -> Option<Arc<KeptNote>> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(&version).cloned()
+    }
+
+    fn put(&self, version: VersionId, note: &Arc<KeptNote>) {
+        let mut kept = self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(version, Arc::clone(note));
+    }
+}
+
+impl Engine {
+    /// The embeddings of texts, in their order, from the home's cache where they are known; `None` without a model, or where it
+    /// fails: words decide then.
+    pub(super) fn vectors_of(&self, texts: &[&str]) -> Vec<Option<Vec<f32>>> {
+        let Some((embedder, cache)) = self.embedder.as_deref().zip(self.cache.as_ref()) else {
+            return vec![None; texts.len()];
+        };
+        let hashes: Vec<[u8; 32]> =
+            texts.iter().map(|text| *blake3::hash(text.as_bytes()).as_bytes()).collect();
+        let mut vectors: Vec<Option<Vec<f32>>> =
+            hashes.iter().map(|hash| cache.get(hash).ok().flatten()).collect();
+        let missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
+        for batch in missing.chunks(BATCH) {
+            let Some(computed) = embed(embedder, batch, texts) else { break };
+            let rows: Vec<([u8; 32], Vec<f32>)> =
+                batch.iter().zip(computed).map(|(at, vector)| (hashes[*at], vector)).collect();
+            // A cache that can't be written costs only time.
+            if let Err(error) = cache.put(&rows) {
+                tracing::warn!(%error, "embeddings could not be kept");
+            }
+            for (at, (_, vector)) in batch.iter().zip(rows) {
+                vectors[*at] = Some(vector);
+            }
+        }
+        vectors
+    }
+}
+
+fn embed(embedder: &dyn Embedder, batch: &[usize], texts: &[&str]) -> Option<Vec<Vec<f32>>> {
+    let batch: Vec<&str> = batch.iter().map(|at| texts[*at]).collect();
+    match embedder.embed_documents(&batch) {
+        Ok(vectors) => Some(vectors),
+        Err(error) => {
+            tracing::warn!(%error, "notes could not be embedded; words decide");
+            None
+        }
+    }
+}
+
+/// Whether a note's topic is a topic or lies below it.
+pub(super) fn is_topic(place: &Place, wanted: Option<&str>) -> bool {
+    let Some(wanted) = wanted else { return true };
+    place.kind == Kind::Note
+        && place.name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

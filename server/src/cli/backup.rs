@@ -1,0 +1,164 @@
+//! `waypost backup FILE` and `waypost restore FILE`: a home as one file, while it is served, and back.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use waypost_engine::api::{Error, restore_home};
+use waypost_engine::net::{Client, Fetch, Method, Reach, Url};
+
+use super::{Globals, NOTHING, Outcome, home};
+use crate::output::{self, BAD, FAINT, GOOD, STRONG};
+
+/// For a whole backup over a connection.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// Said below the flags.
+const NOTE: &str = "The file holds the home's keys and every version of every file: it is made readable for you alone, and belongs \
+                    where only you read it. The index is not in it; it is built anew.\n\nExamples:\n  waypost backup home.tar\n  \
+                    waypost backup home.tar --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = NOTE)]
+pub struct BackupArgs {
+    /// Where to; a file that is there is replaced once the new one is whole
+    file: PathBuf,
+    /// The server that has the home open
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The owner's token there
+    #[arg(long, env = "WAYPOST_TOKEN", value_name = "T", requires = "url", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// A file of `waypost backup`
+    file: PathBuf,
+    /// The new home, not there yet or empty; `--home` names it too
+    dir: Option<PathBuf>,
+}
+
+pub fn run(globals: &Globals, args: &BackupArgs) -> Outcome {
+    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let aside =
+        tempfile::Builder::new().prefix(".waypost-backup-").permissions(private()).tempfile_in(folder);
+    let mut aside = aside.with_context(|| format!("can't write into `{}`", folder.display()))?;
+    match &args.url {
+        Some(url) => fetch(url, args.token.as_deref(), aside.as_file_mut())?,
+        None => {
+            let session = home::owner(globals).map_err(|error| match error.downcast_ref::<Error>() {
+                Some(Error::HomeInUse { .. }) => {
+                    error.context("a server has this home open; give its address with `--url` and `--token`")
+                }
+                _ => error,
+            })?;
+            session.backup(aside.as_file_mut())?;
+        }
+    }
+    aside.as_file().sync_all().context("can't sync the backup")?;
+    let size = aside.as_file().metadata()?.len();
+    aside.persist(&args.file).with_context(|| format!("can't write `{}`", args.file.display()))?;
+    if globals.json {
+        output::json(&serde_json::json!({"file": args.file, "size": size}))?;
+    } else {
+        let shown = output::safe(&args.file.display().to_string());
+        anstream::println!(
+            "{GOOD}wrote{GOOD:#} {STRONG}{shown}{STRONG:#} {FAINT}{size} bytes, readable for you alone{FAINT:#}"
+        );
+        anstream::eprintln!("{FAINT}note: it holds the home's keys{FAINT:#}");
+    }
+    Ok(0)
+}
+
+fn private() -> std::fs::Permissions {
+    std::fs::Permissions::from_mode(0o600)
+}
+
+/// Asks a running server. What was named by the operator may be asked, wherever it is.
+fn fetch(url: &str, token: Option<&str>, out: &mut File) -> Result<()> {
+    let url = Url::parse(url)
+        .ok()
+        .filter(Url::has_host)
+        .with_context(|| format!("`{url}` is no URL of a server"))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let client = Client::new(Reach::new(&[host]).map_err(Error::from)?);
+    let bearer = format!("Bearer {}", token.unwrap_or_default());
+    let backup = url.join("/v1/backup").context("the URL of the server can't be used")?;
+    let mut incoming = client
+        .open(&Fetch {
+            method: Method::Post,
+            url: backup.as_str(),
+            headers: &[("authorization", &bearer)],
+            deadline: PATIENCE,
+            max_hops: 0,
+            only_listed: true,
+        })
+        .map_err(Error::from)?;
+    let mut buffer = vec![0; 256 << 10];
+    if incoming.status != 200 {
+        let n_read = incoming.read(&mut buffer).unwrap_or(0);
+        let said: serde_json::Value = serde_json::from_slice(&buffer[..n_read]).unwrap_or_default();
+        let detail = said["detail"].as_str().unwrap_or("no backup").to_owned();
+        match incoming.status {
+            401 | 403 => return Err(Error::Unauthorized).context(detail),
+            status => bail!("the server answered {status}: {detail}"),
+        }
+    }
+    loop {
+        let n_read = incoming.read(&mut buffer).map_err(Error::from)?;
+        if n_read == 0 {
+            return Ok(());
+        }
+        out.write_all(&buffer[..n_read]).context("can't write the backup")?;
+    }
+}
+
+pub fn restore(globals: &Globals, args: &RestoreArgs) -> Outcome {
+    let file = File::open(&args.file).with_context(|| format!("can't read `{}`", args.file.display()))?;
+    let Some(dir) = args.dir.as_ref().or(globals.home.as_ref()) else {
+        bail!("no home is named: give the new folder, as in `waypost restore FILE DIR`");
+    };
+    let mut file: Box<dyn Read> = Box::new(BufReader::with_capacity(1 << 20, file));
+    let restored = restore_home(&mut file, dir)?;
+    let globals = Globals { home: Some(restored.home.clone()), ..globals.clone() };
+    let findings = home::manage(&globals)?.check(false)?.findings;
+    if globals.json {
+        output::json(&serde_json::json!({"restored": restored, "findings": findings}))?;
+    } else {
+        let (at, files) = (output::safe(&restored.home.display().to_string()), restored.entries);
+        anstream::println!(
+            "{GOOD}restored{GOOD:#} {STRONG}{at}{STRONG:#} {FAINT}as of {}, {files} files{FAINT:#}",
+            restored.created_at
+        );
+        for workspace in restored.workspaces.iter().filter(|workspace| workspace.attached.is_some()) {
+            let folder = output::safe(workspace.attached.as_deref().unwrap_or_default());
+            anstream::println!(
+                "{FAINT}`{}` was attached at {folder}; the home keeps it now{FAINT:#}",
+                workspace.name
+            );
+        }
+        for path in &restored.left_out {
+            anstream::println!(
+                "{BAD}missing{BAD:#} {}: it could not be read when the backup was made",
+                output::safe(path)
+            );
+        }
+        for finding in &findings {
+            anstream::println!(
+                "{BAD}{}{BAD:#} {}: {}",
+                finding.code,
+                output::safe(&finding.at),
+                output::safe(&finding.what)
+            );
+        }
+        anstream::println!(
+            "{FAINT}the index is built by `waypost serve` or `waypost reindex`; serve only one of the two homes, for both would deliver to the same webhooks{FAINT:#}"
+        );
+    }
+    Ok(if findings.is_empty() { 0 } else { NOTHING })
+}
