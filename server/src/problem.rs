@@ -66,6 +66,7 @@ pub const CODES: &[&str] = &[
     "own_request",
     "own_work",
     "rate_limited",
+    "reader_unavailable",
     "refused",
     "robots_refused",
     "session_not_found",

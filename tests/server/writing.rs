@@ -117,6 +117,8 @@ fn the_list_shows_what_the_token_may_use() {
         "list_versions",
         "read_file",
         "read_multiple_files",
+        "recall",
+        "request_approval",
         "review_task",
         "search",
         "verify_citations",

@@ -146,7 +146,7 @@ fn import_routes() -> Routes {
         .answers(&[200, 201])
         .gives::<ImportReply>()
         .conditions()
-        .example(json!({"url": "https://example.com/handbook.pdf", "path": "/docs/handbook.pdf"}));
+        .example(json!({"url": "https://example.com/handbook.pdf", "path": "/notes/handbook.pdf"}));
     Routes::new("files").post("/v1/import", import::import, import)
 }
 

@@ -19,6 +19,9 @@ const COLUMN_WIDTH: f64 = 11.0;
 /// A gutter between columns is wider than this.
 const GUTTER: f64 = 0.9;
 
+/// Lines of one paragraph are not further apart than so many times their size: double spacing.
+const MAX_PITCH: f64 = 2.0;
+
 /// Deeper cuts find nothing that a reader would see.
 const MAX_CUTS: usize = 24;
 
@@ -229,7 +232,8 @@ fn write(mut pieces: Vec<Piece>, paragraphs: &mut Vec<Paragraph>) {
     let mut open: Vec<Piece> = Vec::new();
     for line in lines {
         let ends = open.last().is_some_and(|last| {
-            let is_apart = line.down - last.down > pitch.max(last.size) * 1.35;
+            let usual = pitch.clamp(last.size, last.size * MAX_PITCH);
+            let is_apart = line.down - last.down > usual * 1.35;
             is_apart || (line.size - last.size).abs() > last.size * 0.12
         });
         if ends {
