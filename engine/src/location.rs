@@ -56,20 +56,28 @@ pub enum Location {
 #[expect(dead_code, reason = "only its schema is used")]
 pub struct LocationFields {
     /// Of a document with pages, from 1.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     page: Option<u32>,
     /// Of a presentation, from 1.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     slide: Option<u32>,
     /// The name of a spreadsheet's sheet.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     sheet: Option<String>,
     /// The cells of the sheet, such as `A2:F9`.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     range: Option<String>,
     /// The title of a book's chapter.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     chapter: Option<String>,
     /// Of a mailbox, from 1.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     message: Option<u32>,
     /// What came with the message.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     attachment: Option<String>,
     /// The path of an archive's entry.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     entry: Option<String>,
 }
 

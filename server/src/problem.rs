@@ -375,12 +375,12 @@ impl From<Error> for Problem {
         match kind {
             ErrorKind::Unauthorized => Self::unauthorized(error.to_string()),
             _ if is_ours => Self { detail: Self::internal().detail, ..Self::new(status(kind), code, "") },
-            _ if matches!(code, "tool_timeout" | "fetch_timeout") => {
-                Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string())
+            // The request was fine and so is this server: what it depends on is not (RFC 4918, section 11.4).
+            _ if matches!(code, "fetch_failed" | "fetch_timeout") => {
+                Self::new(StatusCode::FAILED_DEPENDENCY, code, error.to_string())
             }
-            _ if matches!(code, "tool_failed" | "fetch_failed") => {
-                Self::new(StatusCode::BAD_GATEWAY, code, error.to_string())
-            }
+            _ if code == "tool_timeout" => Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string()),
+            _ if code == "tool_failed" => Self::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
             _ if code == "unsupported_type" => {
                 Self { hint: None, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, error.to_string()) }
             }

@@ -53,7 +53,7 @@ fn a_citation_outlives_its_file_and_finds_its_text_again() {
     let checked = house.session().verify(vec![cited.clone()]).unwrap().remove(0);
     let Verdict::Stale { now: Some(now) } = checked.verdict else { panic!("{checked:?}") };
     assert_eq!((now.quote.as_str(), now.lines), (cited.quote.as_str(), Some((7, 7))));
-    assert_eq!(house.session().verify(vec![now]).unwrap()[0].verdict, Verdict::Valid);
+    assert_eq!(house.session().verify(vec![*now]).unwrap()[0].verdict, Verdict::Valid);
 
     std::fs::remove_file(house.root().join("travel.md")).unwrap();
     house.index();

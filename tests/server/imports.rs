@@ -225,7 +225,7 @@ fn a_host_that_always_breaks_off_fails() {
         stream.write_all(&answer.as_bytes()[..1000])
     });
     let server = server();
-    import(&server.admin(), &site.url("/a.txt"), "/docs/new.txt", json!({})).refuses(502, "fetch_failed");
+    import(&server.admin(), &site.url("/a.txt"), "/docs/new.txt", json!({})).refuses(424, "fetch_failed");
     assert_eq!(site.seen().len(), 4);
     is_absent(&server, "/docs/new.txt");
 }
@@ -261,7 +261,7 @@ fn row_22_an_endless_answer_is_stopped_by_size_and_a_slow_one_by_time() {
     }
     let begun = Instant::now();
     import(&admin, &site.url("/drip"), "/docs/big.txt", json!({"timeout_seconds": 1}))
-        .refuses(504, "fetch_timeout");
+        .refuses(424, "fetch_timeout");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     is_absent(&server, "/docs/big.txt");
     import(&admin, &site.url("/drip"), "/docs/big.txt", json!({"max_bytes": 1u64 << 40}))
@@ -287,7 +287,7 @@ fn what_is_not_what_it_says_is_refused() {
         stream.write_all(status(asked.path.trim_start_matches('/').parse().unwrap()).as_bytes())
     });
     for code in ["404", "401", "500"] {
-        import(&admin, &gone.url(&format!("/{code}")), "/docs/b", json!({})).refuses(502, "fetch_failed");
+        import(&admin, &gone.url(&format!("/{code}")), "/docs/b", json!({})).refuses(424, "fetch_failed");
     }
 }
 
@@ -389,7 +389,7 @@ fn row_21_redirects_are_followed_outside_and_refused_inward() {
     assert_eq!(made["url"], site.url("/to?x=1"));
     assert_eq!(server.get("/v1/info/docs/ok.txt").json()["source_url"], site.url("/ok"));
     import(&admin, &site.url("/5"), "/docs/five.txt", json!({})).is(201);
-    import(&admin, &site.url("/6"), "/docs/six.txt", json!({})).refuses(502, "fetch_failed");
+    import(&admin, &site.url("/6"), "/docs/six.txt", json!({})).refuses(424, "fetch_failed");
     for path in ["/in", "/name"] {
         import(&admin, &site.url(path), "/docs/x.txt", json!({})).refuses(400, "address_refused");
     }
@@ -470,7 +470,7 @@ fn a_failure_is_an_event_for_those_who_may_read_the_path_and_stands_in_the_log()
     let reader = server.user("agent:reader", &["read,list /docs/in/**"]);
     let stranger = server.user("agent:stranger", &["read,list /docs/other/**"]);
     import(&server.admin(), &site.url("/a.md?token=secret"), "/docs/in/a.md", json!({"trace": "tr_mine"}))
-        .refuses(502, "fetch_failed");
+        .refuses(424, "fetch_failed");
     let failed = |user: &User<'_>| failures_told(user);
     let told = failed(&reader);
     assert_eq!(told.len(), 1, "{told:?}");

@@ -248,7 +248,7 @@ impl Session {
             Some((version, bytes)) => {
                 let today = self.read_text(&path, version, &bytes)?;
                 let now = today.and_then(|now| citation.reanchor(version, &now.text, &now.located));
-                Ok(Verdict::Stale { now })
+                Ok(Verdict::Stale { now: now.map(Box::new) })
             }
             None => Ok(Verdict::Stale { now: None }),
         }

@@ -48,7 +48,7 @@ pub enum Verdict {
     /// The bytes of that version say it, and the file has moved on; `now` is where the text stands today.
     Stale {
         /// Today's place, where the quote is still in the file.
-        now: Option<Citation>,
+        now: Option<Box<Citation>>,
     },
     /// The quote is not what that version says, or the version is not known here.
     Invalid {
