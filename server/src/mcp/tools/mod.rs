@@ -1,6 +1,6 @@
 //! The tools as a model sees them: names, descriptions, schemas. Every token here is paid for in each conversation.
 //!
-//! A file for each family declares its tools, each in one place ([`Spec`]); [`Tool`] names them all.
+//! A file for each family declares its tools, each in one place; [`Tool`] names them all.
 
 mod files;
 mod history;
