@@ -336,6 +336,10 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
+                // An answer that goes out in two pieces would wait for the other side's acknowledgment, 40 ms long.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection keeps small pieces back");
+                }
                 let (watcher, router, tls) = (graceful.watcher(), router.clone(), tls.cloned());
                 tokio::spawn(async move {
                     // A client that hangs up in the middle is no event.
