@@ -39,7 +39,7 @@ impl LexicalScores {
 
     /// The `n` best above 0 with all that tie with the last of them, in no order.
     pub(super) fn best(&self, n: usize) -> Vec<(ChunkRef, f32)> {
-        let mut best = Best { n, cut: 0.0, all: Vec::new() };
+        let mut best = Best { n, cut: 0.0, all: Vec::new(), room: n.saturating_mul(4).max(1024) };
         for (segment, scores) in (0..).zip(&self.segments) {
             let mut offer = |doc, score| best.offer(ChunkRef { segment, doc }, score);
             match scores {
@@ -59,14 +59,18 @@ struct Best {
     n: usize,
     cut: f32,
     all: Vec<(ChunkRef, f32)>,
+    /// When so many have come, the worst of them go.
+    room: usize,
 }
 
 impl Best {
     fn offer(&mut self, chunk: ChunkRef, score: f32) {
         if score > 0.0 && score >= self.cut {
             self.all.push((chunk, score));
-            if self.all.len() >= self.n.saturating_mul(4).max(1024) {
+            if self.all.len() >= self.room {
                 keep_best(&mut self.all, self.n);
+                // Where thousands tie none of them go: looking again at each further one would take their square.
+                self.room = self.room.max(self.all.len().saturating_mul(2));
                 self.cut = self.all.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
             }
         }
@@ -103,6 +107,13 @@ pub(super) fn segment_scores<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One look at each tie for each further tie would take ten thousand million of them.
+    #[test]
+    fn as_many_as_tie_are_kept() {
+        let scores = LexicalScores::new(vec![SegmentScores::Dense(vec![1.5; 100_000])]);
+        assert_eq!(scores.best(10).len(), 100_000);
+    }
 
     #[test]
     fn listed_scores_are_those_kept_for_each_document() {
