@@ -115,6 +115,10 @@ struct Asking {
 
 impl Asking {
     fn new(url: &str) -> Self {
+        Self::with(url, Arc::new(WordTable::new()))
+    }
+
+    fn with(url: &str, model: Arc<WordTable>) -> Self {
         let folder = TempDir::new().unwrap();
         for (path, text) in files(FILES) {
             write(&folder.path().join("workspaces/w"), &path, text.as_bytes());
@@ -127,7 +131,7 @@ impl Asking {
             max_tokens: 200,
         };
         let options = EngineOptions::new(folder.path())
-            .embedder(Some(Arc::new(WordTable::new()) as Arc<dyn Embedder>))
+            .embedder(Some(model as Arc<dyn Embedder>))
             .generate(Some(settings));
         let engine = Arc::new(Engine::open(options).unwrap());
         engine.create_workspace(&name()).unwrap();
@@ -288,4 +292,13 @@ fn tokens_are_counted_and_a_budget_without_room_refuses() {
     let refused = asking.ask(Some("openai:small"));
     assert!(matches!(refused, Err(Error::Budget(BudgetError::Exceeded(_)))), "{refused:?}");
     assert_eq!(endpoint.asked.try_iter().count(), 1);
+}
+
+#[test]
+fn what_can_not_be_checked_is_not_told() {
+    let model = Arc::new(WordTable::new());
+    let endpoint = Endpoint::start(vec![Model::Says("Invoices are kept for ten years in the archive [1].")]);
+    let asking = Asking::with(&endpoint.url, Arc::clone(&model));
+    model.fail();
+    fell_back(&asking.generated(), "could not be checked");
 }

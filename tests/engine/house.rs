@@ -26,6 +26,7 @@ pub struct WordTable {
     pub n_embedded: AtomicUsize,
     /// Rounds of useless work per text, to make a run long enough to be killed.
     pub effort: usize,
+    fails: AtomicBool,
 }
 
 const SYNONYMS: &[&[&str]] =
@@ -39,7 +40,12 @@ impl WordTable {
     pub fn with_effort(effort: usize) -> Self {
         let spec = Manifest::built_in().default_model().clone();
         let id = ModelId::new(&spec, &"0".repeat(64), &"1".repeat(64)).expect("two hashes of 64 digits");
-        Self { id, n_embedded: AtomicUsize::new(0), effort }
+        Self { id, n_embedded: AtomicUsize::new(0), effort, fails: AtomicBool::new(false) }
+    }
+
+    /// From now on it embeds no document.
+    pub fn fail(&self) {
+        self.fails.store(true, Ordering::Relaxed);
     }
 
     /// The same table under the name of other weights.
@@ -87,6 +93,9 @@ impl Embedder for WordTable {
     }
 
     fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(EmbedError::Manifest { reason: "the table is out of order".to_owned() });
+        }
         Ok(texts.iter().map(|text| self.embed(text)).collect())
     }
 

@@ -105,7 +105,14 @@ impl Session {
             Ok(draft) => draft,
             Err(error) => return Ok(Err(NotGenerated { reason: error.to_string(), n_dropped: 0 })),
         };
-        let kept = generation::keep(&draft.text, &passages, self.engine.embedder());
+        let kept = match generation::keep(&draft.text, &passages, self.engine.embedder()) {
+            Ok(kept) => kept,
+            Err(error) => {
+                let reason =
+                    format!("what `{}` wrote could not be checked ({error}); these are quotes", chosen.name);
+                return Ok(Err(NotGenerated { reason, n_dropped: 0 }));
+            }
+        };
         if kept.sentences.is_empty() {
             let n_dropped = kept.n_dropped;
             let reason = format!(

@@ -108,6 +108,14 @@ pub struct Degraded {
     pub reason: String,
 }
 
+impl Degraded {
+    /// Nothing was compared by meaning.
+    pub fn no_model() -> Self {
+        let reason = "no embedding model is installed; get one with `waypost models pull`".to_owned();
+        Self { stage: "semantic", reason }
+    }
+}
+
 /// Hits that both arms look at; more than any limit that is asked in practice, so that the limit changes no order.
 const POOL: usize = 200;
 
@@ -176,8 +184,7 @@ fn query_vector(
         return None;
     }
     let Some(embedder) = embedder else {
-        let reason = "no embedding model is installed; get one with `waypost models pull`".to_owned();
-        degraded.push(Degraded { stage: "semantic", reason });
+        degraded.push(Degraded::no_model());
         return None;
     };
     match embedder.embed_query(&request.query.text) {

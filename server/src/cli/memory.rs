@@ -11,7 +11,7 @@ use waypost_engine::api::{
 use waypost_engine::id::split_path;
 
 use super::home::{self, Fetch};
-use super::search::{ModeArg, print_status};
+use super::search::{ModeArg, print_degraded, print_status};
 use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, STRONG};
 
@@ -254,6 +254,7 @@ fn print_kept(reply: &RememberReply) {
             output::safe(&similar.quote)
         );
     }
+    print_degraded(&reply.degraded);
 }
 
 fn print_recalled(recalled: &Recalled) {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use waypost_engine::api::{IndexStatus, SearchHit, SearchRequest};
-use waypost_engine::search::Mode;
+use waypost_engine::search::{Degraded, Mode};
 
 use super::home::{self, Fetch};
 use super::{Globals, NOTHING, Outcome};
@@ -140,11 +140,13 @@ pub fn print_status(index: &IndexStatus, took_ms: f64, n_found: usize) {
         String::new()
     };
     anstream::println!("{FAINT}{found}{took_ms:.1} ms{pending}{FAINT:#}");
-    for degraded in &index.degraded {
-        anstream::println!(
-            "{FAINT}{} did not run: {}{FAINT:#}",
-            degraded.stage,
-            output::safe(&degraded.reason)
-        );
+    print_degraded(&index.degraded);
+}
+
+/// Names what could not run.
+pub fn print_degraded(stages: &[Degraded]) {
+    for degraded in stages {
+        let reason = output::safe(&degraded.reason);
+        anstream::println!("{FAINT}{} did not run: {reason}{FAINT:#}", degraded.stage);
     }
 }

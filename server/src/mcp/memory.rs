@@ -46,13 +46,17 @@ pub fn remember(session: &Session, arguments: Remember) -> Result<Value, Problem
         .into_iter()
         .map(|like| json!({"path": like.path, "quote": like.quote, "kind": like.kind, "score": rounded(like.score)}))
         .collect();
-    Ok(json!({
+    let mut told = json!({
         "path": reply.path,
         "seq": reply.seq,
         "status": reply.status,
         "written": reply.written,
         "similar": similar,
-    }))
+    });
+    if !reply.degraded.is_empty() {
+        told["degraded"] = json!(reply.degraded);
+    }
+    Ok(told)
 }
 
 /// `recall`.

@@ -25,12 +25,16 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Self {
+        Self::with(Some(Arc::new(WordTable::new())))
+    }
+
+    pub fn with(model: Option<Arc<WordTable>>) -> Self {
         let folder = TempDir::new().unwrap();
         let time: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(1_790_000_000_000)));
         let options = EngineOptions::new(folder.path())
             .clock(Clock::Set(time))
             .secret([7; 32])
-            .embedder(Some(Arc::new(WordTable::new()) as Arc<dyn Embedder>));
+            .embedder(model.map(|model| model as Arc<dyn Embedder>));
         let engine = Arc::new(Engine::open(options).unwrap());
         engine.create_workspace(&name()).unwrap();
         Self { folder, engine, time }
@@ -288,4 +292,22 @@ fn many_writers_of_one_text_leave_one_note() {
     });
     assert_eq!(written, 1);
     assert_eq!(agent.memories_listed(&MemoryFilter::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_compared_by_words_alone_says_so() {
+    let named =
+        |reply: &RememberReply| -> Vec<&str> { reply.degraded.iter().map(|stage| stage.stage).collect() };
+    let model = Arc::new(WordTable::new());
+    let sighted = Home::with(Some(Arc::clone(&model)));
+    let agent = sighted.agent("a");
+    assert!(keep(&agent, "The harbour crane lifts 40 tons.").degraded.is_empty());
+    model.fail();
+    let blind = keep(&agent, "The ferry leaves at nine.");
+    assert_eq!((blind.status, named(&blind)), ("kept", vec!["semantic"]));
+
+    let lexical = Home::with(None);
+    let first = keep(&lexical.agent("a"), "The harbour crane lifts 40 tons.");
+    assert_eq!(named(&first), ["semantic"]);
+    assert!(first.degraded[0].reason.contains("models pull"), "{first:?}");
 }

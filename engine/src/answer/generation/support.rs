@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::prompt::Passage;
 use crate::claims::{self, Claim};
-use crate::embed::Embedder;
+use crate::embed::{EmbedError, Embedder};
 use crate::span::Span;
 use crate::text;
 
@@ -40,30 +40,49 @@ pub struct Kept {
 
 /// Keeps the sentences of a draft that a passage which they cite says: their words, all their numbers, no denial and no
 /// contradiction of it, and a meaning that is near by the model at hand.
-pub fn keep(draft: &str, passages: &[Passage<'_>], embedder: Option<&Arc<dyn Embedder>>) -> Kept {
+///
+/// # Errors
+/// Where that model fails: then nothing is known to be supported.
+pub fn keep(
+    draft: &str,
+    passages: &[Passage<'_>],
+    embedder: Option<&Arc<dyn Embedder>>,
+) -> Result<Kept, EmbedError> {
     let mut kept = Kept::default();
     for (at, (sentence, marks)) in marked(draft).into_iter().enumerate() {
         let cited: Vec<usize> =
             passages.iter().enumerate().filter(|(_, p)| marks.contains(&p.n)).map(|(idx, _)| idx).collect();
-        let supports: Vec<(usize, Span)> = if at < MAX_SENTENCES {
-            cited
-                .into_iter()
-                .filter_map(|idx| Some((idx, support(&sentence, &passages[idx], embedder)?)))
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let mut supports: Vec<(usize, Span)> = Vec::new();
+        for idx in cited.into_iter().filter(|_| at < MAX_SENTENCES) {
+            supports.extend(support(&sentence, &passages[idx], embedder)?.map(|span| (idx, span)));
+        }
         if supports.is_empty() {
             kept.n_dropped += 1;
         } else {
             kept.sentences.push(Sentence { text: sentence, supports });
         }
     }
-    kept
+    Ok(kept)
 }
 
 /// The bytes of a passage that say a sentence; the fewest sentences that do.
-fn support(sentence: &str, passage: &Passage<'_>, embedder: Option<&Arc<dyn Embedder>>) -> Option<Span> {
+fn support(
+    sentence: &str,
+    passage: &Passage<'_>,
+    embedder: Option<&Arc<dyn Embedder>>,
+) -> Result<Option<Span>, EmbedError> {
+    let Some((words, span, quote)) = closest(sentence, passage) else { return Ok(None) };
+    let is_supported = match cosine(embedder, sentence, quote)? {
+        Some(cosine) => {
+            cosine >= MIN_COSINE && (words >= WORDS || words >= NEAR_WORDS && cosine >= NEAR_COSINE)
+        }
+        None => words >= WORDS,
+    };
+    Ok(is_supported.then_some(span))
+}
+
+/// The sentences of a passage that have most of a sentence's words, with their share and their bytes.
+fn closest<'a>(sentence: &str, passage: &Passage<'a>) -> Option<(f32, Span, &'a str)> {
     let claim = Claim::of(sentence);
     if claim.is_empty() || !links_stand_in(sentence, passage.text) {
         return None;
@@ -81,14 +100,7 @@ fn support(sentence: &str, passage: &Passage<'_>, embedder: Option<&Arc<dyn Embe
         }
     }
     let (words, span) = best?;
-    let cosine = cosine(embedder, sentence, span.of(passage.text)?);
-    let is_supported = match cosine {
-        Some(cosine) => {
-            cosine >= MIN_COSINE && (words >= WORDS || words >= NEAR_WORDS && cosine >= NEAR_COSINE)
-        }
-        None => words >= WORDS,
-    };
-    is_supported.then_some(span)
+    Some((words, span, span.of(passage.text)?))
 }
 
 /// The share of a claim's words that a quote has, where nothing in it speaks against the claim.
@@ -117,10 +129,11 @@ fn links_stand_in(sentence: &str, passage: &str) -> bool {
     links.map(|link| link.trim_end_matches(['.', ',', ';'])).all(|link| passage.contains(link))
 }
 
-fn cosine(embedder: Option<&Arc<dyn Embedder>>, one: &str, other: &str) -> Option<f32> {
-    let vectors = embedder?.embed_documents(&[one, other]).ok()?;
-    let [a, b] = vectors.as_slice() else { return None };
-    Some(a.iter().zip(b).map(|(a, b)| a * b).sum())
+/// `None` without a model.
+fn cosine(embedder: Option<&Arc<dyn Embedder>>, one: &str, other: &str) -> Result<Option<f32>, EmbedError> {
+    let vectors = embedder.map(|embedder| embedder.embed_documents(&[one, other])).transpose()?;
+    let Some([a, b]) = vectors.as_deref() else { return Ok(None) };
+    Ok(Some(a.iter().zip(b).map(|(a, b)| a * b).sum()))
 }
 
 /// The sentences of a draft without their marks, each with the numbers that it cites.
@@ -195,7 +208,7 @@ mod tests {
             Passage { n: 1, headings: &[], text: PASSAGE },
             Passage { n: 2, headings: &[], text: "The office opens at nine." },
         ];
-        let kept = keep(draft, &passages, None);
+        let kept = keep(draft, &passages, None).unwrap();
         (kept.sentences.into_iter().map(|sentence| sentence.text).collect(), kept.n_dropped)
     }
 
@@ -240,7 +253,7 @@ mod tests {
     #[test]
     fn the_quote_is_the_sentence_that_says_it() {
         let passages = [Passage { n: 1, headings: &[], text: PASSAGE }];
-        let kept = keep("Receipts of travel are not sent abroad [1].", &passages, None);
+        let kept = keep("Receipts of travel are not sent abroad [1].", &passages, None).unwrap();
         let (_, span) = kept.sentences[0].supports[0];
         assert!(span.of(PASSAGE).unwrap().starts_with("Receipts of travel"));
     }

@@ -18,7 +18,7 @@ use crate::journal::Outcome;
 use crate::memory::{
     self, Kind, Likeness, NoteHead, agent_name, compare, note_path, place_of, topic_slug, write_note,
 };
-use crate::search::{self, Mode};
+use crate::search::{self, Degraded, Mode};
 
 const ACTION: &str = "memory.remember";
 /// Notes that are looked at closely because of their words.
@@ -114,8 +114,8 @@ impl Session {
         let wanted = Wanted { draft, workspace };
         let replaced = request.supersedes.as_deref().map(|path| self.replaced(&wanted, path)).transpose();
         let replaced = self.note_failure(ACTION, Verb::Write, &wanted.draft.full, replaced)?;
-        let like = self.similar(&wanted, &request.text, replaced.as_ref().map(|(path, _)| path))?;
-        match course(request.on_conflict, &like, replaced) {
+        let (like, blind) = self.similar(&wanted, &request.text, replaced.as_ref().map(|(path, _)| path))?;
+        let reply = match course(request.on_conflict, &like, replaced) {
             Course::Known { at, status } => {
                 let known = &like[at];
                 self.record(ACTION, Verb::Write, &known.told.path, "", Outcome::Allowed, &rule)?;
@@ -124,7 +124,8 @@ impl Session {
             Course::Write { replaced, status } => {
                 self.keep_note(wanted, &request.text, replaced, status, like)
             }
-        }
+        };
+        Ok(RememberReply { degraded: blind.into_iter().collect(), ..reply? })
     }
 
     fn draft(&self, request: &RememberRequest) -> Result<Draft> {
@@ -195,14 +196,21 @@ impl Session {
         Ok((below, VersionId::of(&bytes)))
     }
 
-    /// What is known like a text, among the notes of the workspace that the asker may read; contradictions first.
-    fn similar(&self, wanted: &Wanted, text: &str, except: Option<&RelPath>) -> Result<Vec<Like>> {
+    /// What is known like a text, among the notes of the workspace that the asker may read, contradictions first; and why that
+    /// was found by words alone, where it was.
+    fn similar(
+        &self,
+        wanted: &Wanted,
+        text: &str,
+        except: Option<&RelPath>,
+    ) -> Result<(Vec<Like>, Option<Degraded>)> {
         let candidates = self.candidates(wanted, text, except)?;
         let bodies: Vec<&str> = std::iter::once(text.trim())
             .chain(candidates.iter().map(|found| found.note.note.body.as_str()))
             .collect();
         let mut parts = self.parts_of(&bodies).into_iter();
         let new = parts.next().unwrap_or_default();
+        let blind = new.iter().any(|part| part.vector.is_none()).then(|| self.engine.blindness());
         let normal = claims::normal_form(text);
         let mut like: Vec<Like> = Vec::new();
         for (found, old) in candidates.iter().zip(parts) {
@@ -228,7 +236,7 @@ impl Session {
             let closer = b.told.score.total_cmp(&a.told.score);
             a.told.kind.cmp(&b.told.kind).then(closer).then_with(|| a.told.path.cmp(&b.told.path))
         });
-        Ok(like)
+        Ok((like, blind))
     }
 
     /// The notes that are worth a close look: those that share most words, straight from the files, and those that the index finds
@@ -293,6 +301,7 @@ impl Session {
             status,
             written: false,
             similar: told(like),
+            degraded: Vec::new(),
         })
     }
 
@@ -326,7 +335,15 @@ impl Session {
                 Ok(reply) => {
                     let version = reply.version.unwrap_or_else(|| VersionId::of(bytes.as_bytes()));
                     let (seq, similar) = (reply.seq, told(&like));
-                    return Ok(RememberReply { path: full, version, seq, status, written: true, similar });
+                    return Ok(RememberReply {
+                        path: full,
+                        version,
+                        seq,
+                        status,
+                        written: true,
+                        similar,
+                        degraded: Vec::new(),
+                    });
                 }
                 Err(error @ Error::Change(ChangeError::VersionConflict { .. })) => error,
                 Err(error) => return Err(error),
@@ -341,7 +358,15 @@ impl Session {
             if status == "kept" && !is_expired {
                 let (version, seq) = (row.state.version, self.show_seq(row.seq)?);
                 let (status, similar) = ("duplicate", told(&like));
-                return Ok(RememberReply { path: full, version, seq, status, written: false, similar });
+                return Ok(RememberReply {
+                    path: full,
+                    version,
+                    seq,
+                    status,
+                    written: false,
+                    similar,
+                    degraded: Vec::new(),
+                });
             }
             expected = Expected::OneOf(vec![row.state.version]);
         }

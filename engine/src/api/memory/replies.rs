@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::replies::IndexStatus;
 use crate::id::VersionId;
 use crate::memory::{Likeness, Message};
-use crate::search::{Citation, Mode};
+use crate::search::{Citation, Degraded, Mode};
 
 /// What to do where something like it is known already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
@@ -110,6 +110,9 @@ pub struct RememberReply {
     pub written: bool,
     /// What is known like it, contradictions first. Found by rules and closeness, and wrong at times.
     pub similar: Vec<SimilarNote>,
+    /// What could not be looked at: without a model notes are alike by their words alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<Degraded>,
 }
 
 /// What to remember of.

@@ -13,6 +13,7 @@ use crate::claims::Claim;
 use crate::embed::Embedder;
 use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::memory::{self, FOLDER, Kind, Note, Part, Place, read_note, sentences_of};
+use crate::search::Degraded;
 
 /// Notes kept in memory; beyond it all are read again.
 const MAX_KEPT: usize = 20_000;
@@ -163,15 +164,21 @@ impl NoteCache {
 
 impl Engine {
     /// The embeddings of texts, in their order, from the home's cache where they are known; `None` without a model, or where it
-    /// fails: words decide then.
+    /// fails: words decide then, and [`Self::blindness`] tells it.
     pub(super) fn vectors_of(&self, texts: &[&str]) -> Vec<Option<Vec<f32>>> {
         let Some((embedder, cache)) = self.embedder.as_deref().zip(self.cache.as_ref()) else {
             return vec![None; texts.len()];
         };
         let hashes: Vec<[u8; 32]> =
             texts.iter().map(|text| *blake3::hash(text.as_bytes()).as_bytes()).collect();
-        let mut vectors: Vec<Option<Vec<f32>>> =
-            hashes.iter().map(|hash| cache.get(hash).ok().flatten()).collect();
+        let known = |hash| {
+            // A cache that can't be read costs only time.
+            cache.get(hash).unwrap_or_else(|error| {
+                tracing::warn!(%error, "a kept embedding could not be read");
+                None
+            })
+        };
+        let mut vectors: Vec<Option<Vec<f32>>> = hashes.iter().map(known).collect();
         let missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
         for batch in missing.chunks(BATCH) {
             let Some(computed) = embed(embedder, batch, texts) else { break };
@@ -186,6 +193,16 @@ impl Engine {
             }
         }
         vectors
+    }
+
+    /// Why a text has no embedding.
+    pub(super) fn blindness(&self) -> Degraded {
+        if self.embedder.is_none() {
+            return Degraded::no_model();
+        }
+        let reason =
+            "the embedding model failed: only words were compared; the server's log says why".to_owned();
+        Degraded { stage: "semantic", reason }
     }
 }
 
