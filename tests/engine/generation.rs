@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the model does.
 enum Model {
     Says(&'static str),
+    /// Says it, and the embedder fails from before that on.
+    SaysAndBlinds(&'static str, Arc<WordTable>),
     Answers(u16, String),
     Hangs,
 }
@@ -59,6 +61,10 @@ impl Endpoint {
                 let _ = tell.send((head, body));
                 let (status, body) = match model {
                     Model::Says(text) => (200, completion(text)),
+                    Model::SaysAndBlinds(text, embedder) => {
+                        embedder.fail();
+                        (200, completion(text))
+                    }
                     Model::Answers(status, body) => (status, body),
                     Model::Hangs => {
                         held.push(stream);
@@ -296,9 +302,9 @@ fn tokens_are_counted_and_a_budget_without_room_refuses() {
 
 #[test]
 fn what_can_not_be_checked_is_not_told() {
-    let model = Arc::new(WordTable::new());
-    let endpoint = Endpoint::start(vec![Model::Says("Invoices are kept for ten years in the archive [1].")]);
-    let asking = Asking::with(&endpoint.url, Arc::clone(&model));
-    model.fail();
+    let embedder = Arc::new(WordTable::new());
+    let draft =
+        Model::SaysAndBlinds("Invoices are kept for ten years in the archive [1].", Arc::clone(&embedder));
+    let asking = Asking::with(&Endpoint::start(vec![draft]).url, embedder);
     fell_back(&asking.generated(), "could not be checked");
 }
