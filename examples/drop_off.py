@@ -1,5 +1,7 @@
 """Drop-off: A leaves a file, a webhook wakes B, B reads it and leaves its own. B is dead when the file comes."""
 
+import time
+
 from agents import Receiver, Server
 
 with Server() as server:
@@ -13,6 +15,10 @@ with Server() as server:
     a.says("writes /office/outputs/research/report-1.md")
     a.write("/office/outputs/research/report-1.md", "# Report\n\nThe pump fails at 60 degrees.\n")
 
+    delivery = b.get(f"/v1/webhooks/{webhook}/deliveries")["items"]
+    while not (delivery and delivery[0]["attempts"]):
+        time.sleep(0.05)
+        delivery = b.get(f"/v1/webhooks/{webhook}/deliveries")["items"]
     secret, port = receiver.secret, receiver.port
     receiver = Receiver(port)
     receiver.secret = secret

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import threading
+import time
 
 from agents import Server
 
@@ -41,6 +42,8 @@ with Server() as server:
     pending = pathlib.Path(server.folder.name) / "workspaces/office/tasks/pending"
     (pending / "urgent.json").write_text(json.dumps({"title": "review the urgent one", "priority": 100}))
     boss.says("drops urgent.json into tasks/pending/ with another program")
+    while len(boss.get("/v1/tasks?workspace=office")["items"]) < N_TASKS:
+        time.sleep(0.05)
 
     threads = [
         threading.Thread(target=work, args=(worker, number == 0)) for number, worker in enumerate(workers)

@@ -54,7 +54,7 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
             if let Some(signed) = signed.clone() {
                 head.extensions.insert(signed);
             }
-            if let Err(problem) = app.limits.take(&id, Instant::now()) {
+            if let Err(problem) = app.limits.load().take(&id, Instant::now()) {
                 return problem.into_response();
             }
             let response = next.run(Request::from_parts(head, body)).await;

@@ -14,6 +14,7 @@ use waypost_engine::api::{
 };
 
 use crate::cli::Globals;
+use crate::logs::{self, LogFormat};
 
 /// What `waypost.toml` may hold, beside the home's `.waypost` folder.
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +42,8 @@ struct FileSettings {
     mcp: McpSettings,
     #[serde(default)]
     journal: JournalSettings,
+    #[serde(default)]
+    log: LogSettings,
     #[serde(default)]
     limits: LimitSettings,
     #[serde(default)]
@@ -100,6 +103,14 @@ struct GenerateFileSettings {
 #[serde(deny_unknown_fields)]
 struct JournalSettings {
     days: Option<u32>,
+}
+
+/// What the running log tells.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSettings {
+    filter: Option<String>,
+    format: Option<LogFormat>,
 }
 
 /// How often a token may ask.
@@ -167,6 +178,15 @@ pub struct Setting<T> {
     pub from: &'static str,
 }
 
+impl<T> Setting<T> {
+    /// What is said on the command line holds before all else.
+    pub fn put(&mut self, flag: Option<T>) {
+        if let Some(value) = flag {
+            *self = Self { value, from: "flag" };
+        }
+    }
+}
+
 /// What holds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
@@ -214,6 +234,10 @@ pub struct Config {
     pub generate_max_tokens: Setting<u32>,
     /// Days after which the journal forgets what nobody needs; 0: it forgets nothing.
     pub journal_days: Setting<u32>,
+    /// Which lines the running log has: a level, or parts such as `warn,waypost=debug`.
+    pub log_filter: Setting<String>,
+    /// How they look.
+    pub log_format: Setting<LogFormat>,
     /// Requests a second of one token; 0: as many as it likes.
     pub requests_per_second: Setting<u32>,
     /// Requests of one token at once; 0: twice the rate.
@@ -232,7 +256,29 @@ pub struct Config {
     pub upstreams: Setting<Vec<upstream::Settings>>,
 }
 
+/// What a running server takes over when its settings are read again.
+const LIVE: [&str; 7] = [
+    "allowed_hosts",
+    "allowed_origins",
+    "commands",
+    "request_burst",
+    "requests_per_second",
+    "tls_cert",
+    "tls_key",
+];
+
 impl Config {
+    /// The settings that are others in `newer`, and that no running server takes over.
+    ///
+    /// # Errors
+    /// Where a path among them is no text.
+    pub fn takes_restart(&self, newer: &Self) -> Result<Vec<String>> {
+        let (old, new) = (serde_json::to_value(self)?, serde_json::to_value(newer)?);
+        let names = old.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let has_changed = |name: &&String| old[name.as_str()]["value"] != new[name.as_str()]["value"];
+        Ok(names.filter(has_changed).filter(|name| !LIVE.contains(&name.as_str())).cloned().collect())
+    }
+
     /// What an engine needs of it, but for the model.
     ///
     /// # Errors
@@ -373,6 +419,13 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => Some(text.parse().context("WAYPOST_GENERATE_MAX_TOKENS is no number of tokens")?),
         None => None,
     };
+    let log_format = match variable("WAYPOST_LOG_FORMAT") {
+        Some(text) => Some(
+            LogFormat::read(&text)
+                .with_context(|| format!("WAYPOST_LOG_FORMAT is `{text}`: expected `text` or `json`"))?,
+        ),
+        None => None,
+    };
     let count = |name: &str, unit: &str| -> Result<Option<u32>> {
         let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of {unit}"));
         variable(name).map(parse).transpose()
@@ -471,6 +524,8 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         generate_timeout_s: pick(None, number("WAYPOST_GENERATE_TIMEOUT_S")?, file.generate.timeout_s, 20.0),
         generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
+        log_filter: pick(None, variable("WAYPOST_LOG"), file.log.filter, logs::DEFAULT_FILTER.to_owned()),
+        log_format: pick(None, log_format, file.log.format, LogFormat::Text),
         requests_per_second: pick(
             None,
             count("WAYPOST_REQUESTS_PER_SECOND", "requests")?,

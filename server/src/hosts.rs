@@ -144,10 +144,11 @@ fn one_host(uri: &Uri, headers: &HeaderMap) -> Result<Name, Problem> {
 
 /// Lets only requests through that were meant for this server, and tells a browser which pages may read the answer.
 pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if let Err(problem) = app.hosts.check(request.uri(), request.headers()) {
+    let hosts = app.hosts.load_full();
+    if let Err(problem) = hosts.check(request.uri(), request.headers()) {
         return problem.into_response();
     }
-    let Some(page) = app.hosts.foreign_page(request.headers()) else { return next.run(request).await };
+    let Some(page) = hosts.foreign_page(request.headers()) else { return next.run(request).await };
     let asks_first = *request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response =

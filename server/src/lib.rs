@@ -1,7 +1,7 @@
 //! The network face of Waypost: REST, MCP and what both need, around the synchronous engine.
 //!
 //! request → [`hosts`] (asked under a name of ours?) → [`auth`] (whose token?) → [`rest`] or [`mcp`] → [`blocking`]
-//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together; [`telemetry`] counts. [`console`]
+//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together, [`renewal`] changes what may change while it runs; [`telemetry`] counts. [`console`]
 //! is a client of [`rest`] that runs in a browser.
 
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod limits;
 pub mod mcp;
 pub mod paging;
 pub mod problem;
+pub mod renewal;
 pub mod rest;
 pub mod serve;
 pub mod streams;

@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod eval;
+mod logs;
 mod models;
 mod output;
 

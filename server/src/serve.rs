@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
@@ -35,6 +36,7 @@ use crate::discovery::Discovery;
 use crate::hosts::{self, Hosts};
 use crate::limits::{Limits, Rate};
 use crate::problem::Problem;
+use crate::renewal::{Renewal, Reread};
 use crate::rest::repeats::{self, Repeats};
 use crate::rest::unchanged;
 use crate::telemetry::{self, Telemetry};
@@ -143,7 +145,7 @@ pub struct App {
     /// Who is signed in to the console.
     pub sign: Sign,
     /// How often a token may ask.
-    pub limits: Limits,
+    pub limits: ArcSwap<Limits>,
     /// Requests with a key of their own that are under way.
     pub repeats: Repeats,
     /// Where clients learn who issues tokens, where somebody does.
@@ -153,7 +155,9 @@ pub struct App {
     /// Counts.
     pub telemetry: Telemetry,
     /// Names of ours.
-    pub hosts: Hosts,
+    pub hosts: ArcSwap<Hosts>,
+    /// That is listened on.
+    address: SocketAddr,
     /// Cancelled when the server stops.
     pub stop: CancellationToken,
 }
@@ -179,14 +183,26 @@ impl App {
             news,
             tokens: Bridge::new(4, MAX_WAITING),
             sign: Sign::new(address, options.edge.tls.is_some()),
-            limits: Limits::new(options.edge.rate),
+            limits: ArcSwap::from_pointee(Limits::new(options.edge.rate)),
             repeats: Repeats::default(),
             discovery: Discovery::of(&options.edge),
             offers_sse: options.edge.sse,
             telemetry: Telemetry::new()?,
-            hosts: Hosts::new(address, &options.allowed_hosts, &options.allowed_origins),
+            hosts: ArcSwap::from_pointee(Hosts::new(
+                address,
+                &options.allowed_hosts,
+                &options.allowed_origins,
+            )),
+            address,
             stop: CancellationToken::new(),
         })
+    }
+
+    /// Takes what of the options may change while the server runs: who is let in, and how often.
+    pub fn renew(&self, options: &ServeOptions) {
+        let hosts = Hosts::new(self.address, &options.allowed_hosts, &options.allowed_origins);
+        self.hosts.store(Arc::new(hosts));
+        self.limits.store(Arc::new(Limits::new(options.edge.rate)));
     }
 }
 
@@ -196,7 +212,7 @@ pub fn engine_bridge() -> Bridge {
     Bridge::new((4 * cores).max(8), MAX_WAITING)
 }
 
-/// Binds, calls `on_ready` with the address, and serves until SIGINT or SIGTERM.
+/// Binds, calls `on_ready` with the address, and serves until SIGINT or SIGTERM. At SIGHUP the options are read again.
 ///
 /// # Errors
 /// [`ServeError::Bind`].
@@ -204,12 +220,13 @@ pub async fn serve(
     engine: Arc<Engine>,
     indexer: Indexer,
     options: ServeOptions,
+    reread: Reread,
     on_ready: impl FnOnce(SocketAddr) + Send,
 ) -> Result<(), ServeError> {
-    serve_until(engine, indexer, options, on_ready, stop_signal()).await
+    run(engine, indexer, options, Renewal::at_hangup(reread), on_ready, stop_signal()).await
 }
 
-/// As [`serve`], until `stop` is ready.
+/// As [`serve`], until `stop` is ready, with options that stay.
 ///
 /// # Errors
 /// As [`serve`].
@@ -217,6 +234,17 @@ pub async fn serve_until(
     engine: Arc<Engine>,
     indexer: Indexer,
     options: ServeOptions,
+    on_ready: impl FnOnce(SocketAddr) + Send,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    run(engine, indexer, options, Renewal::never(), on_ready, stop).await
+}
+
+async fn run(
+    engine: Arc<Engine>,
+    indexer: Indexer,
+    options: ServeOptions,
+    renewal: Renewal,
     on_ready: impl FnOnce(SocketAddr) + Send,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
@@ -228,7 +256,7 @@ pub async fn serve_until(
     let app = Arc::new(App::new(engine, address, &options)?);
     on_ready(address);
     tracing::info!(%address, "serving");
-    accept(&listener, tls.as_ref(), router(&app), &app, stop).await;
+    accept(&listener, tls, renewal, &app, stop).await;
     app.upstreams.stop().await;
     // Its thread may be in the middle of a file; waiting for it must not hold up this one.
     let ended = tokio::task::spawn_blocking(move || drop((indexer, supervisor, courier))).await;
@@ -312,11 +340,12 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
 
 async fn accept(
     listener: &TcpListener,
-    tls: Option<&TlsAcceptor>,
-    router: Router,
-    app: &App,
+    mut tls: Option<TlsAcceptor>,
+    mut renewal: Renewal,
+    app: &Arc<App>,
     stop: impl Future<Output = ()> + Send,
 ) {
+    let router = router(app);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut upkeep = tokio::time::interval(UPKEEP);
@@ -332,6 +361,10 @@ async fn accept(
                 app.telemetry.upkeep();
                 continue;
             }
+            () = renewal.is_due() => {
+                renewal.apply(app, &mut tls).await;
+                continue;
+            }
             next = next() => next,
         };
         match accepted {
@@ -340,7 +373,7 @@ async fn accept(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps small pieces back");
                 }
-                let (watcher, router, tls) = (graceful.watcher(), router.clone(), tls.cloned());
+                let (watcher, router, tls) = (graceful.watcher(), router.clone(), tls.clone());
                 tokio::spawn(async move {
                     // A client that hangs up in the middle is no event.
                     match tls {

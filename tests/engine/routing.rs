@@ -59,9 +59,8 @@ impl Mesh {
         let id = format!("agent:{agent}");
         let session = self.user(&id, &[]);
         let verbs = [Verb::List, Verb::Read, Verb::Write].into();
-        let pattern = format!("/inbox/{agent}/**");
-        let paths = [pattern, "/inbox/artifacts/**".to_owned()];
-        let grant = Grant::new(&id, Target::Path, &paths, verbs, Effect::Allow, "").unwrap();
+        let inbox = [format!("/inbox/{agent}/**")];
+        let grant = Grant::new(&id, Target::Path, &inbox, verbs, Effect::Allow, "").unwrap();
         self.owner().put_grant(&grant).unwrap();
         session
     }

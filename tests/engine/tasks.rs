@@ -539,7 +539,7 @@ fn a_task_that_may_not_be_read_is_not_there() {
 #[test]
 fn an_inbox_shows_what_jams_it() {
     let works = Works::new();
-    let bob = works.user("agent:bob", &[("/w/inbox/bob/**", &ALL), ("/w/artifacts/**", &ALL)]);
+    let bob = works.user("agent:bob", &[("/w/inbox/bob/**", &ALL)]);
     let eve = works.user("agent:eve", &[("/w/**", &ALL)]);
     works.drop_file("inbox/bob/mail.txt", "a letter\n");
     works.scan();

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// Runs the binary in a folder, offline and without a model.
-fn waypost(folder: &Path, arguments: &[&str]) -> Output {
+pub fn waypost(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_waypost"))
         .current_dir(folder)
         .env_remove("WAYPOST_HOME")
@@ -15,7 +15,7 @@ fn waypost(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

@@ -110,3 +110,9 @@ mod formats;
 
 /// The command line, as a person or a script meets it.
 mod command;
+
+/// What keeps a server running: the doctor, settings read again, completions, manuals, a bench for one's own folder.
+mod operation;
+
+/// Homes that older releases left behind.
+mod homes;

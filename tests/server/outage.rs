@@ -1,6 +1,6 @@
 //! Webhooks over outages: the server is killed again and again while receivers fail, hang, and take.
 //!
-//! The long form is `WAYPOST_OUTAGE_EVENTS=10000 cargo nextest run --release -p waypost --test server outage`.
+//! The long form is `WAYPOST_OUTAGE_EVENTS=10000 cargo nextest run -p waypost --test server outage`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader};
@@ -46,6 +46,13 @@ impl Process {
             url: announced["url"].as_str().unwrap().to_owned(),
             token: announced["token"].as_str().map(str::to_owned),
         }
+    }
+}
+
+impl Process {
+    /// Of the system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

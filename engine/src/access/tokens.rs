@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use super::policy::{Limits, Verb};
 use super::{ADMIN, AccessError, Actor};
 use crate::catalog::{Catalog, CatalogError, Tx};
+use crate::clock::rfc3339;
 use crate::pattern::Pattern;
 
 /// How exactly the last use is known: writing it down at each use would cost a sync of the disk each time.
@@ -56,6 +57,9 @@ pub struct IssuedToken {
     pub id: String,
     /// The whole, `wp_<id>_<secret>`.
     pub token: String,
+    /// RFC 3339: when it runs out, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
 impl Tx<'_> {
@@ -95,7 +99,7 @@ impl Tx<'_> {
                 paths
             ],
         )?;
-        Ok(IssuedToken { id, token })
+        Ok(IssuedToken { id, token, expires_at: new.expires_ms.map(rfc3339) })
     }
 
     /// Ends a token, for good and at once.

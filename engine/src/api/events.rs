@@ -13,6 +13,8 @@ use crate::journal::{self, Event, EventFilter, EventKind, NewEvent, Outcome};
 
 /// Entries of the journal read at once.
 const READ_AT_ONCE: usize = 512;
+/// In place of a `seq`: before the first entry of the journal.
+const START: &str = "start";
 /// Events of one answer at most.
 const MAX_EVENTS: usize = 1000;
 /// The longest wait for an event.
@@ -164,17 +166,19 @@ impl Session {
         Ok(EventsPage { items: Vec::new(), next: self.show_seq(cursor)?, gap: false, cursor })
     }
 
-    /// What happened after a place, as far as this principal may read it; from the beginning without one.
+    /// What happened after a place, as far as this principal may read it; from the beginning without one, or after `start`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a place that is none.
     pub fn events(&self, after: Option<&str>, filter: &EventFilter, limit: usize) -> Result<EventsPage> {
-        let cursor = match after {
-            Some(after) => self.read_seq("after", after)?,
-            None => Seq(0),
-        };
+        let cursor = self.place_of(after.unwrap_or(START))?;
         let gap = self.has_gap(after)?;
         Ok(EventsPage { gap, ..self.events_from(cursor, filter, limit)? })
+    }
+
+    /// [`START`], or the place that a `seq` names.
+    pub(super) fn place_of(&self, after: &str) -> Result<Seq> {
+        if after == START { Ok(Seq(0)) } else { self.read_seq("after", after) }
     }
 
     /// Whether entries after a place may have been forgotten. It is decided by time alone: by when the change at that
@@ -183,6 +187,9 @@ impl Session {
         let (Some(after), Some(compacted_ms)) = (after, journal::compacted_ms(&self.engine.catalog)?) else {
             return Ok(false);
         };
+        if after == START {
+            return Ok(true);
+        }
         let at_ms = if self.scope(Verb::Read).is_everything() {
             journal::time_of(&self.engine.catalog, self.read_seq("after", after)?)?
         } else {
@@ -230,7 +237,7 @@ impl Session {
         let deadline = Instant::now() + patience.min(MAX_WAIT);
         // Without a place only what comes from now on is waited for.
         let mut cursor = match after {
-            Some(after) => self.read_seq("after", after)?,
+            Some(after) => self.place_of(after)?,
             None => self.events_from_now()?.cursor,
         };
         let gap = self.has_gap(after)?;

@@ -215,8 +215,7 @@ impl Session {
         };
         let cursor = match new.after.as_deref() {
             None | Some("now") => journal::last_event(&self.engine.catalog)?,
-            Some("start") => Seq(0),
-            Some(after) => self.read_seq("after", after)?,
+            Some(after) => self.place_of(after)?,
         };
         Ok((EventFilter::new(&new.paths, &new.kinds)?, secret, cursor))
     }

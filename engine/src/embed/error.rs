@@ -25,7 +25,7 @@ pub enum EmbedError {
     /// No source could give the model. The attempts say why; usually: connect once, or give a model's folder.
     #[error(
         "model `{model}` is not on this machine and could not be fetched:{attempts}\n  next: connect and pull it once, \
-         or copy a folder with {files} here and name it in the setting `model_folder`",
+         or copy a folder with {files} here and name it in the setting `model_dir`",
         attempts = .attempts.iter().map(|attempt| format!("\n  {attempt}")).collect::<String>(),
         files = .files.join(", ")
     )]

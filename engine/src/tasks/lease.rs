@@ -1,8 +1,8 @@
 //! Who has a task: one exclusive lock over its file and one over its artifacts, under one fence, so that the write path
 //! itself refuses whoever comes late.
 
+use super::queue::{Queue, TaskState, spot};
 use super::rows::{Lease, TaskRow};
-use super::{artifacts, queue::TaskState};
 use crate::catalog::Tx;
 use crate::id::{WorkspaceName, join_path};
 use crate::pattern::Pattern;
@@ -52,7 +52,8 @@ pub fn take_lease(
 /// too long for a pattern is left to the row alone.
 fn patterns(row: &TaskRow, workspace: &WorkspaceName) -> Vec<Pattern> {
     let file = join_path(workspace, &row.path).replace('*', "?");
-    let results = Pattern::literal(&join_path(workspace, &artifacts(&row.id)), true);
+    let queue = spot(workspace, &row.path).map_or(Queue::Tasks, |spot| spot.queue);
+    let results = Pattern::literal(&join_path(workspace, &queue.artifacts(&row.id)), true);
     Pattern::path(&file).into_iter().chain([results]).collect()
 }
 

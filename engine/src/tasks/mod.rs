@@ -18,7 +18,7 @@ pub use adopt::{Adoption, adopt};
 pub use error::TaskError;
 pub use lease::{LeaseTerms, drop_lease, extend_lease, take_lease};
 pub use plan::{Mishap, Next, Worker, after_trouble, may_have};
-pub use queue::{Queue, Spot, TaskState, artifacts, spot};
+pub use queue::{Queue, Spot, TaskState, spot};
 pub use reserved::{drop_reserved, settle_reserved};
 pub use rows::{
     Lease, Past, TaskFile, TaskFilter, TaskRow, each_pending, newest_named, overdue, task, task_cursor, tasks,

@@ -120,17 +120,24 @@ impl Queue {
 
     /// Where a task of a name lies in a state.
     pub fn path(&self, state: TaskState, name: &str) -> RelPath {
+        match (self, state) {
+            (Self::Tasks, state) => self.folder().join("tasks").join(state.folder()).join(name),
+            (_, TaskState::Pending | TaskState::Waiting | TaskState::InProgress) => self.folder().join(name),
+            (_, ended) => self.folder().join(ended.folder()).join(name),
+        }
+    }
+
+    /// The folder of what a task of this queue brought about: an agent that has rights on its inbox alone can hand it in.
+    pub fn artifacts(&self, task: &str) -> RelPath {
+        self.folder().join("artifacts").join(task)
+    }
+
+    fn folder(&self) -> RelPath {
         let root = RelPath::root();
         match self {
-            Self::Tasks => root.join("tasks").join(state.folder()).join(name),
-            Self::Inbox { agent, is_at_root } => {
-                let root = if *is_at_root { root } else { root.join(INBOX) };
-                let inbox = root.join(agent);
-                match state {
-                    TaskState::Pending | TaskState::Waiting | TaskState::InProgress => inbox.join(name),
-                    ended => inbox.join(ended.folder()).join(name),
-                }
-            }
+            Self::Tasks => root,
+            Self::Inbox { agent, is_at_root: true } => root.join(agent),
+            Self::Inbox { agent, is_at_root: false } => root.join(INBOX).join(agent),
         }
     }
 
@@ -141,11 +148,6 @@ impl Queue {
             Self::Inbox { agent, .. } => Some(format!("agent:{agent}")),
         }
     }
-}
-
-/// The folder of what a task brought about.
-pub fn artifacts(task: &str) -> RelPath {
-    RelPath::root().join("artifacts").join(task)
 }
 
 #[cfg(test)]
@@ -188,7 +190,8 @@ mod tests {
             check("w", other, None);
         }
         check("inbox", "x.md", None);
-        check("inbox", "artifacts/tk_1/result.json", None);
+        check("inbox", "bob/artifacts/tk_1/result.json", None);
+        check("inbox", "bob/artifacts/x", None);
     }
 
     #[test]
@@ -198,5 +201,9 @@ mod tests {
             assert_eq!(queue.path(state, "x").as_str(), "inbox/bob/x");
         }
         assert_eq!(queue.path(TaskState::Done, "x").as_str(), "inbox/bob/done/x");
+        assert_eq!(queue.artifacts("tk_1").as_str(), "inbox/bob/artifacts/tk_1");
+        let queue = Queue::inbox(&WorkspaceName::new("inbox").unwrap(), "bob");
+        assert_eq!(queue.artifacts("tk_1").as_str(), "bob/artifacts/tk_1");
+        assert_eq!(Queue::Tasks.artifacts("tk_1").as_str(), "artifacts/tk_1");
     }
 }

@@ -75,7 +75,7 @@ fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) 
 
 /// Opens a home for a command that searches nothing. The model comes along all the same: a home that is opened without
 /// the one that its vectors are from takes its indexes for stale and throws them away.
-fn open_quietly(home: &Path, globals: &Globals) -> Result<(Arc<Engine>, Config)> {
+pub fn open_quietly(home: &Path, globals: &Globals) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
     let embedder = models::open(&config, false).ok();
     Ok((open_with(home, &config, embedder)?, config))

@@ -1,8 +1,9 @@
-//! `waypost index DIR`.
+//! `waypost index`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
@@ -15,14 +16,13 @@ use crate::output::{self, Bar, FAINT, STRONG};
 
 #[derive(Args)]
 pub struct IndexArgs {
-    /// The folder
-    #[arg(required_unless_present = "explain")]
+    /// The folder; without one every workspace of the home is brought up to its files
     dir: Option<PathBuf>,
     /// Index nothing: show what is read of this file, and what of it is indexed
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     explain: Option<PathBuf>,
     /// Name of its workspace; the folder's own where it is missing
-    #[arg(long)]
+    #[arg(long, requires = "dir")]
     name: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
     if let Some(file) = &args.explain {
         return super::reading::explain(globals, file);
     }
-    let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    let Some(dir) = args.dir.clone() else { return catch_up(globals) };
     let home = match &globals.home {
         Some(home) => home.clone(),
         None => dir.clone(),
@@ -47,12 +47,29 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
     let mut bar = Bar::new();
     let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
     bar.finish();
-    if globals.json {
-        print_json(&name, &report, bar.elapsed().as_secs_f64())?;
-    } else {
-        print(&name, &report, bar.elapsed().as_secs_f64());
-    }
+    tell(globals, &name, &report, bar.elapsed().as_secs_f64())?;
     Ok(0)
+}
+
+/// Brings every workspace of a home up to its files.
+fn catch_up(globals: &Globals) -> Outcome {
+    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::IfMissing)?;
+    let mut bar = Bar::new();
+    for name in engine.workspace_names() {
+        let begun = Instant::now();
+        let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
+        tell(globals, &name, &report, begun.elapsed().as_secs_f64())?;
+    }
+    bar.finish();
+    Ok(0)
+}
+
+fn tell(globals: &Globals, name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyhow::Result<()> {
+    if globals.json {
+        return print_json(name, report, seconds);
+    }
+    print(name, report, seconds);
+    Ok(())
 }
 
 /// Every file that is not indexed: in the tree, and by what it holds.

@@ -5,9 +5,11 @@ mod approval;
 mod ask;
 mod audit;
 mod backup;
+mod bench;
 mod budget;
 mod check;
 mod demo;
+mod doctor;
 mod file;
 mod gate;
 mod grant;
@@ -24,6 +26,7 @@ mod reading;
 mod route;
 mod search;
 mod serve;
+mod shell;
 mod snapshot;
 mod task;
 mod token;
@@ -36,6 +39,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::eval;
@@ -62,7 +66,7 @@ struct Cli {
 #[derive(Args, Clone)]
 pub struct Globals {
     /// Directory that holds everything; without it the nearest folder upwards with a `.waypost`
-    #[arg(long, global = true, env = "WAYPOST_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "WAYPOST_HOME", value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub home: Option<PathBuf>,
     /// Print JSON for programs
     #[arg(long, global = true)]
@@ -91,7 +95,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Speak MCP over standard input and output, for desktop clients
     Mcp(serve::McpArgs),
-    /// Index a folder
+    /// Index a folder, or bring a home's index up to its files
     Index(index::IndexArgs),
     /// Fetch a URL into a path, or the pages of a section into a folder
     Import(import::ImportArgs),
@@ -105,8 +109,12 @@ enum Command {
     Models(models::ModelsArgs),
     /// Measure quality on a data set
     Eval(EvalArgs),
+    /// Measure what indexing and searching a folder of your own costs here
+    Bench(bench::BenchArgs),
     /// Compare catalog, blobs and index with each other
     Check(check::CheckArgs),
+    /// Look at what the home stands on, and say what to do about what is wrong
+    Doctor,
     /// Throw the index away and build it from the files
     Reindex,
     /// Write the whole home into one file, while it is served or not
@@ -177,6 +185,10 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Print the settings that hold, and where each comes from
     Config,
+    /// Print what a shell needs to complete commands
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write a page for each command
+    Man(shell::ManArgs),
 }
 
 #[derive(Args)]
@@ -204,7 +216,9 @@ pub type Outcome = anyhow::Result<u8>;
 
 /// Reads the command line and runs it.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    // A variable that is set to nothing counts as not set, as everywhere.
+    cli.globals.home = cli.globals.home.filter(|home| !home.as_os_str().is_empty());
     let json = cli.globals.json;
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
@@ -234,7 +248,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Route(args) => route::run(&globals, &args),
         Command::Models(args) => models::run(&globals, &args),
         Command::Eval(args) => evaluate(&globals, &args),
+        Command::Bench(args) => bench::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
+        Command::Doctor => doctor::run(&globals),
         Command::Backup(args) => backup::run(&globals, &args),
         Command::Restore(args) => backup::restore(&globals, &args),
         Command::Reindex => check::reindex(&globals),
@@ -260,6 +276,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Budget(command) => budget::run(&globals, &command),
         Command::Audit(command) => audit::run(&globals, &command),
         Command::Config => home::config(&globals),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&globals, &args),
     }
 }
 

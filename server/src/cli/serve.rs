@@ -14,10 +14,11 @@ use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
 use super::{Globals, Outcome};
-use crate::config::{Config, Setting};
+use crate::config::{self, Config};
+use crate::logs;
 use crate::output::{self, FAINT, STRONG};
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct ServeArgs {
     /// Address and port; loopback unless you say otherwise
     #[arg(long, value_name = "ADDRESS")]
@@ -49,18 +50,29 @@ pub struct McpArgs {
 pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
     let (engine, mut config) = home::open(&home, globals, Fetch::IfMissing)?;
-    for (setting, flag) in [(&mut config.tls_cert, &args.tls_cert), (&mut config.tls_key, &args.tls_key)] {
-        if flag.is_some() {
-            *setting = Setting { value: flag.clone(), from: "flag" };
-        }
-    }
+    args.put_into(&mut config);
     for pair in &args.attach {
         let (name, folder) = split_attach(pair)?;
         engine.attach(&name, &folder)?;
     }
     attach_lone_folder(&engine, &home)?;
     let token = engine.first_token()?;
-    run_server(engine, &config, args.listen.as_deref(), globals.json, token)
+    let (globals, args) = (globals.clone(), args.clone());
+    let is_json = globals.json;
+    let reread = move || {
+        let mut config = config::load(&home, &globals)?;
+        args.put_into(&mut config);
+        Ok(config)
+    };
+    run_server(engine, config, reread, is_json, token)
+}
+
+impl ServeArgs {
+    fn put_into(&self, config: &mut Config) {
+        config.listen.put(self.listen.clone());
+        config.tls_cert.put(self.tls_cert.clone().map(Some));
+        config.tls_key.put(self.tls_key.clone().map(Some));
+    }
 }
 
 /// A home without any workspace whose folder has files is itself what is to be served.
@@ -91,34 +103,52 @@ fn split_attach(pair: &str) -> Result<(WorkspaceName, PathBuf)> {
     Ok((name, PathBuf::from(folder)))
 }
 
-/// Serves an open engine until it is told to stop.
+/// Serves an open engine until it is told to stop; at SIGHUP the settings are read again.
 pub fn run_server(
     engine: Arc<Engine>,
-    config: &Config,
-    listen: Option<&str>,
+    config: Config,
+    reread: impl Fn() -> Result<Config> + Send + Sync + 'static,
     json: bool,
     token: Option<String>,
 ) -> Outcome {
-    let listen = listen.unwrap_or(&config.listen.value);
+    let options = options(&config)?;
+    logs::start(&config.log_filter.value, config.log_format.value)?;
+    let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
+    engine.set_commands(&config.command_hooks())?;
+    let indexer = Indexer::start(&engine);
+    let served = Arc::clone(&engine);
+    let reread = Arc::new(move || renew(&served, &config, reread()).map_err(|error| format!("{error:#}")));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let on_ready = move |address| announce(scheme, address, json, token);
+    runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
+    Ok(0)
+}
+
+fn options(config: &Config) -> Result<ServeOptions> {
+    let listen = &config.listen.value;
     let address: SocketAddr = listen
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
         .with_context(|| format!("`{listen}` is no address: expected one such as 127.0.0.1:7077"))?;
-    let options = ServeOptions {
+    Ok(ServeOptions {
         listen: address,
         allowed_hosts: config.allowed_hosts.value.clone(),
         allowed_origins: config.allowed_origins.value.clone(),
         upstreams: config.upstream_plan(),
         edge: config.edge()?,
-    };
-    let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
-    engine.set_commands(&config.command_hooks())?;
-    let indexer = Indexer::start(&engine);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime
-        .block_on(serve(engine, indexer, options, move |address| announce(scheme, address, json, token)))?;
-    Ok(0)
+    })
+}
+
+/// Makes the newer settings hold that can; the others are named, for they take a restart.
+fn renew(engine: &Engine, before: &Config, newer: Result<Config>) -> Result<ServeOptions> {
+    let newer = newer?;
+    let options = options(&newer)?;
+    engine.set_commands(&newer.command_hooks())?;
+    for setting in before.takes_restart(&newer)? {
+        tracing::warn!(setting, "this setting has changed, and holds from the next start on");
+    }
+    Ok(options)
 }
 
 fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>) {
@@ -138,6 +168,7 @@ fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     if let (Some(url), Some(token)) = (&args.url, &args.token) {
+        logs::start("warn", logs::LogFormat::Text)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let carried = runtime.block_on(relay(url, token, args.toolsets.as_deref()));
         // Reading from standard input can't be given up; nothing is left to be done.
@@ -147,6 +178,7 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     }
     let home = home::locate(globals, Some(Path::new(".")))?;
     let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
+    logs::start(&config.log_filter.value, config.log_format.value)?;
     engine.set_commands(&config.command_hooks())?;
     if let Some(token) = &args.token {
         // A token that is none is told before anything starts.

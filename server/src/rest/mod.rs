@@ -171,7 +171,11 @@ fn state_routes() -> Routes {
         .post("/v1/workspaces", workspaces::create, create.example(json!({"name": "docs"})))
         .get("/v1/workspaces/{ws}", workspaces::one, "One workspace")
         .patch("/v1/workspaces/{ws}", workspaces::update, "Turns `intelligence` on or off")
-        .delete("/v1/workspaces/{ws}", workspaces::remove, "Lets a workspace go")
+        .delete(
+            "/v1/workspaces/{ws}",
+            workspaces::remove,
+            "Lets a workspace go; one that is no attached folder goes with its files, unless `files=keep`",
+        )
         .get("/v1/index/{*path}", indexed::all, "What the index has of the files below a path")
         .get("/v1/locks", locks::all, "The locks")
         .post("/v1/locks", locks::take, about("Takes a lock on a path or a pattern").creates())

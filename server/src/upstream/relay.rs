@@ -74,7 +74,8 @@ async fn carry(
         tokio::select! {
             said = near.receive(), if under_way.len() < MAX_UNDER_WAY => {
                 let Some(said) = said else {
-                    let _ = far.close().await;
+                    // It waits for an era's greeting to end, which will never come from a client that is gone.
+                    let _ = timeout(FAREWELL, far.close()).await;
                     return Ok(());
                 };
                 under_way.spawn(send(request_id(&said), far.send(said)));

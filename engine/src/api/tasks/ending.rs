@@ -104,7 +104,7 @@ impl Session {
         let queue = Self::queue_of(seen);
         let target = seen.full(&queue.path(after.state, after.path.file_name()));
         let site = self.open_site("task.complete", Verb::Write, &target)?;
-        let folder = tasks::artifacts(&after.id);
+        let folder = queue.artifacts(&after.id);
         let sites: Vec<Site> = files
             .iter()
             .map(|(name, _)| {

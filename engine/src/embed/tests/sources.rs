@@ -164,12 +164,9 @@ fn a_folder_by_hand_is_held_to_the_manifest() {
 fn without_a_source_the_error_says_what_was_tried_and_what_to_do() {
     let cache = Cache::empty();
     let message = cache.resolve().unwrap_err().to_string();
-    for expected in [
-        "`tiny`",
-        "hub nobody/tiny@main: not tried, since fetching was not allowed",
-        "next: ",
-        "model_folder",
-    ] {
+    for expected in
+        ["`tiny`", "hub nobody/tiny@main: not tried, since fetching was not allowed", "next: ", "model_dir"]
+    {
         assert!(message.contains(expected), "`{message}` lacks `{expected}`");
     }
 }

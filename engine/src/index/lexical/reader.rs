@@ -272,9 +272,16 @@ impl Searcher {
 
     /// The `n` best chunks that hold a term, best first; ties by [`Self::place`].
     pub fn best(&self, scores: &LexicalScores, n: usize) -> Vec<(ChunkRef, f32)> {
+        let order = |a: &(ChunkRef, f32), b: &(ChunkRef, f32)| {
+            b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0)))
+        };
         let mut best = scores.best(n);
-        best.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0))));
-        best.truncate(n);
+        // Thousands may tie, and only so many are asked for.
+        if n > 0 && best.len() > n {
+            best.select_nth_unstable_by(n - 1, order);
+            best.truncate(n);
+        }
+        best.sort_unstable_by(order);
         best
     }
 

@@ -103,16 +103,30 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     for (principal, token) in &tokens {
         anstream::println!("{principal:24} {FAINT}{token}{FAINT:#}");
     }
-    serve(engine, &config, globals, args)
+    serve(engine, config, &home, globals, args)
 }
 
-fn serve(engine: Arc<Engine>, config: &Config, globals: &Globals, args: &DemoArgs) -> Outcome {
+fn serve(
+    engine: Arc<Engine>,
+    mut config: Config,
+    home: &Path,
+    globals: &Globals,
+    args: &DemoArgs,
+) -> Outcome {
     let token = new_token(&engine, ADMIN)?;
-    let url = args.listen.as_deref().unwrap_or(&config.listen.value);
+    config.listen.put(args.listen.clone());
     anstream::println!(
-        "{FAINT}try: curl -s http://{url}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}"
+        "{FAINT}try: curl -s http://{}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}",
+        config.listen.value
     );
-    super::serve::run_server(engine, config, args.listen.as_deref(), globals.json, Some(token))
+    let (home, globals, listen) = (home.to_owned(), globals.clone(), args.listen.clone());
+    let is_json = globals.json;
+    let reread = move || {
+        let mut config = crate::config::load(&home, &globals)?;
+        config.listen.put(listen.clone());
+        Ok(config)
+    };
+    super::serve::run_server(engine, config, reread, is_json, Some(token))
 }
 
 /// Kept between runs beside the models, so that the second start has nothing to embed.

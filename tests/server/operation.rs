@@ -1,0 +1,176 @@
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::command::{json, waypost};
+use crate::outage::Process;
+
+/// No test waits longer for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn home() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("a.md"),
+        "# Travel\n\nClaims for travel are sent to the office within thirty days.\n",
+    )
+    .unwrap();
+    assert_eq!(waypost(folder.path(), &["index", "."]).status.code(), Some(0));
+    folder
+}
+
+/// What the doctor says of one check.
+fn finding(output: &Output, check: &str) -> Value {
+    let all = json(output);
+    let found = all["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == check).cloned();
+    found.unwrap_or_else(|| panic!("nothing of `{check}` in {all}"))
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
+    let home = home();
+    let doctor = || waypost(home.path(), &["doctor", "--json"]);
+    let healthy = doctor();
+    assert_eq!(healthy.status.code(), Some(0), "{}", json(&healthy));
+    for check in ["disk", "files", "settings", "reading", "home", "index", "webhooks", "tools", "approvals"] {
+        assert_eq!(finding(&healthy, check)["state"], "good", "{check}: {}", json(&healthy));
+    }
+    let model = finding(&healthy, "model");
+    assert_eq!(
+        (&model["state"], &model["next"]),
+        (&"warning".into(), &"fetch it with `waypost models pull`".into())
+    );
+
+    let added = json(&waypost(home.path(), &["webhook", "add", "http://127.0.0.1:9/x", "--json"]));
+    let id = added["id"].as_str().unwrap_or_else(|| panic!("{added}"));
+    assert_eq!(waypost(home.path(), &["webhook", "pause", id]).status.code(), Some(0));
+    let paused = finding(&doctor(), "webhooks");
+    assert_eq!(paused["state"], "warning");
+    assert!(paused["says"].as_str().unwrap().contains(id), "{paused}");
+
+    std::fs::write(home.path().join("waypost.toml"), "[route]\nmax_error = 3.0\n").unwrap();
+    let broken = doctor();
+    assert_eq!(broken.status.code(), Some(1));
+    let settings = finding(&broken, "settings");
+    assert_eq!(settings["state"], "bad");
+    assert!(settings["says"].as_str().unwrap().contains("error rate"), "{settings}");
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let lost = waypost(nowhere.path(), &["doctor", "--json"]);
+    assert_eq!((lost.status.code(), finding(&lost, "home")["state"].as_str()), (Some(1), Some("bad")));
+    assert!(!nowhere.path().join(".waypost").exists(), "looking makes no home");
+}
+
+#[test]
+fn the_doctor_tells_a_served_home_from_a_broken_one() {
+    let home = home();
+    let process = Process::start(home.path(), "127.0.0.1:0");
+    let address = process.url.trim_start_matches("http://");
+    let settings = home.path().join("waypost.toml");
+    std::fs::write(settings, format!("listen = \"{address}\"\n")).unwrap();
+    let served = waypost(home.path(), &["doctor", "--json"]);
+    assert_eq!(served.status.code(), Some(0), "{}", json(&served));
+    let found = finding(&served, "home");
+    assert!(found["says"].as_str().unwrap().contains("a server answers"), "{found}");
+    drop(process);
+
+    let blobs = home.path().join(".waypost/blobs");
+    let blob = first_file(&blobs).unwrap();
+    std::fs::write(blob, b"rot").unwrap();
+    let rotten = waypost(home.path(), &["doctor", "--json"]);
+    assert_eq!(rotten.status.code(), Some(1), "{}", json(&rotten));
+    assert!(finding(&rotten, "home")["next"].as_str().unwrap().contains("waypost check"));
+}
+
+fn first_file(folder: &Path) -> Option<std::path::PathBuf> {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    entries.into_iter().find_map(|path| if path.is_dir() { first_file(&path) } else { Some(path) })
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = waypost(folder.path(), &["completions", shell]);
+        let text = String::from_utf8(script.stdout).unwrap();
+        assert!(text.contains("snapshot") && text.contains("--net-allow"), "{shell}");
+    }
+    let pages = folder.path().join("man");
+    assert_eq!(waypost(folder.path(), &["man", "--dir", "man"]).status.code(), Some(0));
+    for page in ["waypost.1", "waypost-search.1", "waypost-webhook-add.1", "waypost-doctor.1"] {
+        let text =
+            std::fs::read_to_string(pages.join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    let printed = waypost(folder.path(), &["man"]);
+    assert!(String::from_utf8(printed.stdout).unwrap().contains(".TH waypost 1"));
+}
+
+#[test]
+fn a_folder_of_ones_own_is_measured_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    let texts = [
+        ("travel.md", "Claims for travel are sent to the office within thirty days of the last one.\n"),
+        ("leave.md", "Every member of the company has twenty five days of paid leave in a year.\n"),
+    ];
+    for (name, text) in texts {
+        std::fs::write(docs.join(name), text).unwrap();
+    }
+    let measured = json(&waypost(folder.path(), &["bench", "docs", "--no-model", "--json"]));
+    assert_eq!((&measured["indexing"]["files"], &measured["indexing"]["chunks"]), (&2.into(), &2.into()));
+    let lexical = &measured["searching"][0];
+    assert_eq!((&lexical["mode"], &lexical["queries"]), (&"lexical".into(), &2.into()));
+    assert_eq!((lexical["first"].as_f64(), lexical["found"].as_f64()), (Some(1.0), Some(1.0)));
+    assert!(measured["indexing"]["index_bytes"].as_u64().unwrap() > 0, "{measured}");
+    assert_eq!(std::fs::read_dir(&docs).unwrap().count(), 2, "nothing is left behind");
+    assert_eq!(waypost(folder.path(), &["bench", "nowhere"]).status.code(), Some(2));
+}
+
+/// Asks for the workspaces under a host's name, and gives the status.
+fn status(process: &Process, token: &str, host: &str) -> u16 {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let request = agent
+        .get(format!("{}/v1/workspaces", process.url))
+        .header("authorization", format!("Bearer {token}"))
+        .header("host", host);
+    request.call().unwrap().status().as_u16()
+}
+
+#[test]
+fn settings_are_read_again_while_the_server_runs() {
+    let home = home();
+    let settings = home.path().join("waypost.toml");
+    let process = Process::start(home.path(), "127.0.0.1:0");
+    let token = process.token.clone().unwrap();
+    let wait = |host: &str, expected: u16| {
+        let deadline = Instant::now() + PATIENCE;
+        while status(&process, &token, host) != expected {
+            assert!(Instant::now() < deadline, "`{host}` never gave {expected}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let hang_up = || {
+        let pid = process.pid().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    assert_eq!(status(&process, &token, "way.example"), 403);
+    std::fs::write(&settings, "allowed_hosts = [\"way.example\"]\n").unwrap();
+    hang_up();
+    wait("way.example", 200);
+
+    // What can't be read changes nothing, nor does what would switch TLS on.
+    for wrong in ["allowed_hosts = 3\n", "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n"] {
+        std::fs::write(&settings, wrong).unwrap();
+        hang_up();
+        assert_eq!(status(&process, &token, "way.example"), 200, "{wrong}");
+    }
+    std::fs::write(&settings, "[limits]\nrequests_per_second = 1\nburst = 1\n").unwrap();
+    hang_up();
+    wait("localhost", 429);
+    assert_eq!(status(&process, &token, "way.example"), 403, "the name was taken back");
+}
