@@ -524,7 +524,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         generate_timeout_s: pick(None, number("WAYPOST_GENERATE_TIMEOUT_S")?, file.generate.timeout_s, 20.0),
         generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
-        log_filter: pick(None, variable("WAYPOST_LOG"), file.log.filter, logs::DEFAULT_FILTER.to_owned()),
+        log_filter: pick(None, variable("WAYPOST_LOG_FILTER"), file.log.filter, logs::DEFAULT_FILTER.to_owned()),
         log_format: pick(None, log_format, file.log.format, LogFormat::Text),
         requests_per_second: pick(
             None,

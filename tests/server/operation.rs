@@ -174,3 +174,78 @@ fn settings_are_read_again_while_the_server_runs() {
     wait("localhost", 429);
     assert_eq!(status(&process, &token, "way.example"), 403, "the name was taken back");
 }
+
+#[test]
+fn every_command_that_a_reader_is_told_of_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md"), root.join("examples/README.md")];
+    let guide = std::fs::read_dir(root.join("server/guide/src")).unwrap().flatten();
+    pages.extend(guide.map(|entry| entry.path()));
+    let mut told = std::collections::BTreeSet::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("$ waypost "));
+        told.extend(lines.map(|line| {
+            let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            line.split_whitespace().take(2).take_while(is_name).map(str::to_owned).collect::<Vec<_>>()
+        }));
+    }
+    assert!(told.len() > 30, "{told:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for mut words in told {
+        words.push("--help".to_owned());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let helped = waypost(folder.path(), &words);
+        assert_eq!(helped.status.code(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&helped.stderr));
+    }
+}
+
+#[test]
+fn every_setting_that_there_is_stands_in_the_guide() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = json(&waypost(folder.path(), &["config", "--json"]));
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("guide/src/operation.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    // The table of the file's keys names variables too, and those are named like what `config` prints.
+    for name in
+        settings.as_object().unwrap().keys().filter(|name| !matches!(name.as_str(), "commands" | "upstreams"))
+    {
+        let variable = format!("`WAYPOST_{}`", name.to_uppercase());
+        assert!(page.contains(&variable), "{variable}");
+    }
+}
+
+#[test]
+fn the_log_tells_what_happens_and_no_secret() {
+    let home = home();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .args(["serve", "--offline", "--json", "--listen", "127.0.0.1:0", "--home"])
+        .arg(home.path())
+        .env("WAYPOST_MODELS", home.path().join("no-models"))
+        .env("WAYPOST_LOG_FILTER", "waypost=debug")
+        .env("WAYPOST_LOG_FORMAT", "json")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let announced: Value = serde_json::from_str(&line).unwrap();
+    let (url, token) = (announced["url"].as_str().unwrap(), announced["token"].as_str().unwrap());
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let asked = agent
+        .post(format!("{url}/v1/search"))
+        .header("authorization", format!("Bearer {token}"))
+        .send_json(serde_json::json!({"query": "thirty days of zanzibar"}));
+    assert_eq!(asked.unwrap().status(), 200);
+    assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+    let mut log = String::new();
+    std::io::Read::read_to_string(&mut server.stderr.take().unwrap(), &mut log).unwrap();
+    server.wait().unwrap();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let says = |message: &str| lines.iter().any(|line| line["message"] == message);
+    assert!(says("serving") && says("answered") && says("stopped"), "{log}");
+    let secret = token.rsplit('_').next().unwrap();
+    assert!(!log.contains(secret) && !log.contains("zanzibar") && !log.contains("thirty"), "{log}");
+}
