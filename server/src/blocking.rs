@@ -96,7 +96,7 @@ impl Bridge {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Problem::busy())?;
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Problem::busy())?;
         let queued = asked.elapsed();
-        let span = tracing::Span::current();
+        let span = tracing::info_span!("engine");
         let task = tokio::task::spawn_blocking(move || {
             let _places = (admitted, turn);
             span.in_scope(call)

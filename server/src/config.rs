@@ -45,6 +45,8 @@ struct FileSettings {
     #[serde(default)]
     log: LogSettings,
     #[serde(default)]
+    telemetry: TelemetrySettings,
+    #[serde(default)]
     limits: LimitSettings,
     #[serde(default)]
     tls: TlsSettings,
@@ -103,6 +105,13 @@ struct GenerateFileSettings {
 #[serde(deny_unknown_fields)]
 struct JournalSettings {
     days: Option<u32>,
+}
+
+/// Who is told what requests did.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TelemetrySettings {
+    otlp: Option<String>,
 }
 
 /// What the running log tells.
@@ -238,6 +247,8 @@ pub struct Config {
     pub log_filter: Setting<String>,
     /// How they look.
     pub log_format: Setting<LogFormat>,
+    /// A collector of OpenTelemetry spans, such as `http://127.0.0.1:4318`; without one none are made.
+    pub otlp: Setting<Option<String>>,
     /// Requests a second of one token; 0: as many as it likes.
     pub requests_per_second: Setting<u32>,
     /// Requests of one token at once; 0: twice the rate.
@@ -344,6 +355,14 @@ impl Config {
         }
         let rate = Rate { per_second: self.requests_per_second.value, burst: self.request_burst.value };
         Ok(Edge { rate, tls, authorization_server, sse: self.mcp_sse.value })
+    }
+
+    /// Begins the running log, and spans where somebody takes them.
+    ///
+    /// # Errors
+    /// As [`logs::start`].
+    pub fn start_telling(&self) -> Result<logs::Telling> {
+        logs::start(&self.log_filter.value, self.log_format.value, self.otlp.value.as_deref())
     }
 
     /// The servers of tools, and how they are started so that they end with us.
@@ -524,8 +543,14 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         generate_timeout_s: pick(None, number("WAYPOST_GENERATE_TIMEOUT_S")?, file.generate.timeout_s, 20.0),
         generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
-        log_filter: pick(None, variable("WAYPOST_LOG_FILTER"), file.log.filter, logs::DEFAULT_FILTER.to_owned()),
+        log_filter: pick(
+            None,
+            variable("WAYPOST_LOG_FILTER"),
+            file.log.filter,
+            logs::DEFAULT_FILTER.to_owned(),
+        ),
         log_format: pick(None, log_format, file.log.format, LogFormat::Text),
+        otlp: pick(None, variable("WAYPOST_OTLP").map(Some), file.telemetry.otlp.map(Some), None),
         requests_per_second: pick(
             None,
             count("WAYPOST_REQUESTS_PER_SECOND", "requests")?,

@@ -1,7 +1,8 @@
 //! The network face of Waypost: REST, MCP and what both need, around the synchronous engine.
 //!
 //! request → [`hosts`] (asked under a name of ours?) → [`auth`] (whose token?) → [`rest`] or [`mcp`] → [`blocking`]
-//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together, [`renewal`] changes what may change while it runs; [`telemetry`] counts. [`console`]
+//! (the one bridge to the engine) → reply or [`problem`]. [`serve`] puts them together, [`renewal`] changes what may change while it runs; [`telemetry`] counts,
+//! [`spans`] tells a collector of traces. [`console`]
 //! is a client of [`rest`] that runs in a browser.
 
 pub mod auth;
@@ -16,6 +17,7 @@ pub mod problem;
 pub mod renewal;
 pub mod rest;
 pub mod serve;
+pub mod spans;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;

@@ -5,7 +5,11 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+use waypost::spans::Spans;
 
 /// What is told where nothing else is asked: what goes wrong anywhere, and what we do.
 pub const DEFAULT_FILTER: &str = "warn,waypost=info,waypost_engine=info";
@@ -31,18 +35,29 @@ impl LogFormat {
     }
 }
 
-/// Begins to write what passes the filter (`tracing-subscriber`'s directives, such as `info` or `waypost=debug`).
+/// What runs until the end.
+pub struct Telling(Option<Spans>);
+
+/// Begins to write what passes the filter (`tracing-subscriber`'s directives, such as `info` or `waypost=debug`), and to
+/// send spans where a collector is named. Both end when what is given goes.
 ///
 /// # Errors
-/// For a filter that is none, or where a log was begun before.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+/// For a filter or an address that is none, or where a log was begun before.
+pub fn start(filter: &str, format: LogFormat, otlp: Option<&str>) -> anyhow::Result<Telling> {
     let filter = EnvFilter::try_new(filter).with_context(|| {
         format!("`{filter}` is no filter of the log: expected a level such as `info`, or parts such as `warn,waypost=debug`")
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let begun = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let spans = otlp.map(Spans::to).transpose()?;
+    let text = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => text().with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => text().json().flatten_event(true).boxed(),
     };
-    begun.map_err(|error| anyhow::anyhow!("the log can't begin: {error}"))
+    let sent = spans.as_ref().map(|spans| spans.layer().with_filter(LevelFilter::INFO));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(sent)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("the log can't begin: {error}"))?;
+    Ok(Telling(spans))
 }

@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 use tracing::Instrument;
 
 use crate::serve::App;
+use crate::spans::{self, TRACEPARENT};
 
 const REQUESTS: &str = "waypost_http_requests_total";
 const REQUEST_SECONDS: &str = "waypost_http_request_seconds";
@@ -113,9 +114,18 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
-    let span = tracing::info_span!("request", route, method);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.route = route,
+        http.request.method = method,
+        http.response.status_code = tracing::field::Empty,
+    );
+    spans::adopt(&span, request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()));
     let response = next.run(request).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), begun.elapsed());
+    span.record("http.response.status_code", status);
     span.in_scope(|| tracing::debug!(status, took_ms = took.as_millis() as u64, "answered"));
     app.telemetry.request(&route, method, status, took);
     response

@@ -1,5 +1,7 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -215,37 +217,114 @@ fn every_setting_that_there_is_stands_in_the_guide() {
     }
 }
 
+/// A server whose log is kept, and that ends in time.
+struct Told {
+    child: std::process::Child,
+    url: String,
+    token: String,
+}
+
+impl Told {
+    fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
+            .args(["serve", "--offline", "--json", "--listen", "127.0.0.1:0", "--home"])
+            .arg(home)
+            .env("WAYPOST_MODELS", home.join("no-models"))
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let announced: Value = serde_json::from_str(&line).unwrap();
+        let text = |name: &str| announced[name].as_str().unwrap().to_owned();
+        Self { child, url: text("url"), token: text("token") }
+    }
+
+    fn search(&self, headers: &[(&str, &str)]) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let asked = agent.post(format!("{}/v1/search", self.url));
+        let asked = headers.iter().fold(asked, |asked, (name, value)| asked.header(*name, *value));
+        let asked = asked.header("authorization", format!("Bearer {}", self.token));
+        let reply = asked.send_json(serde_json::json!({"query": "thirty days of zanzibar"}));
+        assert_eq!(reply.unwrap().status(), 200);
+    }
+
+    /// Stops it as an operator does, and gives what it logged.
+    fn stop(mut self) -> String {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{log}");
+        log
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn the_log_tells_what_happens_and_no_secret() {
     let home = home();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_waypost"))
-        .args(["serve", "--offline", "--json", "--listen", "127.0.0.1:0", "--home"])
-        .arg(home.path())
-        .env("WAYPOST_MODELS", home.path().join("no-models"))
-        .env("WAYPOST_LOG_FILTER", "waypost=debug")
-        .env("WAYPOST_LOG_FORMAT", "json")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line)
-        .unwrap();
-    let announced: Value = serde_json::from_str(&line).unwrap();
-    let (url, token) = (announced["url"].as_str().unwrap(), announced["token"].as_str().unwrap());
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let asked = agent
-        .post(format!("{url}/v1/search"))
-        .header("authorization", format!("Bearer {token}"))
-        .send_json(serde_json::json!({"query": "thirty days of zanzibar"}));
-    assert_eq!(asked.unwrap().status(), 200);
-    assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
-    let mut log = String::new();
-    std::io::Read::read_to_string(&mut server.stderr.take().unwrap(), &mut log).unwrap();
-    server.wait().unwrap();
+    let server =
+        Told::start(home.path(), &[("WAYPOST_LOG_FILTER", "waypost=debug"), ("WAYPOST_LOG_FORMAT", "json")]);
+    server.search(&[]);
+    let token = server.token.clone();
+    let log = server.stop();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let says = |message: &str| lines.iter().any(|line| line["message"] == message);
     assert!(says("serving") && says("answered") && says("stopped"), "{log}");
     let secret = token.rsplit('_').next().unwrap();
     assert!(!log.contains(secret) && !log.contains("zanzibar") && !log.contains("thirty"), "{log}");
+}
+
+#[test]
+fn spans_of_requests_belong_to_their_senders_trace() {
+    let home = home();
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", collector.local_addr().unwrap());
+    let server = Told::start(home.path(), &[("WAYPOST_OTLP", &address)]);
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    server.search(&[("traceparent", &format!("00-{trace}-{parent}-01"))]);
+    let taking = std::thread::spawn(move || {
+        let (mut stream, _) = collector.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            head.push_str(&line);
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
+            .unwrap();
+        (head, String::from_utf8(body).unwrap())
+    });
+    server.stop();
+    let (head, body) = taking.join().unwrap();
+    assert!(head.starts_with("POST /v1/traces "), "{head}");
+    let sent: Value = serde_json::from_str(&body).unwrap();
+    let spans =
+        sent["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap_or_else(|| panic!("{body}"));
+    let request =
+        spans.iter().find(|span| span["name"] == "POST /v1/search").unwrap_or_else(|| panic!("{body}"));
+    assert_eq!((&request["traceId"], &request["parentSpanId"]), (&trace.into(), &parent.into()));
+    let engine =
+        spans.iter().find(|span| span["name"] == "engine" && span["parentSpanId"] == request["spanId"]);
+    assert!(engine.is_some_and(|span| span["traceId"] == trace), "{body}");
+    assert!(!body.contains("zanzibar") && !body.contains("thirty"), "{body}");
 }

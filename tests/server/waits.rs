@@ -125,3 +125,24 @@ fn a_grant_changes_the_lists_of_whoever_listens_in_both_eras() {
         is_over.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn who_asks_for_it_is_told_when_a_change_can_be_found() {
+    let server = Server::start(FILES);
+    let agent = server.user("agent:a", &["list,read,write /docs/open/**"]);
+    let spy = server.user("agent:spy", &["list,read /docs/a.md"]);
+    agent.put("/docs/open/new.md", "the walrus sleeps\n").is(201);
+    let told = agent.get("/v1/events/wait?after=start&kinds=index.updated&timeout_seconds=20").is(200).json();
+    let event = &told["items"][0];
+    assert_eq!((&event["event"], &event["path"]), (&"index.updated".into(), &"/docs/open/new.md".into()));
+    assert_eq!((&event["size"], &event["mimeType"]), (&18.into(), &"text/markdown".into()), "{event}");
+    let found = agent.post("/v1/search", &json!({"query": "walrus"})).is(200).json();
+    assert_eq!(found["results"][0]["citation"]["version"], event["version"]);
+    // Who names no kind is told of the change alone, and who may not read it of nothing.
+    let all = agent.get("/v1/events/wait?after=start&timeout_seconds=0").is(200).json();
+    let kinds: Vec<&str> =
+        all["items"].as_array().unwrap().iter().map(|item| item["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["file.created"]);
+    let hidden = spy.get("/v1/events/wait?after=start&kinds=*&timeout_seconds=0").is(200).json();
+    assert!(hidden["items"].as_array().unwrap().iter().all(|item| item["path"] == "/docs/a.md"), "{hidden}");
+}

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use super::chunks::{Prepared, prepare, prepare_bytes, text_hash};
 use super::{Context, IngestError, OnProgress, Progress, Semantic, Stage};
 use crate::catalog::FileRow;
+use crate::change::Place;
 use crate::id::{FileId, Seq};
 use crate::index::Position;
 use crate::journal;
@@ -52,6 +53,9 @@ pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>)
             lexical_seq: last.0,
             ..position
         })?;
+        if context.semantic.is_none() {
+            tell(context, &files)?;
+        }
         on_progress(Progress { stage: Stage::Reading, done, total: total.max(done) });
     }
 }
@@ -95,7 +99,19 @@ pub fn catch_up_semantic(
             semantic_seq: reached.0,
             ..position
         })?;
+        tell(context, &files)?;
     }
+}
+
+/// Tells that what a batch changed can be found now, by every arm that there is. A kill before this costs the news alone.
+fn tell(context: &Context<'_>, files: &[FileId]) -> Result<(), IngestError> {
+    let Place { catalog, workspace, clock, .. } = context.place;
+    let mut found = Vec::with_capacity(files.len());
+    for file in files {
+        found.extend(catalog.file_by_id(*file)?.filter(|row| row.state.skipped.is_none()));
+    }
+    let now_ms = clock.now_ms();
+    Ok(catalog.write(|tx| found.iter().try_for_each(|row| tx.append_indexed(workspace.id, row, now_ms)))?)
 }
 
 /// Puts one file's bytes into an index that follows no journal, with the vectors that the home knows or that one file may

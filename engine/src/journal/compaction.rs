@@ -35,7 +35,7 @@ pub fn old_entries(
 ) -> Result<Vec<Old>, CatalogError> {
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(
-            "SELECT seq, version FROM journal AS entry
+            "SELECT seq, CASE WHEN file > 0 THEN version END FROM journal AS entry
              WHERE seq > ?2 AND occurred_ms < ?1
                AND NOT EXISTS (SELECT 1 FROM consumer_pending AS pending WHERE pending.seq = entry.seq)
                AND (file = 0

@@ -2,8 +2,11 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::catalog::{Catalog, CatalogError, Tx};
+use crate::catalog::{Catalog, CatalogError, FileRow, Tx};
 use crate::id::{Seq, VersionId, WorkspaceId};
+
+/// Who makes a file's change to be found.
+const INDEXER: &str = "indexer";
 
 /// What can happen. Names are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +49,13 @@ pub enum EventKind {
     LoopDetected,
     /// What was to be fetched into a path could not be.
     ImportFailed,
+    /// A file's last change can be found. There is one for each change of a file, so who wants them names the kind.
+    IndexUpdated,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::FileCreated,
         Self::FileUpdated,
         Self::FileDeleted,
@@ -70,6 +75,7 @@ impl EventKind {
         Self::BudgetExceeded,
         Self::LoopDetected,
         Self::ImportFailed,
+        Self::IndexUpdated,
     ];
 
     /// Its name.
@@ -94,6 +100,7 @@ impl EventKind {
             Self::BudgetExceeded => "budget.exceeded",
             Self::LoopDetected => "loop.detected",
             Self::ImportFailed => "import.failed",
+            Self::IndexUpdated => "index.updated",
         }
     }
 }
@@ -170,6 +177,35 @@ impl Tx<'_> {
             ])?;
         self.mark_news();
         Ok(Seq(self.sql().last_insert_rowid() as u64))
+    }
+
+    /// Adds that a file of a workspace can be found as it is now. It is no change of the file.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn append_indexed(
+        &self,
+        workspace: WorkspaceId,
+        row: &FileRow,
+        occurred_ms: i64,
+    ) -> Result<(), CatalogError> {
+        self.sql()
+            .prepare_cached(
+                "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, mime_type, actor, occurred_ms)
+                 VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                EventKind::IndexUpdated.as_str(),
+                workspace.0,
+                row.path.as_str(),
+                &row.state.version.as_bytes()[..],
+                row.state.size_bytes as i64,
+                row.state.mime_type,
+                INDEXER,
+                occurred_ms,
+            ])?;
+        self.mark_news();
+        Ok(())
     }
 }
 

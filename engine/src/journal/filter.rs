@@ -27,7 +27,7 @@ pub enum FilterError {
 pub struct EventFilter {
     /// One of these paths; none: all.
     pub paths: Vec<Pattern>,
-    /// One of these kinds, exact or a family such as `file.*`; none: all.
+    /// One of these kinds, exact or a family such as `file.*`; none: all but `index.updated`, which is only for who names it.
     pub kinds: Vec<String>,
 }
 
@@ -70,7 +70,10 @@ impl EventFilter {
             Some(family) => kind.starts_with(family),
             None => kind == wanted,
         };
-        self.kinds.is_empty() || self.kinds.iter().any(is_it)
+        match self.kinds.as_slice() {
+            [] => kind != EventKind::IndexUpdated.as_str(),
+            kinds => kinds.iter().any(is_it),
+        }
     }
 
     fn wants_path(&self, folded: &str) -> bool {

@@ -112,7 +112,7 @@ pub fn run_server(
     token: Option<String>,
 ) -> Outcome {
     let options = options(&config)?;
-    logs::start(&config.log_filter.value, config.log_format.value)?;
+    let telling = config.start_telling()?;
     let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
@@ -121,6 +121,7 @@ pub fn run_server(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let on_ready = move |address| announce(scheme, address, json, token);
     runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
+    drop((runtime, telling));
     Ok(0)
 }
 
@@ -168,7 +169,7 @@ fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     if let (Some(url), Some(token)) = (&args.url, &args.token) {
-        logs::start("warn", logs::LogFormat::Text)?;
+        let _telling = logs::start("warn", logs::LogFormat::Text, None)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let carried = runtime.block_on(relay(url, token, args.toolsets.as_deref()));
         // Reading from standard input can't be given up; nothing is left to be done.
@@ -178,7 +179,7 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     }
     let home = home::locate(globals, Some(Path::new(".")))?;
     let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
-    logs::start(&config.log_filter.value, config.log_format.value)?;
+    let _telling = config.start_telling()?;
     engine.set_commands(&config.command_hooks())?;
     if let Some(token) = &args.token {
         // A token that is none is told before anything starts.

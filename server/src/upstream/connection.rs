@@ -88,11 +88,25 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, UpstreamError> {
     plain_client(reqwest::Client::builder().default_headers(headers(settings)?))
 }
 
+/// For a thread of its own, that may wait.
+///
+/// # Errors
+/// [`UpstreamError::Client`].
+pub fn blocking_client(timeout: Duration) -> Result<reqwest::blocking::Client, UpstreamError> {
+    provide();
+    let builder = reqwest::blocking::Client::builder().redirect(Policy::none()).timeout(timeout);
+    Ok(builder.connect_timeout(CONNECT_TIMEOUT).build()?)
+}
+
+/// Cryptography for TLS; where another one is there already, it does as well.
+fn provide() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
 /// One that follows nothing and keeps no connection that nobody uses.
 pub(super) fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, UpstreamError> {
-    static PROVIDER: Once = Once::new();
-    // Where another one is there already, it does as well.
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    provide();
     let builder = builder.redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT);
     Ok(builder.pool_max_idle_per_host(0).build()?)
 }

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use waypost_engine::api::Engine;
 
 pub use self::calls::{Call, Progress};
+pub use self::connection::blocking_client;
 pub use self::error::UpstreamError;
 use self::keeper::Keeper;
 use self::line::Line;

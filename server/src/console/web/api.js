@@ -121,7 +121,7 @@ export function follow(onEvent, onState) {
     while (!end.signal.aborted) {
       try {
         const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
-        const response = await ask("GET", "/v1/events", { headers, signal: end.signal });
+        const response = await ask("GET", "/v1/events?kinds=*", { headers, signal: end.signal });
         failures = 0;
         onState("live");
         for await (const event of events(response.body)) {
