@@ -36,7 +36,9 @@ impl LogFormat {
 }
 
 /// What runs until the end.
-pub struct Telling(Option<Spans>);
+pub struct Telling {
+    _spans: Option<Spans>,
+}
 
 /// Begins to write what passes the filter (`tracing-subscriber`'s directives, such as `info` or `waypost=debug`), and to
 /// send spans where a collector is named. Both end when what is given goes.
@@ -59,5 +61,5 @@ pub fn start(filter: &str, format: LogFormat, otlp: Option<&str>) -> anyhow::Res
         .with(sent)
         .try_init()
         .map_err(|error| anyhow::anyhow!("the log can't begin: {error}"))?;
-    Ok(Telling(spans))
+    Ok(Telling { _spans: spans })
 }

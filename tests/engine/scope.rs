@@ -26,16 +26,8 @@ fn shown(house: &House, query: &str, mode: Mode, below: Option<&str>) -> String 
 }
 
 fn told(hits: &Hits) -> String {
-    let lines = hits.hits.iter().map(|hit| {
-        format!(
-            "{} {:?} {:?} {:?} {:?}",
-            hit.record.path,
-            hit.score.to_bits(),
-            hit.ranks,
-            hit.snippet,
-            hit.highlights
-        )
-    });
+    let lines =
+        hits.hits.iter().map(|hit| format!("{} {:?} {:?}", hit.record.path, hit.score.to_bits(), hit.ranks));
     format!("{}\n{:?}\n{:?}", lines.collect::<Vec<_>>().join("\n"), hits.terms, hits.degraded)
 }
 

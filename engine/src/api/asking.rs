@@ -100,7 +100,7 @@ impl Session {
         hits.degraded.extend(self.missing_workspaces(&place));
         let index = self.index_status(&asked, &hits.degraded)?;
         let mut results: Vec<SearchHit> =
-            hits.hits.into_iter().map(|hit| show_hit(&asked, hit, request.explain)).collect();
+            hits.hits.into_iter().map(|hit| show_hit(&asked, &query, hit, request.explain)).collect();
         for hit in &mut results {
             self.say_origin(&mut hit.citation)?;
         }
@@ -509,7 +509,8 @@ pub(super) fn citation_of(asked: &Asked, hit: &Hit) -> Citation {
     }
 }
 
-fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
+fn show_hit(asked: &[Asked], query: &ParsedQuery, hit: Hit, explain: bool) -> SearchHit {
+    let (snippet, highlights) = search::snippet(&hit.record.text, query);
     let copies = hit
         .copies
         .iter()
@@ -517,8 +518,8 @@ fn show_hit(asked: &[Asked], hit: Hit, explain: bool) -> SearchHit {
         .collect();
     SearchHit {
         citation: citation_of(&asked[hit.source], &hit),
-        snippet: hit.snippet,
-        highlights: hit.highlights.into_iter().map(|(from, to)| [from, to]).collect(),
+        snippet,
+        highlights: highlights.into_iter().map(|(from, to)| [from, to]).collect(),
         score: hit.score,
         mime_type: hit.record.mime_type,
         title: hit.record.title,

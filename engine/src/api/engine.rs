@@ -326,6 +326,7 @@ impl Engine {
         let office = Arc::clone(&engine.office);
         engine.catalog.on_news(move || office.tell());
         for row in engine.catalog.workspaces()? {
+            let row = engine.in_this_home(row)?;
             engine.open_if_there(row)?;
         }
         Ok(engine)

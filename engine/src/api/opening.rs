@@ -33,6 +33,16 @@ impl Engine {
         Ok(open)
     }
 
+    /// A workspace of the home's own lies in the home, wherever that was moved to.
+    pub(super) fn in_this_home(&self, row: WorkspaceRow) -> Result<WorkspaceRow> {
+        let root = self.layout.workspaces().join(row.name.as_str());
+        if row.attached || row.root == root {
+            return Ok(row);
+        }
+        self.catalog.write(|tx| tx.rehome(row.id, &root))?;
+        Ok(WorkspaceRow { root, ..row })
+    }
+
     /// A workspace whose folder is missing keeps nobody from the others; it is tried again while serving.
     pub(super) fn open_if_there(&self, row: WorkspaceRow) -> Result<()> {
         let name = row.name.clone();

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use super::arms::{Answers, Candidate, Source};
 use super::{Hit, Ranks, SearchError};
-use crate::index::each_term;
 
 /// Reads the best candidates' records until `limit` different texts are found.
 pub fn hits(
@@ -20,7 +19,8 @@ pub fn hits(
     let mut seen: HashMap<[u8; 32], usize> = HashMap::new();
     for (candidate, score) in ranked {
         let record = sources[candidate.source].searcher.record(candidate.chunk)?;
-        match seen.get(&words_hash(&record.text)) {
+        let words = words_hash(&record.text);
+        match seen.get(&words) {
             Some(first) => {
                 let hit = &mut hits[*first];
                 let copy = (candidate.source, record.path);
@@ -31,7 +31,7 @@ pub fn hits(
             }
             None if hits.len() >= limit => break,
             None => {
-                seen.insert(words_hash(&record.text), hits.len());
+                seen.insert(words, hits.len());
                 hits.push(Hit {
                     source: candidate.source,
                     chunk: candidate.chunk,
@@ -44,8 +44,6 @@ pub fn hits(
                         cosine: candidate.cosine,
                         semantic_weight,
                     },
-                    snippet: String::new(),
-                    highlights: Vec::new(),
                     copies: Vec::new(),
                 });
             }
@@ -55,10 +53,10 @@ pub fn hits(
 }
 
 fn words_hash(text: &str) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    each_term(text, |term| {
-        hasher.update(term.text.as_bytes());
-        hasher.update(b"\0");
-    });
-    *hasher.finalize().as_bytes()
+    let mut words = String::with_capacity(text.len() + 16);
+    for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+        words.extend(word.chars().flat_map(char::to_lowercase));
+        words.push('\0');
+    }
+    *blake3::hash(words.as_bytes()).as_bytes()
 }

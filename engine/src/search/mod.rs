@@ -1,7 +1,8 @@
-//! Takes a query and a scope, gives ranked hits with snippets and citations.
+//! Takes a query and a scope, gives ranked hits.
 //!
-//! One way for every surface: read the query, ask both arms inside the scope, fuse, take copies together, cut the
-//! snippets. Nouns: [`SearchRequest`], [`Source`] (one workspace's generation and what may be seen of it), [`Hit`].
+//! One way for every surface: read the query, ask both arms inside the scope, fuse, take copies together;
+//! [`snippet`] cuts an excerpt of a hit that is shown. Nouns: [`SearchRequest`], [`Source`] (one workspace's generation and what
+//! may be seen of it), [`Hit`].
 //! It decides no access and reads no files; whoever calls it drops the hits whose file has changed since.
 
 mod arms;
@@ -22,6 +23,7 @@ pub use citation::Citation;
 pub use error::SearchError;
 pub use query::{ParsedQuery, parse, parse_plain};
 pub use rerank::Reranker;
+pub use snippet::snippet;
 
 use crate::embed::Embedder;
 use crate::index::{ChunkRecord, ChunkRef};
@@ -63,10 +65,6 @@ pub struct Hit {
     pub score: f32,
     /// Where each arm saw it.
     pub ranks: Ranks,
-    /// An excerpt of the chunk around what matched.
-    pub snippet: String,
-    /// Byte ranges in `snippet` that hold words of the query, ascending.
-    pub highlights: Vec<(usize, usize)>,
     /// Other places with the same text: source and path.
     pub copies: Vec<(usize, String)>,
 }
@@ -154,9 +152,6 @@ pub fn search(
     let mut hits = collapse::hits(sources, &answers, ranked, request.limit)?;
     if let Some(reranker) = reranker {
         rerank::rerank(reranker, request.query, &mut hits, &mut out.degraded);
-    }
-    for hit in &mut hits {
-        (hit.snippet, hit.highlights) = snippet::snippet(&hit.record.text, request.query);
     }
     let names = request.query.lexical.terms.iter().map(|(text, _)| text.clone());
     out.terms = names.zip(answers.term_weights.iter().copied()).collect();

@@ -6,7 +6,7 @@ use crate::index::{Term, terms};
 /// An excerpt is at most this long, without the dots at its ends.
 pub const MAX_SNIPPET_BYTES: usize = 280;
 
-/// The excerpt, and the byte ranges in it that hold words of the query, ascending.
+/// An excerpt around what matched, and the byte ranges in it that hold words of the query, ascending.
 pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>) {
     let words = terms(text);
     let weight_of = |term: &Term| query.lexical.terms.iter().position(|(wanted, _)| *wanted == term.text);

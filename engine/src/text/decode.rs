@@ -5,7 +5,7 @@
 //! stay those of the file. Does not look at names or at structure.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, X_MAC_CYRILLIC};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, X_MAC_CYRILLIC};
 
 use super::skip::SkipReason;
 
@@ -59,6 +59,9 @@ fn decode_any(bytes: &[u8]) -> Result<Decoded, SkipReason> {
     if is_binary(sample) {
         return Err(SkipReason::Binary);
     }
+    if is_iso_2022_jp(sample) {
+        return Ok(from_encoding(bytes, ISO_2022_JP));
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Decoded { text: text.to_owned(), verbatim: true, warning: None }),
         Err(_) if is_damaged_utf8(bytes) => Ok(from_encoding(bytes, UTF_8)),
@@ -73,7 +76,34 @@ fn from_encoding(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
     Decoded { text: text.trim_start_matches(BOM).to_owned(), verbatim: false, warning }
 }
 
+/// Japanese in seven bits: escapes switch between sets of characters (RFC 1468).
+fn is_iso_2022_jp(sample: &[u8]) -> bool {
+    let opens = |three: &[u8]| matches!(three, b"\x1b$B" | b"\x1b$@");
+    sample.is_ascii() && sample.contains(&0x1b) && sample.windows(3).any(opens)
+}
+
+/// What a page or an XML file says of itself.
+fn declared(sample: &[u8]) -> Option<&'static Encoding> {
+    let head = String::from_utf8_lossy(&sample[..sample.len().min(1024)]).to_ascii_lowercase();
+    if !head.trim_start().starts_with('<') {
+        return None;
+    }
+    let at = ["charset=", "encoding="].iter().find_map(|key| Some(head.find(key)? + key.len()))?;
+    let label: String = head[at..]
+        .trim_start_matches(['"', '\''])
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':'))
+        .collect();
+    Encoding::for_label(label.as_bytes()).filter(|encoding| *encoding != UTF_8)
+}
+
 fn from_legacy(bytes: &[u8], sample: &[u8]) -> Result<Decoded, SkipReason> {
+    if let Some(encoding) = declared(sample) {
+        let decoded = from_encoding(bytes, encoding);
+        if !decoded.text.contains('\u{fffd}') {
+            return Ok(decoded);
+        }
+    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(sample, true);
     let encoding = detector.guess(None, Utf8Detection::Deny);
@@ -156,6 +186,11 @@ fn reads_as_wide(bytes: &[u8], unit: fn([u8; 2]) -> u16, unmarked: bool) -> bool
     if unmarked && units.len() < MIN_WIDE_UNITS {
         return false;
     }
+    // Latin text in units of two bytes is half of it NULs; a log with a few of them is no such text.
+    let n_printable = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e | b'\n' | b'\r' | b'\t')).count();
+    if unmarked && n_printable * 5 > bytes.len() * 4 {
+        return false;
+    }
     let text: String = char::decode_utf16(units.iter().copied()).map(|unit| unit.unwrap_or('\0')).collect();
     let all = text.chars().count().max(1);
     let odd = text.chars().filter(|ch| is_odd_control(*ch)).count();
@@ -202,6 +237,15 @@ mod tests {
     fn legacy_encodings_are_guessed() {
         let bytes = b"Le caf\xe9 est ferm\xe9 apr\xe8s l'\xe9t\xe9, \xe0 cause de la gr\xe8ve.";
         check(bytes, Ok(("Le café est fermé après l'été, à cause de la grève.", false)));
+    }
+
+    #[test]
+    fn what_a_page_says_of_itself_is_believed_and_escapes_are_followed() {
+        let (bytes, _, _) =
+            encoding_rs::EUC_JP.encode("<html><meta charset=\"euc-jp\"><p>会議を開きます</p>");
+        check(&bytes, Ok(("<html><meta charset=\"euc-jp\"><p>会議を開きます</p>", false)));
+        check(b"\x1b$B2q5D\x1b(B at ten", Ok(("会議 at ten", false)));
+        check(&[b"A line of a log that was cut off.\n".repeat(3), vec![0]].concat(), Err("binary"));
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub fn pdf_of(objects: &[String]) -> Vec<u8> {
 
 const TYPES: &[u8] = br#"<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>"#;
 
-fn relations(list: &[(&str, &str, &str)]) -> String {
+/// What a part of an office file points at: id, kind, target.
+pub fn relations(list: &[(&str, &str, &str)]) -> String {
     let mut text = String::from(
         r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">"#,
     );

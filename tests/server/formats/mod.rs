@@ -2,6 +2,7 @@ mod attacks;
 mod documents;
 mod fuzz;
 mod made;
+mod programs;
 mod sets;
 
 use std::time::Duration;

@@ -113,12 +113,13 @@ fn zip_type(bytes: &[u8]) -> &'static str {
     let stored = stored.and_then(|content| STORED.iter().find(|(mime, _)| content.starts_with(mime)));
     let listed = || {
         let names = entry_names(bytes);
-        PARTS.iter().find(|(part, _)| names.iter().any(|name| name.starts_with(part)))
+        match names.is_empty() {
+            // Without a directory there is nothing but the bytes, which may be those of a file inside.
+            true => part_type(bytes, PARTS),
+            false => PARTS.iter().find(|(part, _)| names.iter().any(|name| name.starts_with(part))),
+        }
     };
-    stored
-        .or_else(listed)
-        .or_else(|| part_type(bytes, PARTS))
-        .map_or("application/zip", |(_, mime_type)| mime_type)
+    stored.or_else(listed).map_or("application/zip", |(_, mime_type)| mime_type)
 }
 
 /// The names of a zip file's first entries, by its directory: the bytes of an entry may hold names of others.

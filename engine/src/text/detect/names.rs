@@ -10,7 +10,7 @@ const TEXTS: &[(&str, &str, Kind)] = &[
     ("md markdown mdx mkd mdown qmd rmd", "text/markdown", Kind::Markdown),
     ("txt text log nfo diff patch", "text/plain", Kind::Plain),
     ("srt", "application/x-subrip", Kind::Subtitles),
-    ("eml", "message/rfc822", Kind::Mail),
+    ("eml mht mhtml", "message/rfc822", Kind::Mail),
     ("mbox", "application/mbox", Kind::Mailbox),
     ("rst", "text/x-rst", Kind::Plain),
     ("adoc asciidoc asc", "text/asciidoc", Kind::Asciidoc),

@@ -20,6 +20,8 @@ pub(super) fn by_text(bytes: &[u8]) -> FileType {
         script(line.lines().next().unwrap_or_default())
     } else if head.starts_with('{') || head.starts_with('[') {
         json(head)
+    } else if let Some(mail) = mail(head) {
+        mail
     } else if head.starts_with("%YAML") || head.starts_with("--- !") {
         FileType::text("application/yaml", Kind::Yaml)
     } else {
@@ -40,6 +42,32 @@ fn head(bytes: &[u8]) -> String {
 fn is_html(head: &str) -> bool {
     let start: String = head.chars().take(64).collect::<String>().to_ascii_lowercase();
     ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| start.starts_with(tag))
+}
+
+/// A mail begins with headers, and a mailbox with a line before them.
+fn mail(head: &str) -> Option<FileType> {
+    const HEADERS: [&str; 8] =
+        ["from:", "to:", "subject:", "date:", "message-id:", "received:", "return-path:", "mime-version:"];
+    let is_header = |line: &str| {
+        let name = line.split(':').next().unwrap_or_default();
+        line.contains(':') && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let mut lines = head.lines();
+    let first = lines.next()?;
+    let is_mailbox = first.starts_with("From ");
+    let first = if is_mailbox { lines.next()? } else { first };
+    if !is_header(first) {
+        return None;
+    }
+    let known = std::iter::once(first).chain(lines.take(40)).filter(|line| {
+        let line = line.to_ascii_lowercase();
+        HEADERS.iter().any(|header| line.starts_with(header))
+    });
+    match (known.count() >= 3, is_mailbox) {
+        (false, _) => None,
+        (true, true) => Some(FileType::text("application/mbox", Kind::Mailbox)),
+        (true, false) => Some(FileType::text("message/rfc822", Kind::Mail)),
+    }
 }
 
 fn script(interpreter: &str) -> FileType {

@@ -1,10 +1,10 @@
 //! Word documents (Office Open XML) → text.
 //!
 //! Takes the zip file's parts, gives paragraphs under the headings that their styles make, lists, tables row by row,
-//! text boxes, then footnotes, endnotes and comments. What is deleted in a tracked change is left out. The format
+//! text boxes, then footnotes, endnotes, comments, and what stands at the head and foot of pages. What is deleted in a tracked change is left out. The format
 //! knows no pages: where one ends is decided when it is printed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Rendered;
 use super::office;
@@ -41,7 +41,34 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         rendering.enter(1, name);
         Body::new(&mut rendering, &styles).read(&decoded(&bytes)?)?;
     }
+    for (kind, name) in [("header", "Headers"), ("footer", "Footers")] {
+        let targets: BTreeSet<&String> =
+            related.values().filter(|(found, _)| found == kind).map(|(_, target)| target).collect();
+        // A letterhead stands in a part of its own for the first page, for even ones and for each section.
+        let mut said = BTreeSet::new();
+        for bytes in targets.into_iter().map(|target| parts.read(target)) {
+            let Some(bytes) = bytes? else { continue };
+            let text = decoded(&bytes)?;
+            if said.insert(words_of(&text)?) {
+                rendering.enter(1, name);
+                Body::new(&mut rendering, &styles).read(&text)?;
+            }
+        }
+    }
     Ok(rendering.finish())
+}
+
+/// The letters of a part, without its mark-up.
+fn words_of(text: &str) -> Result<String, SkipReason> {
+    let (mut events, mut words) = (Events::new(text), String::new());
+    while let Some(event) = events.next()? {
+        if let XmlEvent::Open(element) = event
+            && element.name() == "t"
+        {
+            words.push_str(events.text()?.trim());
+        }
+    }
+    Ok(words)
 }
 
 /// The heading levels of styles, by their ids: by outline level, else by name, own or inherited.

@@ -9,7 +9,7 @@ use scraper::{ElementRef, Html, Node};
 use super::html_depth::{depth, without_tags};
 use super::html_text::Page;
 use super::{Rendered, Structure, plain};
-use crate::text::document::BlockKind;
+use crate::text::document::{Block, BlockKind};
 use crate::text::outline::clean_heading;
 
 /// Deeper pages are machine-made nonsense and are read without a tree.
@@ -23,6 +23,15 @@ const UNSEEN: &[&str] = &[
 
 /// Elements around the main part, left out where there is one.
 const AROUND: &[&str] = &["nav", "aside", "header", "footer", "dialog"];
+
+/// The same by their roles (WAI-ARIA 1.2, landmarks).
+const ROLES_AROUND: &[&str] = &["navigation", "banner", "contentinfo", "search", "complementary"];
+
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
+
+/// Elements that never have an end tag (HTML Standard, 13.1.2).
+const VOID: &[&str] =
+    &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 
 /// Elements that stand on lines of their own.
 const BLOCKS: &[&str] = &[
@@ -59,6 +68,8 @@ const BLOCKS: &[&str] = &[
     "dialog",
     "hgroup",
     "search",
+    "button",
+    "textarea",
 ];
 
 /// The text, blocks and title of a page.
@@ -66,14 +77,10 @@ pub(super) fn read(html: &str) -> Rendered {
     if depth(html) > MAX_NESTING {
         return flat(html);
     }
-    let document = Html::parse_document(html);
+    let document = parse(html);
     let body = document.root_element();
-    let main = main_parts(body);
     let title = first(body, "title").map(|title| clean_heading(&title.text().collect::<String>()));
-    let (text, blocks) = match render(&main, true) {
-        page if !page.1.is_empty() => page,
-        _ => render(&[body], false),
-    };
+    let (text, blocks) = main_text(body);
     let headline = || first(body, "h1").map(|heading| clean_heading(&heading.text().collect::<String>()));
     let title = title.filter(|title| !title.is_empty()).or_else(headline).filter(|title| !title.is_empty());
     Rendered { structure: Structure { blocks, title, warning: None }, text, ..Rendered::default() }
@@ -84,9 +91,78 @@ pub(super) fn read_whole(html: &str) -> Rendered {
     if depth(html) > MAX_NESTING {
         return flat(html);
     }
-    let document = Html::parse_document(html);
+    let document = parse(html);
     let (text, blocks) = render(&[document.root_element()], false);
     Rendered { structure: Structure { blocks, title: None, warning: None }, text, ..Rendered::default() }
+}
+
+/// The tree of a page; of one in XHTML by the rules of XML, where an element may end in its own tag.
+fn parse(html: &str) -> Html {
+    let head = &html[..html.floor_char_boundary(1024)];
+    if head.trim_start_matches('\u{feff}').trim_start().starts_with("<?xml") || head.contains(XHTML) {
+        return Html::parse_document(&with_end_tags(html));
+    }
+    Html::parse_document(html)
+}
+
+/// `<a id="x"/>` becomes `<a id="x"></a>`: as HTML the first one would be left open.
+fn with_end_tags(html: &str) -> String {
+    let mut out = String::with_capacity(html.len() + html.len() / 16);
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        // A comment, or a section of characters, may hold what looks like tags.
+        let skipped =
+            [("<!--", "-->"), ("<![CDATA[", "]]>")].into_iter().find(|(open, _)| rest.starts_with(open));
+        if let Some((_, close)) = skipped {
+            let end = rest.find(close).map_or(rest.len(), |end| end + close.len());
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        }
+        let Some(end) = rest.find('>') else { break };
+        let tag = &rest[..end];
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':');
+        let name_end = tag[1..].find(|c| !is_name(c)).map_or(tag.len(), |end| end + 1);
+        let name = &tag[1..name_end];
+        match tag.strip_suffix('/') {
+            Some(open) if !name.is_empty() && !VOID.contains(&name.to_ascii_lowercase().as_str()) => {
+                out.push_str(open);
+                out.push_str("></");
+                out.push_str(name);
+                out.push('>');
+            }
+            _ => out.push_str(&rest[..=end]),
+        }
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What the page is about: its main part, else its articles where they hold most of it, else what does not stand around.
+fn main_text(body: ElementRef<'_>) -> Written {
+    let main =
+        outermost(body, |element| element.value().name() == "main" || element.attr("role") == Some("main"));
+    let main = render(&main, true);
+    if !main.1.is_empty() {
+        return main;
+    }
+    let whole = render(&[body], false);
+    let inner = render(&[body], true);
+    let articles = render(&outermost(body, |element| element.value().name() == "article"), true);
+    // Teasers of other pages are articles, too; and a page may have nothing but a header.
+    let holds = |part: &Written, one_in: usize, all: &Written| {
+        !part.1.is_empty() && part.0.len() * one_in >= all.0.len()
+    };
+    if holds(&articles, 2, &inner) {
+        articles
+    } else if holds(&inner, 5, &whole) {
+        inner
+    } else {
+        whole
+    }
 }
 
 /// A page without its tags, for want of a tree.
@@ -100,24 +176,18 @@ fn first<'a>(root: ElementRef<'a>, name: &str) -> Option<ElementRef<'a>> {
     root.descendants().filter_map(ElementRef::wrap).find(|element| element.value().name() == name)
 }
 
-/// The outermost `main` elements, or else the outermost articles.
-fn main_parts(root: ElementRef<'_>) -> Vec<ElementRef<'_>> {
-    let outermost = |fits: fn(&ElementRef<'_>) -> bool| -> Vec<ElementRef<'_>> {
-        let inside = |element: &ElementRef<'_>| {
-            element.ancestors().filter_map(ElementRef::wrap).any(|outer| fits(&outer))
-        };
-        root.descendants()
-            .filter_map(ElementRef::wrap)
-            .filter(|element| fits(element) && !inside(element))
-            .collect()
-    };
-    let is_main =
-        |element: &ElementRef<'_>| element.value().name() == "main" || element.attr("role") == Some("main");
-    let main = outermost(is_main);
-    if main.is_empty() { outermost(|element| element.value().name() == "article") } else { main }
+/// The elements that fit, and that stand in no other that does.
+fn outermost(root: ElementRef<'_>, fits: fn(&ElementRef<'_>) -> bool) -> Vec<ElementRef<'_>> {
+    let inside =
+        |element: &ElementRef<'_>| element.ancestors().filter_map(ElementRef::wrap).any(|outer| fits(&outer));
+    let elements = root.descendants().filter_map(ElementRef::wrap);
+    elements.filter(|element| fits(element) && !inside(element)).collect()
 }
 
-fn render(parts: &[ElementRef<'_>], main_only: bool) -> (String, Vec<crate::text::document::Block>) {
+/// Text and its blocks.
+type Written = (String, Vec<Block>);
+
+fn render(parts: &[ElementRef<'_>], main_only: bool) -> Written {
     let mut writer = Writer { main_only, ..Writer::default() };
     for part in parts {
         writer.part(*part);
@@ -257,10 +327,19 @@ impl Writer {
 
     fn skips(&self, element: ElementRef<'_>) -> bool {
         let name = element.value().name();
+        let has_role = |roles: &[&str]| element.attr("role").is_some_and(|role| roles.contains(&role));
         UNSEEN.contains(&name)
-            || (self.main_only && AROUND.contains(&name))
+            || (self.main_only && (AROUND.contains(&name) || has_role(ROLES_AROUND)))
             || element.attr("hidden").is_some()
+            || element.attr("aria-hidden") == Some("true")
+            || element.attr("style").is_some_and(hides)
     }
+}
+
+/// Whether a style shows nothing.
+fn hides(style: &str) -> bool {
+    let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    style.contains("display:none") || style.contains("visibility:hidden")
 }
 
 fn is_block(name: &str) -> bool {
@@ -338,7 +417,28 @@ mod tests {
             "<nav>n</nav><article>a</article><footer>f</footer><article>b</article>",
             &[("", "a"), ("", "b")],
         );
-        check("<nav>n</nav><p>p</p><main></main>", &[("", "n"), ("", "p")]);
+        check("<nav>n</nav><p>p</p><main></main>", &[("", "p")]);
+        check("<header>only a header here</header>", &[("", "only a header here")]);
+        check(
+            "<div role=navigation>n</div><p style='Display: none'>x</p><p aria-hidden=true>y</p><p>p</p>",
+            &[("", "p")],
+        );
+        check(
+            "<article>one</article><div><p>What the page is about in many more words.</p></div><article>two</article>",
+            &[("", "one"), ("", "What the page is about in many more words."), ("", "two")],
+        );
+    }
+
+    #[test]
+    fn elements_of_xhtml_may_end_in_their_own_tag() {
+        let head =
+            "<?xml version=\"1.0\"?><html xmlns=\"http://www.w3.org/1999/xhtml\"><head><title/></head><body>";
+        check(
+            &format!(
+                "{head}<p><a id=\"x\"/>one<br/>two</p><script src=\"a.js\"/><div/><p>three</p></body></html>"
+            ),
+            &[("", "one\ntwo"), ("", "three")],
+        );
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl Page {
                 if self.space && !self.at_line_start() && !self.text.ends_with(' ') {
                     self.text.push(' ');
                 }
-                self.text.push_str(bare);
+                // Places where a word may be broken are no part of it.
+                self.text.extend(bare.chars().filter(|ch| !matches!(ch, '\u{ad}' | '\u{200b}')));
                 self.space = false;
             }
             self.space |= bare.len() < word.len();

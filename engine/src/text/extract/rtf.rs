@@ -1,7 +1,9 @@
 //! Rich Text Format → text.
 //!
 //! Takes bytes, gives paragraphs and rows of tables. Fonts, styles, pictures and other destinations that nobody reads
-//! are left out. Characters come in the code page that the file names, or as numbers of UTF-16.
+//! are left out. Characters come in the code page that the file or the font names, or as numbers of UTF-16.
+
+use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
 
@@ -62,7 +64,9 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     let mut reader = Reader {
         rendering: Rendering::new(allowance.limits().max_text_bytes),
         encoding: encoding_rs::WINDOWS_1252,
-        groups: vec![Group { is_seen: true, is_title: false, n_fallback: 1 }],
+        groups: vec![Group::OUTERMOST],
+        fonts: BTreeMap::new(),
+        font: None,
         pending: Vec::new(),
         text: String::new(),
         title: String::new(),
@@ -78,18 +82,49 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     Ok(reader.rendering.finish())
 }
 
+/// The encoding behind a number of `\\fcharset` (RTF 1.9.1, font table).
+fn of_charset(number: i64) -> Option<&'static Encoding> {
+    Some(match number {
+        77 => encoding_rs::MACINTOSH,
+        128 => encoding_rs::SHIFT_JIS,
+        129 => encoding_rs::EUC_KR,
+        134 => encoding_rs::GBK,
+        136 => encoding_rs::BIG5,
+        161 => encoding_rs::WINDOWS_1253,
+        162 => encoding_rs::WINDOWS_1254,
+        163 => encoding_rs::WINDOWS_1258,
+        177 => encoding_rs::WINDOWS_1255,
+        178 => encoding_rs::WINDOWS_1256,
+        186 => encoding_rs::WINDOWS_1257,
+        204 => encoding_rs::WINDOWS_1251,
+        222 => encoding_rs::WINDOWS_874,
+        238 => encoding_rs::WINDOWS_1250,
+        _ => return None,
+    })
+}
+
 #[derive(Clone, Copy)]
 struct Group {
     is_seen: bool,
     is_title: bool,
     /// How many characters stand in for one that is given by number.
     n_fallback: usize,
+    /// Of the font, where that has one of its own.
+    encoding: Option<&'static Encoding>,
+}
+
+impl Group {
+    const OUTERMOST: Self = Self { is_seen: true, is_title: false, n_fallback: 1, encoding: None };
 }
 
 struct Reader {
     rendering: Rendering,
     encoding: &'static Encoding,
     groups: Vec<Group>,
+    /// The encodings of fonts that have one of their own, by number.
+    fonts: BTreeMap<i64, &'static Encoding>,
+    /// The font that is chosen or, in the table, described.
+    font: Option<i64>,
     /// Bytes that are not decoded yet.
     pending: Vec<u8>,
     text: String,
@@ -218,6 +253,14 @@ impl Reader {
                 self.encoding = Encoding::for_label(label.as_bytes()).unwrap_or(self.encoding);
             }
             "mac" => self.encoding = encoding_rs::MACINTOSH,
+            "f" => self.choose_font(number),
+            "plain" => self.choose_font(None),
+            "fcharset" => {
+                if let (Some(font), Some(encoding)) = (self.font, number.and_then(of_charset)) {
+                    self.fonts.insert(font, encoding);
+                }
+            }
+            "deleted" | "v" if number != Some(0) => self.hide(),
             "title" => {
                 if let Some(group) = self.groups.last_mut() {
                     group.is_title = true;
@@ -225,6 +268,15 @@ impl Reader {
             }
             name if UNSEEN.contains(&name) => self.hide(),
             _ => {}
+        }
+    }
+
+    fn choose_font(&mut self, number: Option<i64>) {
+        self.flush();
+        self.font = number;
+        let encoding = number.and_then(|number| self.fonts.get(&number).copied());
+        if let Some(group) = self.groups.last_mut() {
+            group.encoding = encoding;
         }
     }
 
@@ -236,7 +288,7 @@ impl Reader {
     }
 
     fn group(&self) -> Group {
-        self.groups.last().copied().unwrap_or(Group { is_seen: true, is_title: false, n_fallback: 1 })
+        self.groups.last().copied().unwrap_or(Group::OUTERMOST)
     }
 
     fn byte(&mut self, byte: u8) {
@@ -275,8 +327,8 @@ impl Reader {
         if bytes.is_empty() {
             return;
         }
-        let (text, _) = self.encoding.decode_without_bom_handling(&bytes);
         let group = self.group();
+        let (text, _) = group.encoding.unwrap_or(self.encoding).decode_without_bom_handling(&bytes);
         if group.is_title {
             self.title.push_str(&text);
         } else if group.is_seen {

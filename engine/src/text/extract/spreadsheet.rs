@@ -230,8 +230,11 @@ fn shown_error(error: &CellErrorType) -> String {
 
 /// `2024-01-31`, with the time of day where there is one.
 fn shown_time(time: &ExcelDateTime) -> String {
-    if time.is_duration() {
-        return shown_float(time.as_f64());
+    let days = time.as_f64();
+    // A date before the first one is a time of day.
+    if time.is_duration() || (0.0..1.0).contains(&days) {
+        let seconds = (days * 86_400.0).round() as i64;
+        return format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
     let (year, month, day, hour, minute, second, _) = time.to_ymd_hms_milli();
     let date = format!("{year:04}-{month:02}-{day:02}");

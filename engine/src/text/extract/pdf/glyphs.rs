@@ -106,9 +106,8 @@ impl OutputDev for Glyphs {
     }
 }
 
-/// Ligatures and the forms that Arabic letters take in a word become the letters that people type.
+/// Ligatures, the forms that Arabic letters take in a word, and radicals in place of characters become what people type.
 fn plain_letters(text: &str) -> String {
-    let is_form =
-        |ch: char| matches!(ch, '\u{fb00}'..='\u{fb06}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}');
+    let is_form = |ch: char| matches!(ch, '\u{fb00}'..='\u{fb06}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{2e80}'..='\u{2fdf}' | '\u{f900}'..='\u{faff}');
     if text.contains(is_form) { text.nfkc().collect() } else { text.to_owned() }
 }

@@ -2,11 +2,13 @@
 //!
 //! Takes bytes, gives paragraphs in reading order, headings where the type is larger, each page as a place. A page that
 //! draws no text is named in a warning: it may be a scan. [`glyphs`] asks the foreign reader for characters with their
-//! places, [`layout`] makes lines and paragraphs of them, [`repair`] finds the objects of a file whose table is broken.
+//! places, [`layout`] makes lines and paragraphs of them, [`mend`] rewrites
+//! what that reader misreads, [`repair`] finds the objects of a file whose table is broken.
 //! A page over which the reader breaks down costs itself alone.
 
 mod glyphs;
 mod layout;
+mod mend;
 mod repair;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,19 +38,30 @@ const MAX_HEADING_CHARS: usize = 160;
 /// # Errors
 /// See [`SkipReason`].
 pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, SkipReason> {
-    let document = open(bytes)?;
+    let mut document = open(bytes)?;
     let mut rendering = Rendering::new(allowance.limits().max_text_bytes);
-    let page_numbers: Vec<u32> = document.get_pages().keys().copied().collect();
+    let ids = document.get_pages();
+    let page_numbers: Vec<u32> = ids.keys().copied().collect();
     if page_numbers.is_empty() {
         return Err(SkipReason::damaged("it has no pages"));
     }
+    // What can't be mended is read as it is.
+    let _ = catch_unwind(AssertUnwindSafe(|| mend::fonts(&mut document)));
     let mut pages: Vec<(u32, Vec<Paragraph>)> = Vec::new();
-    let (mut n_bytes, mut n_bare) = (0, 0);
-    for page in page_numbers.iter().copied().take(MAX_PAGES) {
-        match catch_unwind(AssertUnwindSafe(|| Glyphs::of_page(&document, page))) {
-            Ok(Ok(glyphs)) => pages.push((page, layout::paragraphs(glyphs))),
-            Ok(Err(detail)) => rendering.warn(format!("page {page} can't be read: {detail}")),
-            Err(_) => rendering.warn(format!("page {page} can't be read: its reader broke down")),
+    let (mut n_bytes, mut n_bare, mut broken) = (0, 0, Vec::new());
+    for (page, id) in ids.into_iter().take(MAX_PAGES) {
+        let _ = catch_unwind(AssertUnwindSafe(|| mend::page(&mut document, id)));
+        let detail = match catch_unwind(AssertUnwindSafe(|| Glyphs::of_page(&document, page))) {
+            Ok(Ok(glyphs)) => {
+                pages.push((page, layout::paragraphs(glyphs)));
+                None
+            }
+            Ok(Err(detail)) => Some(detail),
+            Err(_) => Some("its reader broke down".to_owned()),
+        };
+        if let Some(detail) = detail {
+            rendering.warn(format!("page {page} can't be read: {detail}"));
+            broken.push(detail);
         }
         n_bytes +=
             pages.last().map_or(0, |(_, paragraphs)| paragraphs.iter().map(|one| one.text.len()).sum());
@@ -77,8 +90,16 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         }
         rendering.locate(start, Location::Page { page: *page });
     }
-    if n_bare > 0 && n_bare == page_numbers.len() && has_images(&document) {
+    if n_bare > 0 && n_bare == pages.len() && has_images(&document) {
         return Err(SkipReason::Scanned { pages: n_bare });
+    }
+    if rendering.len() == 0
+        && let Some(detail) = broken.first()
+    {
+        let (n_broken, n_pages) = (broken.len(), page_numbers.len());
+        return Err(SkipReason::damaged(format!(
+            "{n_broken} of its {n_pages} pages can't be read: {detail}"
+        )));
     }
     Ok(rendering.finish())
 }
@@ -127,7 +148,9 @@ fn title(document: &Document) -> Option<String> {
     let is_file = [".doc", ".docx", ".dvi", ".tex", ".indd", ".pdf", ".qxd", ".ps"]
         .iter()
         .any(|end| title.ends_with(end));
-    let is_junk = is_file || title.starts_with("Microsoft ") || title.eq_ignore_ascii_case("untitled");
+    let names_of_nothing = ["untitled", "(anonymous)", "unknown title", "powerpoint presentation", "slide 1"];
+    let is_nothing = names_of_nothing.iter().any(|nothing| title.eq_ignore_ascii_case(nothing));
+    let is_junk = is_file || is_nothing || title.starts_with("Microsoft ");
     (!is_junk).then_some(title)
 }
 
