@@ -1,6 +1,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -78,22 +78,25 @@ fn the_doctor_tells_a_served_home_from_a_broken_one() {
     assert!(found["says"].as_str().unwrap().contains("a server answers"), "{found}");
     drop(process);
 
-    // Its bytes are kept as a version.
-    let workspaces = json(&waypost(home.path(), &["workspace", "list", "--json"]));
-    let file = format!("/{}/a.md", workspaces["items"][0]["name"].as_str().unwrap());
-    assert_eq!(waypost(home.path(), &["file", "delete", &file]).status.code(), Some(0));
-    let blobs = home.path().join(".waypost/blobs");
-    let blob = first_file(&blobs).unwrap();
-    std::fs::write(blob, b"rot").unwrap();
+    let store = file_ending(&home.path().join(".waypost/index"), "store").unwrap();
+    let mut bytes = std::fs::read(&store).unwrap();
+    let third = bytes.len() / 3;
+    bytes[third] ^= 0xff;
+    std::fs::write(store, bytes).unwrap();
     let rotten = waypost(home.path(), &["doctor", "--json"]);
     assert_eq!(rotten.status.code(), Some(1), "{}", json(&rotten));
     assert!(finding(&rotten, "home")["next"].as_str().unwrap().contains("waypost check"));
+    assert_eq!(waypost(home.path(), &["check", "--repair"]).status.code(), Some(0), "it is built anew");
+    assert_eq!(waypost(home.path(), &["search", "travel claims"]).status.code(), Some(0));
+    assert_eq!(waypost(home.path(), &["doctor"]).status.code(), Some(0));
 }
 
-fn first_file(folder: &Path) -> Option<std::path::PathBuf> {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    entries.into_iter().find_map(|path| if path.is_dir() { first_file(&path) } else { Some(path) })
+fn file_ending(folder: &Path, ending: &str) -> Option<PathBuf> {
+    let mut entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    entries.find_map(|path| match path.is_dir() {
+        true => file_ending(&path, ending),
+        false => path.extension().is_some_and(|end| end == ending).then_some(path),
+    })
 }
 
 #[test]

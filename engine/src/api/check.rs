@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::catalog::FileRow;
 use crate::id::FileId;
@@ -53,7 +53,14 @@ pub fn check(engine: &Engine, repair: bool) -> Result<CheckReport> {
     }
     for workspace in engine.open_workspaces() {
         let before = report.findings.len();
-        check_workspace(engine, &workspace, &mut report)?;
+        match check_workspace(engine, &workspace, &mut report) {
+            // What can't even be read is found, too; nothing behind it is compared.
+            Err(Error::Index(error)) => {
+                let at = workspace.row.name.to_string();
+                report.findings.push(Finding { code: "index_checksum", at, what: error.to_string() });
+            }
+            checked => checked?,
+        }
         let is_index_bad = report.findings[before..].iter().any(|finding| finding.code.starts_with("index"));
         if repair && is_index_bad {
             report.repaired.push(workspace.row.name.to_string());

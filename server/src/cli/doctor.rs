@@ -63,6 +63,7 @@ impl Finding {
 
 pub fn run(globals: &Globals) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
+    let home = home.canonicalize().unwrap_or(home);
     let findings = look(&home, globals);
     if globals.json {
         output::json(&serde_json::json!({"home": home, "findings": findings}))?;
