@@ -1,6 +1,6 @@
 //! Reads the settings of a running server again, so that a certificate or a rate changes without a stop.
 //!
-//! Noun: [`Renewal`]. Settings that can't be read, or a certificate that can't be used, change nothing.
+//! Noun: `Renewal`. Settings that can't be read, or a certificate that can't be used, change nothing.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use waypost_engine::text::{Limits, SkipReason};
 
-use super::made::{pdf_of, relations, zipped};
+use super::made::{pdf_of, relations, rows, xlsx, zipped};
 use super::{Desk, workers};
 
 #[track_caller]
@@ -142,4 +142,19 @@ fn letterheads_of_word_are_read_once() {
     let found = text("letter.docx", &bytes);
     assert_eq!(found.matches("AZ-4711").count(), 1, "{found}");
     assert!(found.contains("Dear Ada,") && found.contains("Larkweir Ltd"), "{found}");
+}
+
+#[test]
+fn columns_are_named_below_a_title_and_by_years() {
+    let sheet = rows(&[
+        &["Turnover of all branches"],
+        &["as of May"],
+        &["Region", "2021", "2022"],
+        &["North", "250", "500"],
+    ]);
+    let document =
+        Desk::new(Limits::default(), workers()).read("years.xlsx", &xlsx("Sums", "A1:C4", &sheet)).unwrap();
+    let last = document.blocks.last().unwrap();
+    assert_eq!(last.headings, ["Sums", "columns: Region, 2021, 2022"], "{:?}", document.blocks);
+    assert!(last.span.of(&document.text).unwrap().contains("North | 250 | 500"));
 }

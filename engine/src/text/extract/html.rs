@@ -98,7 +98,7 @@ pub(super) fn read_whole(html: &str) -> Rendered {
 
 /// The tree of a page; of one in XHTML by the rules of XML, where an element may end in its own tag.
 fn parse(html: &str) -> Html {
-    let head = &html[..html.floor_char_boundary(1024)];
+    let head: String = html.chars().take(1024).collect();
     if head.trim_start_matches('\u{feff}').trim_start().starts_with("<?xml") || head.contains(XHTML) {
         return Html::parse_document(&with_end_tags(html));
     }

@@ -24,6 +24,9 @@ use crate::text::skip::SkipReason;
 /// Rows are grouped until a block has so many bytes.
 const GROUP_BYTES: usize = 256;
 
+/// Rows of one cell that may stand above the names of columns.
+const MAX_ABOVE: usize = 10;
+
 /// Column names beyond are cut; they are stored with every chunk.
 const MAX_COLUMNS_CHARS: usize = 400;
 
@@ -109,7 +112,8 @@ struct Sheet<'a> {
     /// Rows that wait to be written as one block.
     group: Vec<(String, CellRange)>,
     n_bytes: usize,
-    is_first: bool,
+    /// Rows in which columns may still be named: a title and a date may stand above.
+    n_above: usize,
 }
 
 /// The cells of one row so far.
@@ -121,7 +125,7 @@ struct Row {
 impl<'a> Sheet<'a> {
     fn new(rendering: &'a mut Rendering, name: &'a str) -> Self {
         rendering.enter(1, name);
-        Self { rendering, name, row: None, group: Vec::new(), n_bytes: 0, is_first: true }
+        Self { rendering, name, row: None, group: Vec::new(), n_bytes: 0, n_above: MAX_ABOVE }
     }
 
     fn cell(&mut self, at: (u32, u32), value: String) {
@@ -144,9 +148,13 @@ impl<'a> Sheet<'a> {
     fn end_row(&mut self) {
         let Some(row) = self.row.take() else { return };
         let text = line(&row.cells);
-        if std::mem::take(&mut self.is_first)
+        let is_wide = row.cells.iter().filter(|cell| !cell.trim().is_empty()).nth(1).is_some();
+        let n_above = self.n_above;
+        self.n_above = if is_wide { 0 } else { n_above.saturating_sub(1) };
+        if n_above > 0
             && let Some(columns) = header(&row.cells)
         {
+            self.write(BlockKind::Table);
             self.rendering.enter(2, &columns);
             self.group.push((text, row.range));
             self.write(BlockKind::Heading);
@@ -179,11 +187,15 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// `columns: a, b, c`, if the row names columns: at least two, and none is a number.
+/// `columns: a, b, c`, if the row names columns: at least two, and none is a number but a year beside other years.
 fn header(cells: &[String]) -> Option<String> {
-    let is_name = |cell: &&String| cell.parse::<f64>().is_err();
+    let is_name = |cell: &String| cell.parse::<f64>().is_err();
+    let is_year = |cell: &String| cell.parse::<u32>().is_ok_and(|year| (1900..=2100).contains(&year));
     let filled: Vec<&String> = cells.iter().filter(|cell| !cell.trim().is_empty()).collect();
-    let fits = filled.len() >= 2 && filled.iter().all(is_name);
+    let n_years = filled.iter().filter(|cell| is_year(cell)).count();
+    let begins_with_name = filled.first().is_some_and(|cell| is_name(cell));
+    let are_names = filled.iter().all(|cell| is_name(cell) || is_year(cell));
+    let fits = filled.len() >= 2 && begins_with_name && are_names && n_years != 1;
     let names: Vec<&str> = filled.iter().map(|cell| cell.as_str()).collect();
     fits.then(|| shortened(&format!("columns: {}", names.join(", ")), MAX_COLUMNS_CHARS))
 }
