@@ -5,84 +5,23 @@
 //! the path itself takes, whatever the opening took. `benches/instructions` runs both under callgrind and compares with
 //! the counts that are kept in `benches/instructions.toml`.
 
+mod made;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use waypost_engine::api::{AskRequest, Engine, EngineOptions, SearchRequest, Session};
-use waypost_engine::embed::{Bert, EmbedError, Embedder, Manifest, ModelId, Resolved, Sources, resolve};
+use waypost_engine::embed::{Bert, Embedder, Manifest, Resolved, Sources, resolve};
 use waypost_engine::id::WorkspaceName;
 use waypost_engine::search::Mode;
 
-const DIM: usize = 384;
+use made::{Numbers, OfWords, write_files};
+
 const N_FILES: usize = 2_000;
-const SECTIONS: usize = 4;
 const WORDS: usize = 90;
-const N_WORDS: usize = 30_000;
 /// Words of what is embedded: about as many word pieces as a chunk has at most.
 const EMBEDDED_WORDS: usize = 160;
-
-/// The same numbers on every machine (PCG-like multiplier, seed fixed).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Rank r with weight about 1/r.
-    fn word(&mut self) -> String {
-        format!("w{}", (N_WORDS as f64).powf(self.next()) as usize)
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.word()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// The sum of a vector for each word, so that a query's own embedding costs next to nothing.
-struct OfWords(ModelId);
-
-impl OfWords {
-    fn new() -> Self {
-        let no_hash = "0".repeat(64);
-        Self(ModelId::new(Manifest::built_in().default_model(), &no_hash, &no_hash).expect("an id"))
-    }
-
-    fn vector(text: &str) -> Vec<f32> {
-        let mut sum = vec![0f32; DIM];
-        for word in text.split_whitespace() {
-            let seed = word.bytes().fold(7u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-            let mut numbers = Numbers(seed);
-            sum.iter_mut().for_each(|value| *value += numbers.next() as f32 - 0.5);
-        }
-        let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-9);
-        sum.iter_mut().for_each(|value| *value /= norm);
-        sum
-    }
-}
-
-impl Embedder for OfWords {
-    fn id(&self) -> &ModelId {
-        &self.0
-    }
-    fn dim(&self) -> usize {
-        DIM
-    }
-    fn max_tokens(&self) -> usize {
-        256
-    }
-    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        Ok(texts.iter().map(|text| Self::vector(text)).collect())
-    }
-    fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
-        Ok(Self::vector(text))
-    }
-    fn count_tokens(&self, text: &str) -> usize {
-        text.split_whitespace().count() * 2 + 2
-    }
-}
 
 fn open(folder: &Path) -> Arc<Engine> {
     let options = EngineOptions::new(folder.join("home")).embedder(Some(Arc::new(OfWords::new())));
@@ -96,13 +35,7 @@ fn workspace(folder: &Path) -> PathBuf {
 fn prepare(folder: &Path) {
     let docs = workspace(folder);
     let mut numbers = Numbers(3);
-    for file in 0..N_FILES {
-        let below = docs.join(format!("d{}", file % 50));
-        std::fs::create_dir_all(&below).expect("a folder");
-        let sections: Vec<String> =
-            (0..SECTIONS).map(|n| format!("# Part {n}\n\n{}\n", numbers.words(WORDS))).collect();
-        std::fs::write(below.join(format!("f{file}.md")), sections.join("\n")).expect("a file");
-    }
+    write_files(&docs, N_FILES, &mut numbers);
     let (engine, name) = (open(folder), WorkspaceName::new("docs").expect("a name"));
     engine.create_workspace(&name).expect("a workspace");
     engine.index(&name, &AtomicBool::new(false), &mut |_| {}).expect("an index");

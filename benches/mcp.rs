@@ -9,7 +9,8 @@
 //!
 //! `cargo bench --workspace --bench mcp`
 
-use std::path::Path;
+mod made;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,81 +18,17 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use waypost::serve::{ServeOptions, serve_until};
 use waypost_engine::api::{Engine, EngineOptions, Indexer, SearchRequest, Session};
-use waypost_engine::embed::{EmbedError, Embedder, Manifest, ModelId};
+use waypost_engine::embed::Embedder;
 use waypost_engine::id::WorkspaceName;
 
-const DIM: usize = 384;
+use made::{Numbers, OfWords, write_files};
+
 const N_FILES: usize = 2_500;
-const SECTIONS: usize = 4;
-const WORDS: usize = 90;
-const N_WORDS: usize = 30_000;
 const N_QUERIES: usize = 200;
 const N_TURNS: usize = 500;
 const N_SESSIONS: usize = 64;
 const CALLS_A_SECOND: u32 = 10;
 const CALLS_OF_ONE: usize = 100;
-
-/// The same numbers on every machine (PCG-like multiplier, seed fixed).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn word(&mut self) -> String {
-        // Rank r with weight about 1/r.
-        format!("w{}", (N_WORDS as f64).powf(self.next()) as usize)
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.word()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// The sum of a vector for each word.
-struct OfWords(ModelId);
-
-impl OfWords {
-    fn vector(text: &str) -> Vec<f32> {
-        let mut sum = vec![0f32; DIM];
-        for word in text.split_whitespace() {
-            let seed = word.bytes().fold(7u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-            let mut numbers = Numbers(seed);
-            sum.iter_mut().for_each(|value| *value += numbers.next() as f32 - 0.5);
-        }
-        let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-9);
-        sum.iter_mut().for_each(|value| *value /= norm);
-        sum
-    }
-}
-
-fn model_id() -> ModelId {
-    let no_hash = "0".repeat(64);
-    ModelId::new(Manifest::built_in().default_model(), &no_hash, &no_hash).expect("an id")
-}
-
-impl Embedder for OfWords {
-    fn id(&self) -> &ModelId {
-        &self.0
-    }
-    fn dim(&self) -> usize {
-        DIM
-    }
-    fn max_tokens(&self) -> usize {
-        256
-    }
-    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        Ok(texts.iter().map(|text| Self::vector(text)).collect())
-    }
-    fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
-        Ok(Self::vector(text))
-    }
-    fn count_tokens(&self, text: &str) -> usize {
-        text.split_whitespace().count() * 2 + 2
-    }
-}
 
 /// A server in this process.
 struct Served {
@@ -109,8 +46,8 @@ impl Served {
         let folder = tempfile::tempdir().expect("a folder");
         let docs = folder.path().join("docs");
         let mut numbers = Numbers(3);
-        write(&docs, &mut numbers);
-        let embedder: Arc<dyn Embedder> = Arc::new(OfWords(model_id()));
+        let n_chunks = write_files(&docs, N_FILES, &mut numbers);
+        let embedder: Arc<dyn Embedder> = Arc::new(OfWords::new());
         let options = EngineOptions::new(folder.path().join("home")).embedder(Some(embedder));
         let engine = Arc::new(Engine::open(options).expect("a home"));
         engine.attach(&WorkspaceName::new("docs").expect("a name"), &docs).expect("a workspace");
@@ -137,7 +74,7 @@ impl Served {
         let url = format!("http://{address}");
         let served =
             Self { engine, url, token, queries, stop: Some(stop), thread: Some(thread), _folder: folder };
-        served.wait_until_indexed();
+        served.wait_until_indexed(n_chunks);
         served
     }
 
@@ -145,12 +82,12 @@ impl Served {
         self.engine.owner_session()
     }
 
-    fn wait_until_indexed(&self) {
+    fn wait_until_indexed(&self, n_chunks: usize) {
         let begun = Instant::now();
         loop {
             let workspace = self.session().workspace("docs").expect("it is there");
             if workspace.index.pending_files == 0 && workspace.indexed_files == N_FILES as u64 {
-                println!("{} chunks indexed in {:.1} s", N_FILES * SECTIONS, begun.elapsed().as_secs_f64());
+                println!("{n_chunks} chunks indexed in {:.1} s", begun.elapsed().as_secs_f64());
                 return;
             }
             assert!(begun.elapsed() < Duration::from_secs(600), "not indexed in time");
@@ -169,16 +106,6 @@ impl Drop for Served {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
-    }
-}
-
-fn write(docs: &Path, numbers: &mut Numbers) {
-    for file in 0..N_FILES {
-        let folder = docs.join(format!("d{}", file % 50));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let sections: Vec<String> =
-            (0..SECTIONS).map(|n| format!("# Part {n}\n\n{}\n", numbers.words(WORDS))).collect();
-        std::fs::write(folder.join(format!("f{file}.md")), sections.join("\n")).expect("a file");
     }
 }
 

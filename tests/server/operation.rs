@@ -338,3 +338,32 @@ fn spans_of_requests_belong_to_their_senders_trace() {
     assert!(engine.is_some_and(|span| span["traceId"] == trace), "{body}");
     assert!(!body.contains("zanzibar") && !body.contains("thirty"), "{body}");
 }
+
+#[test]
+fn a_relay_ends_with_its_client_wherever_that_stopped() {
+    let home = home();
+    let process = Process::start(home.path(), "127.0.0.1:0");
+    let mut relay = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .args(["mcp", "--url", &process.url])
+        .env("WAYPOST_TOKEN", process.token.as_ref().unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = relay.stdin.take().unwrap();
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    writeln!(input, "{hello}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(relay.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    assert!(answer.contains("serverInfo"), "{answer}");
+    // It goes before it has said that it is ready.
+    drop(input);
+    let deadline = Instant::now() + PATIENCE;
+    while relay.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = relay.kill();
+            panic!("it never ended");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
