@@ -6,12 +6,21 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
+use waypost_engine::api::CommandHook;
 
 use crate::serve::{App, ServeOptions};
 use crate::tls;
 
-/// Gives the options as they are now, or a sentence that says why they can't be had.
-pub type Reread = Arc<dyn Fn() -> Result<ServeOptions, String> + Send + Sync>;
+/// The settings of now, as far as a running server takes them over.
+pub struct Renewed {
+    /// Who is let in, how often, and with which certificate.
+    pub options: ServeOptions,
+    /// Programs that are started for events.
+    pub commands: Vec<CommandHook>,
+}
+
+/// Gives the settings as they are now, or a sentence that says why they can't be had.
+pub type Reread = Arc<dyn Fn() -> Result<Renewed, String> + Send + Sync>;
 
 /// When the options are read again, and how.
 pub(crate) struct Renewal(Option<(Signal, Reread)>);
@@ -44,26 +53,27 @@ impl Renewal {
         }
     }
 
-    /// Reads them, and makes hold what can.
+    /// Reads them, and makes all of them hold that can, or none.
     pub(crate) async fn apply(&self, app: &App, tls: &mut Option<TlsAcceptor>) {
         let Some((_, reread)) = &self.0 else { return };
-        let reread = Arc::clone(reread);
-        let read = move || {
-            let options = reread()?;
+        let (reread, engine, had_tls) = (Arc::clone(reread), Arc::clone(&app.engine), tls.is_some());
+        let take = move || {
+            let Renewed { options, commands } = reread()?;
             let acceptor = options.edge.tls.as_ref().map(tls::acceptor).transpose();
-            Ok::<_, String>((options, acceptor.map_err(|error| error.to_string())?))
-        };
-        let read = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()));
-        match read {
-            Ok((_, acceptor)) if acceptor.is_some() != tls.is_some() => {
-                tracing::error!("TLS begins and ends with a restart; the settings hold as before");
+            let acceptor = acceptor.map_err(|error| error.to_string())?;
+            if acceptor.is_some() != had_tls {
+                return Err("TLS begins and ends with a restart".to_owned());
             }
+            engine.set_commands(&commands).map_err(|error| error.to_string())?;
+            Ok((options, acceptor))
+        };
+        match tokio::task::spawn_blocking(take).await.unwrap_or_else(|error| Err(error.to_string())) {
             Ok((options, acceptor)) => {
                 app.renew(&options);
                 *tls = acceptor;
                 tracing::info!("the settings were read again");
             }
-            Err(error) => tracing::error!(error, "the settings can't be read; they hold as before"),
+            Err(error) => tracing::error!(error, "the settings can't be taken; they hold as before"),
         }
     }
 }

@@ -154,8 +154,10 @@ fn status(process: &Process, token: &str, host: &str) -> u16 {
 fn settings_are_read_again_while_the_server_runs() {
     let home = home();
     let settings = home.path().join("waypost.toml");
-    let process = Process::start(home.path(), "127.0.0.1:0");
+    let mut process = told(home.path(), &[]);
     let token = process.token.clone().unwrap();
+    let mut log = BufReader::new(process.log()).lines();
+    let mut logged = |text: &str| assert!(log.any(|line| line.unwrap().contains(text)), "never said: {text}");
     let wait = |host: &str, expected: u16| {
         let deadline = Instant::now() + PATIENCE;
         while status(&process, &token, host) != expected {
@@ -173,9 +175,15 @@ fn settings_are_read_again_while_the_server_runs() {
     wait("way.example", 200);
 
     // What can't be read changes nothing, nor does what would switch TLS on.
-    for wrong in ["allowed_hosts = 3\n", "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n"] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/server/tls");
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let tls = format!("[tls]\ncert = {cert:?}\nkey = {key:?}\n");
+    for (wrong, said) in
+        [("allowed_hosts = 3\n", "can't be taken"), (tls.as_str(), "TLS begins and ends with a restart")]
+    {
         std::fs::write(&settings, wrong).unwrap();
         hang_up();
+        logged(said);
         assert_eq!(status(&process, &token, "way.example"), 200, "{wrong}");
     }
     std::fs::write(&settings, "[limits]\nrequests_per_second = 1\nburst = 1\n").unwrap();
@@ -227,65 +235,30 @@ fn every_setting_that_there_is_stands_in_the_guide() {
     }
 }
 
-/// A server whose log is kept, and that ends in time.
-struct Told {
-    child: std::process::Child,
-    url: String,
-    token: String,
+/// A server whose log is kept.
+fn told(home: &Path, variables: &[(&str, &str)]) -> Process {
+    Process::start_with(home, "127.0.0.1:0", variables, Stdio::piped())
 }
 
-impl Told {
-    fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
-            .args(["serve", "--offline", "--json", "--listen", "127.0.0.1:0", "--home"])
-            .arg(home)
-            .env("WAYPOST_MODELS", home.join("no-models"))
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let announced: Value = serde_json::from_str(&line).unwrap();
-        let text = |name: &str| announced[name].as_str().unwrap().to_owned();
-        Self { child, url: text("url"), token: text("token") }
-    }
-
-    fn search(&self, headers: &[(&str, &str)]) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let asked = agent.post(format!("{}/v1/search", self.url));
-        let asked = headers.iter().fold(asked, |asked, (name, value)| asked.header(*name, *value));
-        let asked = asked.header("authorization", format!("Bearer {}", self.token));
-        let reply = asked.send_json(serde_json::json!({"query": "thirty days of zanzibar"}));
-        assert_eq!(reply.unwrap().status(), 200);
-    }
-
-    /// Stops it as an operator does, and gives what it logged.
-    fn stop(mut self) -> String {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{log}");
-        log
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn search(server: &Process, headers: &[(&str, &str)]) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let asked = agent.post(format!("{}/v1/search", server.url));
+    let asked = headers.iter().fold(asked, |asked, (name, value)| asked.header(*name, *value));
+    let asked = asked.header("authorization", format!("Bearer {}", server.token.as_ref().unwrap()));
+    let reply = asked.send_json(serde_json::json!({"query": "thirty days of zanzibar"}));
+    assert_eq!(reply.unwrap().status(), 200);
 }
 
 #[test]
 fn the_log_tells_what_happens_and_no_secret() {
     let home = home();
-    let server =
-        Told::start(home.path(), &[("WAYPOST_LOG_FILTER", "waypost=debug"), ("WAYPOST_LOG_FORMAT", "json")]);
-    server.search(&[]);
-    let token = server.token.clone();
-    let log = server.stop();
+    let mut server =
+        told(home.path(), &[("WAYPOST_LOG_FILTER", "waypost=debug"), ("WAYPOST_LOG_FORMAT", "json")]);
+    search(&server, &[]);
+    let (token, mut written) = (server.token.clone().unwrap(), server.log());
+    server.stop();
+    let mut log = String::new();
+    written.read_to_string(&mut log).unwrap();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let says = |message: &str| lines.iter().any(|line| line["message"] == message);
     assert!(says("serving") && says("answered") && says("stopped"), "{log}");
@@ -298,9 +271,9 @@ fn spans_of_requests_belong_to_their_senders_trace() {
     let home = home();
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", collector.local_addr().unwrap());
-    let server = Told::start(home.path(), &[("WAYPOST_OTLP", &address)]);
+    let mut server = told(home.path(), &[("WAYPOST_OTLP", &address)]);
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    server.search(&[("traceparent", &format!("00-{trace}-{parent}-01"))]);
+    search(&server, &[("traceparent", &format!("00-{trace}-{parent}-01"))]);
     let taking = std::thread::spawn(move || {
         let (mut stream, _) = collector.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

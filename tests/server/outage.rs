@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,16 +26,26 @@ pub struct Process {
 }
 
 impl Process {
+    /// With impatient webhooks, which may reach this machine.
     pub fn start(home: &Path, listen: &str) -> Self {
+        let variables = [
+            ("WAYPOST_NET_ALLOW", "127.0.0.1"),
+            ("WAYPOST_WEBHOOK_RETRY_SECONDS", "0.05,0.1,0.2,0.4"),
+            ("WAYPOST_WEBHOOK_TIMEOUT_SECONDS", "1"),
+            ("WAYPOST_WEBHOOK_PAUSE_AFTER_SECONDS", "15"),
+        ];
+        Self::start_with(home, listen, &variables, Stdio::null())
+    }
+
+    /// With these variables of the environment; its log goes where it is told.
+    pub fn start_with(home: &Path, listen: &str, variables: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
-            .args(["serve", "--offline", "--json", "--net-allow", "127.0.0.1", "--listen", listen, "--home"])
+            .args(["serve", "--offline", "--json", "--listen", listen, "--home"])
             .arg(home)
             .env("WAYPOST_MODELS", home.join("no-models"))
-            .env("WAYPOST_WEBHOOK_RETRY_SECONDS", "0.05,0.1,0.2,0.4")
-            .env("WAYPOST_WEBHOOK_TIMEOUT_SECONDS", "1")
-            .env("WAYPOST_WEBHOOK_PAUSE_AFTER_SECONDS", "15")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -46,6 +56,17 @@ impl Process {
             url: announced["url"].as_str().unwrap().to_owned(),
             token: announced["token"].as_str().map(str::to_owned),
         }
+    }
+
+    /// Its log, where that was piped.
+    pub fn log(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
+    }
+
+    /// Stops it as an operator does; it ends well.
+    pub fn stop(&mut self) {
+        assert!(Command::new("kill").arg(self.pid().to_string()).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
     }
 }
 

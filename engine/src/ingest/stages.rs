@@ -54,7 +54,7 @@ pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>)
             ..position
         })?;
         if context.semantic.is_none() {
-            tell(context, &files)?;
+            tell(context, &files, last)?;
         }
         on_progress(Progress { stage: Stage::Reading, done, total: total.max(done) });
     }
@@ -99,16 +99,18 @@ pub fn catch_up_semantic(
             semantic_seq: reached.0,
             ..position
         })?;
-        tell(context, &files)?;
+        tell(context, &files, reached)?;
     }
 }
 
-/// Tells that what a batch changed can be found now, by every arm that there is. A kill before this costs the news alone.
-fn tell(context: &Context<'_>, files: &[FileId]) -> Result<(), IngestError> {
+/// Tells that what a batch changed can be found now, by every arm that there is. A file that has changed once more, beyond
+/// what the index has reached, is told of later. A kill before this costs the news alone.
+fn tell(context: &Context<'_>, files: &[FileId], reached: Seq) -> Result<(), IngestError> {
     let Place { catalog, workspace, clock, .. } = context.place;
     let mut found = Vec::with_capacity(files.len());
     for file in files {
-        found.extend(catalog.file_by_id(*file)?.filter(|row| row.state.skipped.is_none()));
+        let row = catalog.file_by_id(*file)?;
+        found.extend(row.filter(|row| row.state.skipped.is_none() && row.seq <= reached));
     }
     let now_ms = clock.now_ms();
     Ok(catalog.write(|tx| found.iter().try_for_each(|row| tx.append_indexed(workspace.id, row, now_ms)))?)

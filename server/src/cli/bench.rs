@@ -228,7 +228,9 @@ fn throughput(session: &Session, known: &[Known], threads: usize, mode: Mode) ->
     let ask_all = || known.iter().try_for_each(|known| session.search(&request(known, mode)).map(drop));
     std::thread::scope(|scope| {
         let asking: Vec<_> = (0..threads).map(|_| scope.spawn(ask_all)).collect();
-        asking.into_iter().try_for_each(|asking| asking.join().unwrap_or(Ok(())))
+        asking
+            .into_iter()
+            .try_for_each(|asking| asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     Ok((threads * known.len()) as f64 / begun.elapsed().as_secs_f64())
 }

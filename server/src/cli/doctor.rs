@@ -193,22 +193,21 @@ fn workers() -> Finding {
     let isolation = config::isolation();
     let is_apart = matches!(isolation, Isolation::Workers(_));
     let text = b"{\\rtf1 waypost}";
-    let read = || -> Result<String> {
+    let read = || -> Result<()> {
         let folder = tempfile::tempdir()?;
         let reader = Reader::open(&folder.path().join("texts.db"), Limits::default(), isolation)?;
-        let reading = reader.read(VersionId::of(text), "sample.rtf", text)?;
-        Ok(reading.map(|_| String::new()).unwrap_or_else(|reason| reason.to_string()))
+        match reader.read(VersionId::of(text), "sample.rtf", text)? {
+            Ok(_) => Ok(()),
+            Err(reason) => anyhow::bail!("{reason}"),
+        }
     };
     match read() {
-        Ok(reason) if reason.is_empty() && is_apart => {
-            Finding::good("reading", "documents are read in worker processes")
-        }
-        Ok(reason) if reason.is_empty() => Finding::warning(
+        Ok(()) if is_apart => Finding::good("reading", "documents are read in worker processes"),
+        Ok(()) => Finding::warning(
             "reading",
             "documents are read in this process: one that breaks its reader takes the server along",
             "run under Linux, where the program can start itself again",
         ),
-        Ok(reason) => Finding::bad("reading", reason, "see whether this user may start processes"),
         Err(error) => {
             Finding::bad("reading", format!("{error:#}"), "see whether this user may start processes")
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::mcp::stdio::serve_stdio;
+use waypost::renewal::Renewed;
 use waypost::serve::{ServeOptions, serve};
 use waypost::upstream::relay;
 use waypost_engine::api::{Engine, Indexer, Supervisor};
@@ -116,8 +117,7 @@ pub fn run_server(
     let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
-    let served = Arc::clone(&engine);
-    let reread = Arc::new(move || renew(&served, &config, reread()).map_err(|error| format!("{error:#}")));
+    let reread = Arc::new(move || renew(&config, reread()).map_err(|error| format!("{error:#}")));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let on_ready = move |address| announce(scheme, address, json, token);
     runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
@@ -141,15 +141,14 @@ fn options(config: &Config) -> Result<ServeOptions> {
     })
 }
 
-/// Makes the newer settings hold that can; the others are named, for they take a restart.
-fn renew(engine: &Engine, before: &Config, newer: Result<Config>) -> Result<ServeOptions> {
+/// The newer settings that a running server takes over; the others are named, for they take a restart.
+fn renew(before: &Config, newer: Result<Config>) -> Result<Renewed> {
     let newer = newer?;
-    let options = options(&newer)?;
-    engine.set_commands(&newer.command_hooks())?;
+    let renewed = Renewed { options: options(&newer)?, commands: newer.command_hooks() };
     for setting in before.takes_restart(&newer)? {
         tracing::warn!(setting, "this setting has changed, and holds from the next start on");
     }
-    Ok(options)
+    Ok(renewed)
 }
 
 fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>) {
