@@ -95,6 +95,9 @@ async fn authenticate(app: &App, head: &Parts) -> Result<(Session, TokenId, Opti
     let token = bearer(&head.headers).ok_or_else(|| Problem::unauthorized("expected one bearer token"))?;
     let unknown = || Problem::unauthorized("the token is not known here, or was revoked");
     let id = TokenId::of(token).ok_or_else(unknown)?;
+    if let Some(session) = app.engine.known_session(token) {
+        return Ok((session, id, None));
+    }
     let (engine, token) = (Arc::clone(&app.engine), token.to_owned());
     let session = app.tokens.run(move || engine.session(&token)).await?;
     Ok((session, id, None))

@@ -41,17 +41,17 @@ pub fn sources(config: &Config, may_fetch: bool) -> Sources {
 /// # Errors
 /// [`EmbedError`], which says what was tried and what to do.
 pub fn open(config: &Config, may_fetch: bool) -> Result<Arc<dyn Embedder>, EmbedError> {
-    Ok(Arc::new(open_bert(config, may_fetch)?))
+    Ok(Arc::new(open_bert(config, may_fetch, None)?))
 }
 
-/// As [`open`], for what only this kind of model can tell.
+/// As [`open`], for what only this kind of model can tell; with the kernels of this name, or the fastest.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_bert(config: &Config, may_fetch: bool) -> Result<Bert, EmbedError> {
+pub fn open_bert(config: &Config, may_fetch: bool, kernels: Option<&str>) -> Result<Bert, EmbedError> {
     let spec = spec(&Manifest::built_in(), config)?;
     let resolved = fetch(&spec, &sources(config, may_fetch))?;
-    Bert::open(&resolved)
+    kernels.map_or_else(|| Bert::open(&resolved), |name| Bert::open_with_kernels(&resolved, name))
 }
 
 /// As [`open`] with fetching, for a command that can't do without a model.

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -64,7 +65,7 @@ const MAX_WAITING_IMPORTS: usize = 32;
 /// Engine calls that wait for their turn at most.
 const MAX_WAITING: usize = 256;
 /// Smaller answers are not worth the time.
-const MIN_COMPRESSED_BYTES: u64 = 1024;
+const MIN_COMPRESSED_BYTES: u64 = 4096;
 const UPKEEP: Duration = Duration::from_secs(5);
 /// After an `accept` that failed, so that a lack of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -288,8 +289,11 @@ pub fn router_with(app: &Arc<App>, mcp: Router<Arc<App>>) -> Router {
         .merge(discovery::routes(app))
         .fallback(rest::unknown_route)
         .layer(from_fn(time_limit))
+        // Most clients are near: what a better packing saves them is less than it costs them.
         .layer(
-            CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
         )
         .layer(from_fn(plain_head))
         .layer(from_fn_with_state(Arc::clone(app), hosts::layer))

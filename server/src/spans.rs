@@ -3,6 +3,7 @@
 //! A span has a route, a method, a status, or a tool's name; never a path, a query or a principal. A request that comes
 //! with `traceparent` (W3C Trace Context) is a part of its sender's trace.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -87,6 +88,13 @@ pub(crate) fn adopt(span: &Span, traceparent: Option<&str>) {
         // Where nobody sends spans there is nothing to be a part of.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Parent(traceparent)));
     }
+}
+
+/// The `traceparent` of what is done now, for whoever is asked to do a part of it; `None` where nobody sends spans.
+pub(crate) fn traceparent() -> Option<String> {
+    let mut told = HashMap::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut told);
+    told.remove(TRACEPARENT)
 }
 
 /// The one field that is read of a sender's context.

@@ -93,6 +93,9 @@ mod imports;
 /// Webhooks while the server is killed again and again.
 mod outage;
 
+/// A disk that is full for a while.
+mod full_disk;
+
 /// Tools of other servers: real ones, over both transports.
 mod upstream;
 

@@ -25,6 +25,7 @@ pub struct Got {
     pub id: String,
     pub timestamp: String,
     pub signature: String,
+    pub traceparent: String,
     pub body: Vec<u8>,
     pub at: Instant,
 }
@@ -118,6 +119,7 @@ async fn take(State(post): State<Arc<Post>>, headers: HeaderMap, body: Bytes) ->
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),
         signature: header("webhook-signature"),
+        traceparent: header("traceparent"),
         body: body.to_vec(),
         at: Instant::now(),
     };

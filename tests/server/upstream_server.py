@@ -45,7 +45,8 @@ async def list_tools(context, _params):
 
 async def call_tool(context, params):
     name, arguments = params.name, params.arguments or {}
-    log("call", tool=name, arguments=arguments, meta=sorted((context.meta or {}).keys()))
+    meta = dict(context.meta or {})
+    log("call", tool=name, arguments=arguments, meta=sorted(meta), traceparent=meta.get("traceparent"))
     text, structured, is_error = json.dumps(arguments, sort_keys=True), None, False
     if name.startswith("slow"):
         try:

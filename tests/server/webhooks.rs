@@ -76,6 +76,25 @@ fn a_change_is_told_with_its_path_and_signed_as_the_standard_has_it() {
 }
 
 #[test]
+fn an_event_carries_the_trace_of_the_act_on_to_its_receiver() {
+    let server = Server::start_quick("//- a.md\nAlpha.\n");
+    let receiver = Receiver::willing();
+    subscribe(&server, &receiver.url(), &json!({}));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let sent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let traced = [("traceparent", sent.as_str())];
+    assert!(server.ask("PUT", "/v1/files/docs/b.md", &traced, "Traced.").status < 300);
+    let named = [("x-request-id", "by-hand")];
+    assert!(server.ask("PUT", "/v1/files/docs/c.md", &named, "Named otherwise.").status < 300);
+    let got = receiver.wait_for(2);
+    let of = |path: &str| got.iter().find(|got| got.path() == path).unwrap();
+    let told: Vec<&str> = of("/docs/b.md").traceparent.split('-').collect();
+    assert_eq!((told[0], told[1], told[3]), ("00", trace, "01"), "{told:?}");
+    assert!(told[2].len() == 16 && told[2] != "00f067aa0ba902b7", "the event is the parent: {told:?}");
+    assert_eq!(of("/docs/c.md").traceparent, "", "a name of another kind is no trace");
+}
+
+#[test]
 fn edits_of_other_programs_are_told_as_well() {
     let server = Server::start_quick("//- a.md\nAlpha.\n");
     let receiver = Receiver::willing();

@@ -10,6 +10,7 @@ mod arguments;
 mod document;
 mod error;
 mod policy;
+mod proven;
 mod registry;
 mod tokens;
 
@@ -20,10 +21,9 @@ pub use error::AccessError;
 pub use policy::{
     Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of,
 };
+pub use proven::Proven;
 pub use registry::load;
-pub use tokens::{
-    IssuedToken, NewToken, TokenRow, authenticate, has_tokens, is_token_alive, readmit, tokens,
-};
+pub use tokens::{IssuedToken, NewToken, TokenRow, has_tokens, is_token_alive, readmit, tokens};
 pub(crate) use tokens::{read_limits, write_limits};
 
 /// The home's owner: whoever can open its files anyway.

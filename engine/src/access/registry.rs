@@ -61,6 +61,7 @@ impl Tx<'_> {
             "UPDATE tokens SET revoked_ms = ?2 WHERE principal = ?1 AND revoked_ms IS NULL",
             params![id, now_ms],
         )?;
+        self.mark_revocation();
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl Tx<'_> {
         if changed == 0 {
             return Err(AccessError::NotFound { what: "token", id: id.to_owned() });
         }
+        self.mark_revocation();
         Ok(())
     }
 }
@@ -132,17 +133,26 @@ pub fn tokens(catalog: &Catalog) -> Result<Vec<TokenRow>, AccessError> {
     })
 }
 
-/// Whose token this is; `None` for one that is unknown, revoked or expired.
+/// Whose token this is, and how long that may be remembered (milliseconds since 1970); `None` for one that is unknown, revoked or
+/// expired.
 ///
 /// # Errors
 /// [`AccessError::Catalog`].
-pub fn authenticate(catalog: &Catalog, token: &str, now_ms: i64) -> Result<Option<Actor>, AccessError> {
+pub(super) fn authenticate(
+    catalog: &Catalog,
+    token: &str,
+    now_ms: i64,
+) -> Result<Option<(Actor, i64)>, AccessError> {
     let Some(id) = token.strip_prefix("wp_").and_then(|rest| rest.split_once('_')).map(|(id, _)| id) else {
         return Ok(None);
     };
     let Some((row, hash)) = find(catalog, id)? else { return Ok(None) };
     let is_right = bool::from(hash.as_slice().ct_eq(&digest(token)[..]));
-    if is_right { admit(catalog, row, now_ms) } else { Ok(None) }
+    if !is_right {
+        return Ok(None);
+    }
+    let until_ms = row.expires_ms.unwrap_or(i64::MAX).min(now_ms + LAST_USE_GRAIN_MS);
+    Ok(admit(catalog, row, now_ms)?.map(|actor| (actor, until_ms)))
 }
 
 /// As [`authenticate`], for somebody who has proven the token before, and is known since by its public id.
@@ -253,7 +263,7 @@ pub(crate) fn read_limits(row: &Row<'_>, column: usize) -> Result<Limits, rusqli
     Ok(Limits { verbs, paths })
 }
 
-fn digest(token: &str) -> [u8; 32] {
+pub(super) fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 

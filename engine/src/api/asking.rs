@@ -12,9 +12,9 @@ use super::session::Session;
 use super::workspace::{Arm, OpenWorkspace};
 use crate::access::Verb;
 use crate::answer::{self, AnswerOptions};
-use crate::catalog::FileFilter;
+use crate::catalog::{FileFilter, FileRow};
 use crate::clock::parse_rfc3339;
-use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceName, split_path};
+use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceId, WorkspaceName, split_path};
 use crate::index::FileSet;
 use crate::journal::{self, Outcome};
 use crate::location::location_of;
@@ -101,9 +101,7 @@ impl Session {
         let index = self.index_status(&asked, &hits.degraded)?;
         let mut results: Vec<SearchHit> =
             hits.hits.into_iter().map(|hit| show_hit(&asked, &query, hit, request.explain)).collect();
-        for hit in &mut results {
-            self.say_origin(&mut hit.citation)?;
-        }
+        self.say_origins(&mut results.iter_mut().map(|hit| &mut hit.citation).collect::<Vec<_>>())?;
         if let Some(max_tokens) = request.max_tokens {
             self.bound(&mut results, max_tokens);
         }
@@ -171,9 +169,7 @@ impl Session {
                 }
             })
             .collect();
-        for numbered in &mut citations {
-            self.say_origin(&mut numbered.citation)?;
-        }
+        self.say_origins(&mut citations.iter_mut().map(|one| &mut one.citation).collect::<Vec<_>>())?;
         let text =
             if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
         Ok(AskReply {
@@ -341,9 +337,8 @@ impl Session {
         let scope = self.scope(Verb::Read);
         let past = self.engine.past(&workspace, seq)?;
         let name = &workspace.row.name;
-        let shown = |row: &&crate::catalog::FileRow| {
-            filter.matches(row) && scope.allows(&crate::id::join_path(name, &row.path))
-        };
+        let shown =
+            |row: &&FileRow| filter.matches(row) && scope.allows(&crate::id::join_path(name, &row.path));
         let still: Vec<FileId> = past.still.iter().filter(shown).map(|row| row.id).collect();
         let gone: Vec<FileId> = past.index.rows.iter().filter(shown).map(|row| row.id).collect();
         let is_lost = |path: &&RelPath| scope.allows(&crate::id::join_path(name, path));
@@ -389,30 +384,28 @@ impl Session {
             self.engine.reranker.as_deref(),
             &request,
         )?;
+        // A path that can't be one is no file's.
+        hits.hits.retain(|hit| RelPath::new(&hit.record.path).is_ok());
+        let places: Vec<(WorkspaceId, RelPath)> = hits
+            .hits
+            .iter()
+            .filter_map(|hit| {
+                Some((asked[hit.source].workspace.row.id, RelPath::new(&hit.record.path).ok()?))
+            })
+            .collect();
+        let rows = self.engine.catalog.files_at(&places)?;
         let mut fresh = Vec::with_capacity(limit);
-        for hit in hits.hits.drain(..) {
+        for ((hit, row), (_, path)) in hits.hits.drain(..).zip(rows).zip(&places) {
             if fresh.len() >= limit {
                 break;
             }
             let asked = &asked[hit.source];
-            if asked.past.is_some() || self.is_current(&asked.workspace, &hit)? {
+            if asked.past.is_some() || is_current(&asked.workspace, path, row.as_ref(), &hit)? {
                 fresh.push(hit);
             }
         }
         hits.hits = fresh;
         Ok(hits)
-    }
-
-    /// Whether the file still is what the chunk was cut from: a file gone or changed since is never served.
-    fn is_current(&self, workspace: &OpenWorkspace, hit: &Hit) -> Result<bool> {
-        let Ok(path) = RelPath::new(&hit.record.path) else { return Ok(false) };
-        let Some(row) = self.engine.catalog.file(workspace.row.id, &path)? else { return Ok(false) };
-        if row.state.version != hit.record.version {
-            return Ok(false);
-        }
-        let now = workspace.tree.entry(&path)?;
-        Ok(now
-            .is_some_and(|now| now.size_bytes == row.state.size_bytes && now.mtime_ns == row.state.mtime_ns))
     }
 
     pub(super) fn index_status(&self, asked: &[Asked], degraded: &[Degraded]) -> Result<IndexStatus> {
@@ -486,6 +479,13 @@ impl Session {
         let n_fit = fits.count();
         results.truncate(n_fit);
     }
+}
+
+/// Whether the file still is what the chunk was cut from: a file gone or changed since is never served.
+fn is_current(workspace: &OpenWorkspace, path: &RelPath, row: Option<&FileRow>, hit: &Hit) -> Result<bool> {
+    let Some(row) = row.filter(|row| row.state.version == hit.record.version) else { return Ok(false) };
+    let now = workspace.tree.entry(path)?;
+    Ok(now.is_some_and(|now| now.size_bytes == row.state.size_bytes && now.mtime_ns == row.state.mtime_ns))
 }
 
 fn quote_lines(text: &str, end: usize) -> u32 {

@@ -510,15 +510,29 @@ impl Session {
     /// Says in a citation where its bytes were imported from, and nothing where they were not, whatever stood there. Who is told of
     /// the citation may read its path.
     pub(super) fn say_origin(&self, citation: &mut Citation) -> Result<()> {
-        let origin = match split_path(&citation.path) {
-            Ok((name, path)) => match self.engine.workspace(&name) {
-                Some(workspace) => self.origin_of(&workspace, &path, citation.version)?,
-                None => None,
-            },
-            Err(_) => None,
+        self.say_origins(&mut [citation])
+    }
+
+    /// As [`Self::say_origin`], for several.
+    pub(super) fn say_origins(&self, citations: &mut [&mut Citation]) -> Result<()> {
+        let place = |citation: &Citation| {
+            let (name, path) = split_path(&citation.path).ok()?;
+            Some((self.engine.workspace(&name)?.row.id, path))
         };
-        citation.fetched_at = origin.as_ref().map(|origin| rfc3339(origin.fetched_ms));
-        citation.source_url = origin.map(|origin| origin.url);
+        let (mut named, mut places) = (Vec::new(), Vec::new());
+        for citation in citations {
+            (citation.source_url, citation.fetched_at) = (None, None);
+            if let Some(place) = place(citation) {
+                places.push(place);
+                named.push(citation);
+            }
+        }
+        for (citation, origin) in named.into_iter().zip(store::origins(&self.engine.catalog, &places)?) {
+            if let Some(origin) = origin.filter(|origin| origin.version == citation.version) {
+                citation.fetched_at = Some(rfc3339(origin.fetched_ms));
+                citation.source_url = Some(origin.url);
+            }
+        }
         Ok(())
     }
 }

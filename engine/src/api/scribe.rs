@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -74,6 +75,16 @@ struct StandardBody<'a> {
     event: &'a EventInfo,
 }
 
+/// The event as the parent of what its receiver does (W3C Trace Context, section 3.2): the trace of the act that made it, and an id made of
+/// the event's own. `None` where the act named its trace in another way.
+fn traceparent(trace: &str, event: &str) -> Option<String> {
+    let is_trace = trace.len() == 32
+        && trace.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && trace.bytes().any(|byte| byte != b'0');
+    let parent: String = Sha256::digest(event)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    is_trace.then(|| format!("00-{trace}-{parent}-01"))
+}
+
 impl Engine {
     /// Starts to bring events to webhooks; it ends when the result goes.
     pub fn start_courier(self: &Arc<Self>) -> Courier {
@@ -101,6 +112,7 @@ impl Engine {
             content_type,
             body: body.expect("an event has only texts and numbers"),
             secrets: self.secrets(endpoint)?,
+            traceparent: event.trace_id.as_deref().and_then(|trace| traceparent(trace, &event.id)),
         })
     }
 

@@ -202,6 +202,14 @@ impl Catalog {
         self.read(|sql| find(sql, workspace, path))
     }
 
+    /// As [`Self::file`] for each of several paths, in their order.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn files_at(&self, wanted: &[(WorkspaceId, RelPath)]) -> Result<Vec<Option<FileRow>>, CatalogError> {
+        self.read_at_once(|sql| wanted.iter().map(|(workspace, path)| find(sql, *workspace, path)).collect())
+    }
+
     /// The file of a number.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod workspaces;
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -33,12 +34,14 @@ pub struct Catalog {
     readers: Mutex<Vec<Connection>>,
     log: GroupSync,
     listeners: Mutex<Vec<OnNews>>,
+    n_revocations: AtomicU64,
 }
 
 /// One atomic change of the catalog.
 pub struct Tx<'a> {
     inner: rusqlite::Transaction<'a>,
     is_news: std::cell::Cell<bool>,
+    revokes: std::cell::Cell<bool>,
 }
 
 /// Told that the journal has grown.
@@ -52,6 +55,11 @@ impl Tx<'_> {
     /// Notes that this change is something that others wait for.
     pub(crate) fn mark_news(&self) {
         self.is_news.set(true);
+    }
+
+    /// Notes that this change takes a token from somebody.
+    pub(crate) fn mark_revocation(&self) {
+        self.revokes.set(true);
     }
 
     /// The SQL of other rooms runs inside the same transaction.
@@ -77,6 +85,7 @@ impl Catalog {
             readers: Mutex::new(Vec::new()),
             log,
             listeners: Mutex::default(),
+            n_revocations: AtomicU64::new(0),
         })
     }
 
@@ -105,11 +114,22 @@ impl Catalog {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let inner =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
-        let tx = Tx { inner, is_news: std::cell::Cell::new(false) };
+        let tx = Tx { inner, is_news: std::cell::Cell::new(false), revokes: std::cell::Cell::new(false) };
         let value = change(&tx)?;
-        let is_news = tx.is_news.get();
-        tx.commit()?;
+        let (is_news, revokes) = (tx.is_news.get(), tx.revokes.get());
+        let done = tx.commit();
+        // Also where the commit says that it failed: nobody knows what of it stands.
+        if revokes {
+            self.n_revocations.fetch_add(1, Ordering::Release);
+        }
+        done?;
         Ok((value, self.log.written(is_news)))
+    }
+
+    /// How many changes took a token from somebody since the catalog was opened. What was known of tokens at another
+    /// count may have changed.
+    pub fn n_revocations(&self) -> u64 {
+        self.n_revocations.load(Ordering::Acquire)
     }
 
     /// Makes a change durable, with every other one that waits for the same: they share one sync of the disk.
@@ -149,6 +169,20 @@ impl Catalog {
             readers.push(connection);
         }
         value
+    }
+
+    /// As [`Self::read`], with everything that `look` asks as it stood at one instant; several questions cost one lock.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_at_once<T, E: From<CatalogError>>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.read(|sql| {
+            let instant = sql.unchecked_transaction().map_err(CatalogError::from)?;
+            look(&instant)
+        })
     }
 
     /// SQLite's own check of the file's structure; empty when it is sound.

@@ -37,6 +37,8 @@ pub struct Letter {
     pub body: Vec<u8>,
     /// The secrets that are valid now, the newest first.
     pub secrets: Vec<Secret>,
+    /// `traceparent` (W3C Trace Context), where the event belongs to a trace of that kind.
+    pub traceparent: Option<String>,
 }
 
 /// Writes letters, by the rights that an endpoint's owner has at that moment.

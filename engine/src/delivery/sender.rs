@@ -45,13 +45,14 @@ pub fn send(client: &Client, sink: &Sink, letter: &Letter, timeout: Duration, no
     let seconds = now_ms.div_euclid(1000);
     let timestamp = seconds.to_string();
     let signature = signatures(&letter.secrets, &letter.id, seconds, &letter.body);
-    let headers = [
+    let mut headers = vec![
         ("content-type", letter.content_type),
         ("user-agent", concat!("waypost/", env!("CARGO_PKG_VERSION"))),
         ("webhook-id", &letter.id),
         ("webhook-timestamp", &timestamp),
         ("webhook-signature", &signature),
     ];
+    headers.extend(letter.traceparent.as_deref().map(|value| ("traceparent", value)));
     let outgoing = Outgoing {
         method: Method::Post,
         url,

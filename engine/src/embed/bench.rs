@@ -28,7 +28,7 @@ const QUERY: &str = "how are tokens counted before texts are cut";
 pub struct BenchReport {
     /// The model.
     pub model: String,
-    /// The kernels: `avx512`, `avx2` or `portable`.
+    /// The kernels in use, as [`Bert::kernels`] names them.
     pub kernels: &'static str,
     /// Threads that embedded.
     pub threads: usize,

@@ -37,7 +37,7 @@ impl Bert {
         Self::open_with(resolved, Isa::detect())
     }
 
-    /// As [`Bert::open`], with the kernels of this name (`avx512`, `avx2`, `portable`): for comparing them.
+    /// As [`Bert::open`], with the kernels of this name (`avx2+i16`, `avx2`, `portable`…): for comparing them.
     ///
     /// # Errors
     /// As [`Bert::open`]; [`EmbedError::UnknownKernels`] where this processor has no such kernels.
@@ -63,7 +63,7 @@ impl Bert {
         Ok(Self { id: resolved.id.clone(), spec, tokens, encoder, max_tokens, scratch: Mutex::default() })
     }
 
-    /// The kernels in use: `avx512`, `avx2` or `portable`.
+    /// The kernels in use, such as `avx2+i16`: what the products of attention take, and whether linear layers are in fixed point.
     pub fn kernels(&self) -> &'static str {
         self.encoder.isa().name()
     }

@@ -21,7 +21,7 @@ pub use kernels::{ScanStats, dot_f32};
 pub use lexical::{DocSet, FileSet, LexicalQuery, LexicalScores, Searcher, TermMatches, WorkspaceIndex};
 pub use nearest::{Nearest, nearest};
 pub use table::VectorTable;
-pub use terms::{ANALYZER_VERSION, Term, each_term, terms};
+pub use terms::{ANALYZER_VERSION, Term, each_term, each_term_from, terms};
 
 use serde::{Deserialize, Serialize};
 

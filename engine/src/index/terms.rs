@@ -5,6 +5,8 @@
 //! overlapping pairs of characters. Latin letters lose their accents.
 //! Documents and queries go through the same function; it knows no stop words, those are a query's business.
 
+use std::borrow::Cow;
+
 use frostem::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
@@ -37,21 +39,32 @@ pub fn terms(text: &str) -> Vec<Term> {
 }
 
 /// Calls `emit` for each term of a text, in order.
-pub fn each_term(text: &str, mut emit: impl FnMut(Term)) {
+pub fn each_term(text: &str, emit: impl FnMut(Term)) {
+    each_term_from(text, |_| true, emit);
+}
+
+/// As [`each_term`], for the terms alone whose first letter `wants` takes. A stem begins as its word does, so the others
+/// need not be stemmed to know that they are none of them.
+pub fn each_term_from(text: &str, wants: impl Fn(char) -> bool, mut emit: impl FnMut(Term)) {
     let stemmer = Stemmer::new(Algorithm::English);
+    let mut emit = |term: Term| {
+        if term.text.chars().next().is_some_and(&wants) {
+            emit(term);
+        }
+    };
     let mut position = 0;
-    let mut rest = text.char_indices().peekable();
-    while let Some(&(start, c)) = rest.peek() {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
         if is_cjk(c) {
-            let end = run_end(text, start, is_cjk);
-            position = emit_pairs(text, start, end, position, &mut emit);
-            while rest.next_if(|(at, _)| *at < end).is_some() {}
+            let end = run_end(text, at, is_cjk);
+            position = emit_pairs(text, at, end, position, &mut emit);
+            at = end;
         } else if is_word(c) {
-            let end = run_end(text, start, |c| is_word(c) && !is_cjk(c));
-            position = emit_word(text, start, end, position, &stemmer, &mut emit);
-            while rest.next_if(|(at, _)| *at < end).is_some() {}
+            let end = run_end(text, at, |c| is_word(c) && !is_cjk(c));
+            position = emit_word(text, at, end, position, (&stemmer, &wants), &mut emit);
+            at = end;
         } else {
-            rest.next();
+            at += c.len_utf8();
         }
     }
 }
@@ -101,68 +114,75 @@ fn emit_word(
     start: usize,
     end: usize,
     position: usize,
-    stemmer: &Stemmer,
+    (stemmer, wants): (&Stemmer, &impl Fn(char) -> bool),
     emit: &mut impl FnMut(Term),
 ) -> usize {
+    let emit_part = |position, start: usize, end: usize, emit: &mut dyn FnMut(Term)| {
+        let part = &text[start..end];
+        // The first letter of what has to be folded by table is known afterwards.
+        let first = part.bytes().next().map(|byte| char::from(byte.to_ascii_lowercase()));
+        if part.is_ascii() && !first.is_some_and(wants) {
+            return;
+        }
+        let text = stemmer.stem(&fold(part)).into_owned();
+        emit(Term { text, position, start, end, whole: false });
+    };
+    if is_one_part(&text[start..end]) {
+        emit_part(position, start, end, emit);
+        return position + 1;
+    }
     let parts = identifier_parts(text, start, end);
     if parts.len() > 1 {
-        let whole = fold(text[start..end].trim_matches('_'));
+        let whole = fold(text[start..end].trim_matches('_')).into_owned();
         emit(Term { text: whole, position, start, end, whole: true });
     }
     for (part_idx, (part_start, part_end)) in parts.iter().enumerate() {
-        let folded = fold(&text[*part_start..*part_end]);
-        let stem = stemmer.stem(&folded).into_owned();
-        emit(Term {
-            text: stem,
-            position: position + part_idx,
-            start: *part_start,
-            end: *part_end,
-            whole: false,
-        });
+        emit_part(position + part_idx, *part_start, *part_end, emit);
     }
     position + parts.len()
 }
 
+/// Whether a word is one at a glance: small letters of ASCII, perhaps after a capital.
+fn is_one_part(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes[1..].iter().all(u8::is_ascii_lowercase)
+}
+
 /// Cuts at `_`, between lower and upper case, before the last capital of `HTTPServer`, and between letters and digits.
 fn identifier_parts(text: &str, start: usize, end: usize) -> Vec<(usize, usize)> {
-    let word = &text[start..end];
-    if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return vec![(start, end)];
-    }
-    let chars: Vec<(usize, char)> = word.char_indices().map(|(at, c)| (start + at, c)).collect();
+    let mut chars = text[start..end].char_indices().map(|(at, c)| (start + at, c)).peekable();
     let mut parts = Vec::new();
-    let mut part_start = None;
-    for (char_idx, (at, c)) in chars.iter().copied().enumerate() {
+    let (mut part_start, mut before) = (None, '_');
+    while let Some((at, c)) = chars.next() {
+        let last = std::mem::replace(&mut before, c);
         if c == '_' {
-            if let Some(from) = part_start.take() {
-                parts.push((from, at));
-            }
+            parts.extend(part_start.take().map(|from| (from, at)));
             continue;
         }
         let Some(from) = part_start else {
             part_start = Some(at);
             continue;
         };
-        let before = chars[char_idx - 1].1;
-        let after = chars.get(char_idx + 1).map(|(_, c)| *c);
-        let hump = before.is_lowercase() && c.is_uppercase();
-        let acronym_end = before.is_uppercase() && c.is_uppercase() && after.is_some_and(char::is_lowercase);
-        let digit_edge = before.is_numeric() != c.is_numeric();
+        let hump = last.is_lowercase() && c.is_uppercase();
+        let acronym_end = last.is_uppercase()
+            && c.is_uppercase()
+            && chars.peek().is_some_and(|(_, after)| after.is_lowercase());
+        let digit_edge = last.is_numeric() != c.is_numeric();
         if hump || acronym_end || digit_edge {
             parts.push((from, at));
             part_start = Some(at);
         }
     }
-    if let Some(from) = part_start {
-        parts.push((from, end));
-    }
+    parts.extend(part_start.map(|from| (from, end)));
     parts
 }
 
 /// Lower case, compatibility forms made plain, accents of Latin letters dropped, cut to `MAX_WORD_CHARS`.
-fn fold(word: &str) -> String {
+fn fold(word: &str) -> Cow<'_, str> {
     if word.is_ascii() {
-        return word[..word.len().min(MAX_WORD_CHARS)].to_ascii_lowercase();
+        let cut = &word[..word.len().min(MAX_WORD_CHARS)];
+        let has_capital = cut.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if has_capital { Cow::Owned(cut.to_ascii_lowercase()) } else { Cow::Borrowed(cut) };
     }
     let mut out = String::with_capacity(word.len());
     let mut after_latin = false;
@@ -176,11 +196,13 @@ fn fold(word: &str) -> String {
             _ => out.extend(c.to_lowercase()),
         }
     }
-    out.nfc().take(MAX_WORD_CHARS).collect()
+    Cow::Owned(out.nfc().take(MAX_WORD_CHARS).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
@@ -203,6 +225,23 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(texts(text), *expected, "of {text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_begins_otherwise_is_all_that_is_left_out(
+            text in "([a-z]{1,9}(ing|ed|ies|s|ly|ational)?|[A-Z][a-z]{0,4}[A-Z]{0,3}[a-z0-9_]{0,5}|[çéßÄǅ中文a-zA-Z_0-9]{1,6}|[ .,'-]){0,12}",
+            wanted in prop::collection::vec(any::<char>(), 0..2),
+        ) {
+            // Letters of the text, and letters of none.
+            let firsts: Vec<char> = terms(&text).iter().step_by(2).filter_map(|term| term.text.chars().next()).collect();
+            let wants = |c: char| firsts.contains(&c) || wanted.contains(&c);
+            let mut found = Vec::new();
+            each_term_from(&text, wants, |term| found.push(term));
+            let expected: Vec<Term> =
+                terms(&text).into_iter().filter(|term| term.text.chars().next().is_some_and(wants)).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 

@@ -95,10 +95,13 @@ pub fn ask(
         has_semantic: vector.is_some(),
         ..Answers::default()
     };
-    let (lexical, semantic) = rayon::join(
-        || ask_lexical(sources, query, &scopes, &allowed),
-        || vector.map(|vector| ask_semantic(sources, vector, &allowed, pool)),
-    );
+    let ask_words = || ask_lexical(sources, query, &scopes, &allowed);
+    let ask_meaning = || vector.map(|vector| ask_semantic(sources, vector, &allowed, pool));
+    let (lexical, semantic) = if answers.n_chunks < PARALLEL_MIN_CHUNKS {
+        (ask_words(), ask_meaning())
+    } else {
+        rayon::join(ask_words, ask_meaning)
+    };
     let lexical = lexical?;
     let lexical_best = if wants_lexical { best(sources, &lexical.scores, pool) } else { Vec::new() };
     answers.bm25_max = lexical_best.first().map_or(0.0, |(source, chunk)| lexical.score(*source, *chunk));
@@ -113,6 +116,9 @@ pub fn ask(
     answers.term_weights = lexical.weights;
     Ok(answers)
 }
+
+/// Below so many chunks one thread has asked both arms before another one would have woken up.
+const PARALLEL_MIN_CHUNKS: u64 = 30_000;
 
 /// Lexical hits that are looked at for how much of the query they cover.
 const COVERAGE_DEPTH: usize = 3;

@@ -1,17 +1,20 @@
 //! Takes a chunk's text and a query, gives an excerpt of whole words around what matched best.
 
 use super::ParsedQuery;
-use crate::index::{Term, terms};
+use crate::index::each_term_from;
 
 /// An excerpt is at most this long, without the dots at its ends.
 pub const MAX_SNIPPET_BYTES: usize = 280;
 
 /// An excerpt around what matched, and the byte ranges in it that hold words of the query, ascending.
 pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>) {
-    let words = terms(text);
-    let weight_of = |term: &Term| query.lexical.terms.iter().position(|(wanted, _)| *wanted == term.text);
-    let matched: Vec<(usize, usize, usize)> =
-        words.iter().filter_map(|term| weight_of(term).map(|idx| (term.start, term.end, idx))).collect();
+    let wanted = &query.lexical.terms;
+    let begins_one = |c: char| wanted.iter().any(|(wanted, _)| wanted.starts_with(c));
+    let mut matched: Vec<(usize, usize, usize)> = Vec::new();
+    each_term_from(text, begins_one, |term| {
+        let idx = wanted.iter().position(|(wanted, _)| *wanted == term.text);
+        matched.extend(idx.map(|idx| (term.start, term.end, idx)));
+    });
     let (start, end) = window(text, &matched);
     let body = &text[start..end];
     let mut out = String::with_capacity(body.len() + 8);

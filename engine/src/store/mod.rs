@@ -15,6 +15,6 @@ mod tree;
 pub use blob::{Blobs, Staged};
 pub use error::StoreError;
 pub use locks::{Lock, LockMode, Wanted, locks};
-pub use origins::{Origin, origin};
+pub use origins::{Origin, origin, origins};
 pub use snapshots::{Snapshot, snapshot, snapshots};
 pub use tree::{Aside, Entry, Folder, Found, Named, Skipped, Tree};

@@ -1,7 +1,7 @@
 //! Where the bytes of imported files came from. An origin belongs to a path and to one version: of other bytes under the same path
 //! it says nothing. It moves with its file; a copy has none.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::catalog::{Catalog, CatalogError, Tx};
 use crate::id::{RelPath, VersionId, WorkspaceId, WorkspaceName};
@@ -81,19 +81,32 @@ pub fn origin(
     workspace: WorkspaceId,
     path: &RelPath,
 ) -> Result<Option<Origin>, CatalogError> {
-    catalog.read(|sql| {
-        let mut statement = sql.prepare_cached(
-            "SELECT version, url, etag, last_modified, fetched_ms FROM origins WHERE workspace = ?1 AND path = ?2",
-        )?;
-        let row = statement.query_row(params![workspace.0, path.as_str()], |row| {
-            Ok(Origin {
-                version: VersionId::from_bytes(row.get(0)?),
-                url: row.get(1)?,
-                etag: row.get(2)?,
-                last_modified: row.get(3)?,
-                fetched_ms: row.get(4)?,
-            })
-        });
-        Ok(row.optional()?)
-    })
+    catalog.read(|sql| find(sql, workspace, path))
+}
+
+/// As [`origin`] for each of several paths, in their order.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn origins(
+    catalog: &Catalog,
+    wanted: &[(WorkspaceId, RelPath)],
+) -> Result<Vec<Option<Origin>>, CatalogError> {
+    catalog.read_at_once(|sql| wanted.iter().map(|(workspace, path)| find(sql, *workspace, path)).collect())
+}
+
+fn find(sql: &Connection, workspace: WorkspaceId, path: &RelPath) -> Result<Option<Origin>, CatalogError> {
+    let mut statement = sql.prepare_cached(
+        "SELECT version, url, etag, last_modified, fetched_ms FROM origins WHERE workspace = ?1 AND path = ?2",
+    )?;
+    let row = statement.query_row(params![workspace.0, path.as_str()], |row| {
+        Ok(Origin {
+            version: VersionId::from_bytes(row.get(0)?),
+            url: row.get(1)?,
+            etag: row.get(2)?,
+            last_modified: row.get(3)?,
+            fetched_ms: row.get(4)?,
+        })
+    });
+    Ok(row.optional()?)
 }

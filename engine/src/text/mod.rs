@@ -38,7 +38,7 @@ pub fn notes(document: &Document) -> String {
 }
 
 /// Raised whenever the text, blocks or fields that [`extract`] gives for the same bytes change.
-pub const EXTRACTOR_VERSION: u32 = 3;
+pub const EXTRACTOR_VERSION: u32 = 4;
 
 /// Raised whenever the spans that [`chunk`] gives for the same document change.
 pub const CHUNKER_VERSION: u32 = 2;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use waypost_engine::embed::{Manifest, bench, resolve};
+use waypost_engine::embed::{Bert, Manifest, bench, resolve};
 
 use super::home::locate;
 use super::{Globals, Outcome};
@@ -43,6 +43,9 @@ enum ModelsCommand {
         /// Seconds
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+        /// Other kernels than the fastest: `avx2` for 32-bit floats throughout, `avx2+i16` for linear layers in fixed point
+        #[arg(long)]
+        kernels: Option<String>,
     },
 }
 
@@ -52,8 +55,9 @@ pub fn run(globals: &Globals, args: &ModelsArgs) -> Outcome {
     match &args.command {
         ModelsCommand::List => list(globals, &config),
         ModelsCommand::Pull { name, refresh } => pull(globals, &config, name.as_deref(), *refresh),
-        ModelsCommand::Bench { texts, threads, seconds } => {
-            measure(globals, &config, texts.as_ref(), *threads, Duration::from_secs(*seconds))
+        ModelsCommand::Bench { texts, threads, seconds, kernels } => {
+            let model = models::open_bert(&config, true, kernels.as_deref()).map_err(NoModel)?;
+            measure(globals, &model, texts.as_ref(), *threads, Duration::from_secs(*seconds))
         }
     }
 }
@@ -137,12 +141,11 @@ fn pull(globals: &Globals, config: &Config, name: Option<&str>, refresh: bool) -
 
 fn measure(
     globals: &Globals,
-    config: &Config,
+    model: &Bert,
     texts: Option<&PathBuf>,
     threads: usize,
     time: Duration,
 ) -> Outcome {
-    let model = models::open_bert(config, true).map_err(NoModel)?;
     let lines: Vec<String> = match texts {
         Some(path) => {
             let text =
@@ -155,7 +158,7 @@ fn measure(
         None => sample_texts(),
     };
     let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let report = bench(&model, &texts, threads, time).map_err(NoModel)?;
+    let report = bench(model, &texts, threads, time).map_err(NoModel)?;
     if globals.json {
         output::json(&report)?;
         return Ok(0);
@@ -173,7 +176,7 @@ fn measure(
         report.tokens_per_second
     );
     anstream::println!(
-        "{:.0} GFLOP/s, {:.0} % of the measured peak of {:.0}",
+        "{:.0} GFLOP/s, {:.0} % of the measured peak of {:.0} in 32-bit floats",
         report.gflops,
         report.share_of_peak * 100.0,
         report.peak_gflops

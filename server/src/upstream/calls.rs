@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ServerResult};
+use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, RequestMetaObject, ServerResult};
 use rmcp::service::{PeerRequestOptions, RequestHandle, ServiceError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use waypost_engine::api::{CallOptions, CallOutcome, CallReply, PendingCall, Session};
 
 use super::Upstreams;
 use super::line::Line;
 use crate::blocking::Bridge;
 use crate::problem::Problem;
+use crate::spans;
 
 /// Until the word that a call is over must have left us.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
@@ -59,7 +61,8 @@ impl Upstreams {
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.make(bridge, session, call, cancel).await });
+        let made = async move { this.make(bridge, session, call, cancel).await };
+        let task = tokio::spawn(made.in_current_span());
         let reply = task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call of a tool panicked");
             Err(Problem::internal())
@@ -133,10 +136,15 @@ async fn perform(
     }
 }
 
-/// Nothing of the caller but the arguments.
+/// Nothing of the caller but the arguments, and which span of ours this is a part of, where spans are sent.
 fn request(call: &PendingCall) -> ClientRequest {
     let arguments = call.arguments.as_object().cloned().unwrap_or_default();
-    let params = CallToolRequestParams::new(call.name.clone()).with_arguments(arguments);
+    let mut params = CallToolRequestParams::new(call.name.clone()).with_arguments(arguments);
+    if let Some(parent) = spans::traceparent() {
+        let mut meta = RequestMetaObject::new();
+        meta.0.set_traceparent(parent);
+        params.meta = Some(meta);
+    }
     ClientRequest::CallToolRequest(CallToolRequest::new(params))
 }
 

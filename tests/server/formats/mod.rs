@@ -1,4 +1,5 @@
 mod attacks;
+mod beside;
 mod documents;
 mod fuzz;
 mod made;

@@ -5,7 +5,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, tool, wait_until_gone};
-use crate::users::text;
+use crate::outage::Process;
+use crate::users::{eventually, text};
 
 /// A home whose settings name the fixture as `fix`, with further lines.
 fn home(fixture: &Fixture, more: &str) -> tempfile::TempDir {
@@ -37,6 +38,28 @@ fn reply(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{error}: {text} {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn what_a_server_of_tools_does_is_a_part_of_the_callers_trace() {
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
+    let home = home(&fixture, "");
+    // Nobody takes spans there: they are lost, and the trace goes on all the same.
+    let collector = [("WAYPOST_OTLP", "http://127.0.0.1:9")];
+    let server = Process::start_with(home.path(), "127.0.0.1:0", &collector, Stdio::null());
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    eventually("a call that is answered", || {
+        let asked = agent
+            .post(format!("{}/v1/tools/fix.echo/call", server.url))
+            .header("authorization", format!("Bearer {}", server.token.as_ref().unwrap()))
+            .header("traceparent", format!("00-{trace}-{parent}-01"));
+        (asked.send_json(json!({"arguments": {}})).unwrap().status() == 200).then_some(())
+    });
+    let told = fixture.wait_for("call", 0);
+    let told: Vec<&str> = text(&told, "traceparent").split('-').collect();
+    assert_eq!((told[0], told[1], told[3]), ("00", trace, "01"), "{told:?}");
+    assert!(told[2].len() == 16 && told[2] != parent, "our span is the parent: {told:?}");
 }
 
 #[test]

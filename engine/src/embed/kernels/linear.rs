@@ -6,6 +6,8 @@
 #![expect(unsafe_code, reason = "calls the micro-kernels; shapes are checked in `product`")]
 
 use super::Isa;
+#[cfg(target_arch = "x86_64")]
+use super::fixed::{Columns, FixedRows};
 use super::isa::Kind;
 use super::math::gelu_row;
 #[cfg(target_arch = "x86_64")]
@@ -137,8 +139,24 @@ fn clear_padding(panel: &mut [f32], width: usize, columns: usize) {
 #[derive(Debug)]
 pub(in crate::embed) struct Linear {
     isa: Isa,
-    panels: Panels,
+    weights: Weights,
+    /// Padded to whole panels.
     bias: Vec<f32>,
+}
+
+/// Weights as the kernels read them.
+#[derive(Debug)]
+enum Weights {
+    Floats(Panels),
+    #[cfg(target_arch = "x86_64")]
+    Fixed(Columns),
+}
+
+/// Memory that is used again from product to product: rows in fixed point.
+#[derive(Debug, Default)]
+pub(in crate::embed) struct LinearScratch {
+    #[cfg(target_arch = "x86_64")]
+    rows: FixedRows,
 }
 
 impl Linear {
@@ -149,39 +167,66 @@ impl Linear {
     pub(in crate::embed) fn new(isa: Isa, weight: &[f32], bias: &[f32]) -> Self {
         let n_in = weight.len() / bias.len();
         assert_eq!(weight.len(), n_in * bias.len(), "the loader has checked the shapes");
-        let mut panels = Panels::default();
-        panels.pack_transposed(isa, weight, n_in, (bias.len(), n_in));
+        let weights = Weights::pack(isa, weight, (bias.len(), n_in));
         let mut bias = bias.to_vec();
-        bias.resize(panels.padded_columns(), 0.0);
-        Self { isa, panels, bias }
+        bias.resize(bias.len().next_multiple_of(isa.panel_width()), 0.0);
+        Self { isa, weights, bias }
     }
 
     /// Rows of the weights: the length of a result row.
     pub(in crate::embed) fn n_out(&self) -> usize {
-        self.panels.n_out
+        match &self.weights {
+            Weights::Floats(panels) => panels.n_out,
+            #[cfg(target_arch = "x86_64")]
+            Weights::Fixed(columns) => columns.n_out(),
+        }
     }
 
     /// `y = activation(x · Wᵀ + bias)` with `x: [rows, n_in]` and `y: [rows, n_out]`.
     ///
     /// # Panics
     /// Where `x` and `y` don't have the same number of rows.
-    pub(in crate::embed) fn apply(&self, x: &[f32], y: &mut [f32], activation: Activation) {
-        let rows = x.len() / self.panels.n_in;
-        let n_out = self.panels.n_out;
-        product(
-            self.isa,
-            Product {
-                left: x,
-                left_stride: self.panels.n_in,
-                rows,
-                panels: &self.panels,
-                bias: &self.bias,
-                out: y,
-                out_stride: n_out,
-                out_columns: n_out,
-                activation,
-            },
-        );
+    pub(in crate::embed) fn apply(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        activation: Activation,
+        scratch: &mut LinearScratch,
+    ) {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = scratch;
+        match &self.weights {
+            #[cfg(target_arch = "x86_64")]
+            Weights::Fixed(columns) => {
+                columns.apply(self.isa, x, &self.bias, y, activation, &mut scratch.rows);
+            }
+            Weights::Floats(panels) => product(
+                self.isa,
+                Product {
+                    left: x,
+                    left_stride: panels.n_in,
+                    rows: x.len() / panels.n_in,
+                    panels,
+                    bias: &self.bias,
+                    out: y,
+                    out_stride: panels.n_out,
+                    out_columns: panels.n_out,
+                    activation,
+                },
+            ),
+        }
+    }
+}
+
+impl Weights {
+    fn pack(isa: Isa, weight: &[f32], (n_out, n_in): (usize, usize)) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if isa.fixed() {
+            return Self::Fixed(Columns::pack(isa, weight, n_out));
+        }
+        let mut panels = Panels::default();
+        panels.pack_transposed(isa, weight, n_in, (n_out, n_in));
+        Self::Floats(panels)
     }
 }
 
@@ -386,18 +431,19 @@ mod tests {
         let (x, weight, bias) = (values(rows * n_in, 1), values(n_out * n_in, 2), values(n_out, 3));
         for isa in Isa::available() {
             let mut y = vec![f32::NAN; rows * n_out];
-            Linear::new(isa, &weight, &bias).apply(&x, &mut y, Activation::None);
+            let mut scratch = LinearScratch::default();
+            Linear::new(isa, &weight, &bias).apply(&x, &mut y, Activation::None, &mut scratch);
             for (idx, &found) in y.iter().enumerate() {
                 let (row, column) = (idx / n_out, idx % n_out);
                 let pairs = x[row * n_in..][..n_in].iter().zip(&weight[column * n_in..][..n_in]);
                 let exact =
                     pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(bias[column]);
                 let error = (f64::from(found) - exact).abs();
-                assert!(
-                    error < 1e-6 * n_in as f64,
-                    "{} {rows}×{n_in}×{n_out} at {idx}: {found}, {exact}",
-                    isa.name()
-                );
+                let length = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+                let lengths = length(&x[row * n_in..][..n_in]) * length(&weight[column * n_in..][..n_in]);
+                let in_fixed_point = ((n_in as f32).sqrt() + 2.0) / 32_000.0 * lengths;
+                let allowed = 1e-6 * n_in as f64 + if isa.fixed() { f64::from(in_fixed_point) } else { 0.0 };
+                assert!(error < allowed, "{} {rows}×{n_in}×{n_out} at {idx}: {found}, {exact}", isa.name());
             }
         }
     }
@@ -412,6 +458,37 @@ mod tests {
         }
         for n_in in [1, BLOCK_STEPS, BLOCK_STEPS + 1, 2 * BLOCK_STEPS + 3] {
             check(15, n_in, 37);
+        }
+    }
+
+    #[test]
+    fn no_values_make_a_sum_overflow_or_vanish() {
+        let product = |x: &[f32], weight: &[f32], isa| {
+            let mut y = [0.0];
+            Linear::new(isa, weight, &[0.5]).apply(
+                x,
+                &mut y,
+                Activation::None,
+                &mut LinearScratch::default(),
+            );
+            y[0]
+        };
+        // A row and a column of one direction have the largest sum that their lengths allow.
+        let alike = values(3072, 6).iter().map(|x| x * 1e6).collect::<Vec<_>>();
+        let mut outlier = vec![1e-3; 384];
+        outlier[7] = 1e3;
+        for isa in Isa::available() {
+            let name = isa.name();
+            let expected = alike.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+            let ratio = f64::from(product(&alike, &alike, isa)) / expected;
+            assert!((ratio - 1.0).abs() < 1e-3, "{name}: {ratio}");
+            assert!((product(&outlier, &outlier, isa) / 1e6 - 1.0).abs() < 1e-3, "{name}");
+            assert_eq!(product(&[0.0; 9], &values(9, 7), isa), 0.5, "{name}");
+            assert_eq!(product(&values(9, 7), &[0.0; 9], isa), 0.5, "{name}");
+            for broken in [f32::NAN, f32::INFINITY] {
+                assert!(!product(&[1.0, broken, 1.0], &[1.0; 3], isa).is_finite(), "{name}");
+                assert!(!product(&[1.0; 3], &[1.0, broken, 1.0], isa).is_finite(), "{name}");
+            }
         }
     }
 
@@ -444,8 +521,9 @@ mod tests {
     fn gelu_comes_after_the_bias_and_once() {
         for isa in Isa::available() {
             let weight = vec![0.0; 600 * 3];
-            let mut y = vec![0.0; 2 * 3];
-            Linear::new(isa, &weight, &[1.0, -1.0, 0.0]).apply(&vec![1.0; 2 * 600], &mut y, Activation::Gelu);
+            let (x, mut y) = (vec![1.0; 2 * 600], vec![0.0; 2 * 3]);
+            let layer = Linear::new(isa, &weight, &[1.0, -1.0, 0.0]);
+            layer.apply(&x, &mut y, Activation::Gelu, &mut LinearScratch::default());
             for row in y.chunks_exact(3) {
                 let expected = [0.841_344_7, -0.158_655_26, 0.0];
                 assert!(

@@ -91,7 +91,7 @@ pub(super) fn gelu_row<T: Tile>(row: &mut [f32]) {
 
 /// Sum over a slice of `f(x)`, in [`LANES`] partial sums.
 #[inline(always)]
-fn lane_sum(row: &[f32], mut f: impl FnMut(f32) -> f32) -> f32 {
+pub(super) fn lane_sum(row: &[f32], mut f: impl FnMut(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let mut chunks = row.chunks_exact(LANES);
     for chunk in &mut chunks {

@@ -56,6 +56,8 @@ macro_rules! by_rows {
         }
     };
 }
+#[cfg(target_arch = "x86_64")]
+pub(super) use by_rows;
 
 /// Plain Rust, 4 × 8.
 pub(super) struct Portable;

@@ -10,6 +10,9 @@ use crate::embed::{Bert, EmbedError, Embedder, Pooling, Sources, resolve};
 /// Both passes round f32 in other orders; values are at most 1.
 const TOLERANCE: f32 = 1e-5;
 
+/// Linear layers in fixed point are off by some 1e-4 of a row's length each where rows are as short as here (`kernels/fixed.rs`).
+const FIXED_TOLERANCE: f32 = 2e-4;
+
 const TEXTS: [&str; 5] =
     ["blue boats", "", "harbour tide rope", "boat boat boat unknown rope tide tide blue blue boats", "tide"];
 
@@ -32,7 +35,8 @@ fn every_kernel_gives_what_the_plain_pass_gives() {
             let vectors = model.embed_documents(&TEXTS).unwrap();
             for (vector, ids) in vectors.iter().zip(IDS) {
                 let difference = largest_difference(vector, &plain::embed(&tensors, variant, ids));
-                assert!(difference < TOLERANCE, "{}: {ids:?} differs by {difference}", isa.name());
+                let tolerance = if isa.name().ends_with("+i16") { FIXED_TOLERANCE } else { TOLERANCE };
+                assert!(difference < tolerance, "{}: {ids:?} differs by {difference}", isa.name());
             }
         }
     };
@@ -76,7 +80,7 @@ fn the_tokenizer_s_own_cutting_and_padding_are_off() {
     let mut ids = vec![5; MAX_TOKENS];
     (ids[0], ids[MAX_TOKENS - 1]) = (2, 3);
     let expected = plain::embed(&tensors, Variant::PLAIN, &ids);
-    assert!(largest_difference(&model.embed_documents(&[&long]).unwrap()[0], &expected) < TOLERANCE);
+    assert!(largest_difference(&model.embed_documents(&[&long]).unwrap()[0], &expected) < FIXED_TOLERANCE);
 }
 
 #[test]

@@ -67,6 +67,9 @@ fn schema() -> (Schema, Fields) {
     (builder.build(), fields)
 }
 
+/// Records are packed together up to this size; a hit unpacks a whole block for its own.
+const RECORDS_BLOCK_BYTES: usize = 4096;
+
 /// Opens the index in a folder, or makes an empty one there.
 fn open_or_create(folder: &Path, dim: usize) -> Result<(Index, Fields), IndexError> {
     let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
@@ -78,7 +81,7 @@ fn open_or_create(folder: &Path, dim: usize) -> Result<(Index, Fields), IndexErr
         index.register_plugin(Arc::new(plugin::VectorPlugin::new(dim)));
         index
     } else {
-        let settings = IndexSettings::default();
+        let settings = IndexSettings { docstore_blocksize: RECORDS_BLOCK_BYTES, ..IndexSettings::default() };
         Index::builder()
             .schema(schema)
             .settings(settings)

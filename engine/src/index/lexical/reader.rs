@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
+use tantivy::index::SegmentId;
 use tantivy::postings::BlockSegmentPostings;
 use tantivy::query::{EnableScoring, PhraseQuery, Query, TermQuery};
 use tantivy::schema::IndexRecordOption;
@@ -24,12 +25,15 @@ pub struct Searcher {
     inner: tantivy::Searcher,
     fields: Fields,
     position: Position,
-    segments: Vec<Segment>,
+    segments: Vec<Arc<Segment>>,
     everything: OnceLock<Arc<DocSet>>,
     scopes: Mutex<Vec<([u8; 32], Arc<DocSet>)>>,
 }
 
+/// What is held of a segment's files. They never change, so one generation takes it over from the one before; what is deleted in it
+/// is the generation's own.
 struct Segment {
+    id: SegmentId,
     file_of_doc: Vec<u64>,
     ord_of_doc: Vec<u64>,
     place_of_doc: Vec<u64>,
@@ -71,13 +75,20 @@ impl TermMatches {
 }
 
 impl Searcher {
-    pub(super) fn open(reader: &IndexReader, fields: Fields, position: Position) -> Result<Self, IndexError> {
+    /// Opens what the reader has loaded; segments that are in `before` as well are taken from there.
+    pub(super) fn open(
+        reader: &IndexReader,
+        fields: Fields,
+        position: Position,
+        before: Option<&Self>,
+    ) -> Result<Self, IndexError> {
         let inner = reader.searcher();
-        let segments = inner
-            .segment_readers()
-            .iter()
-            .map(|segment| Segment::open(segment, fields, position.fingerprint.dim))
-            .collect::<Result<_, _>>()?;
+        let known = before.map_or(&[][..], |before| before.segments.as_slice());
+        let open = |segment: &SegmentReader| match known.iter().find(|one| one.id == segment.segment_id()) {
+            Some(one) => Ok(Arc::clone(one)),
+            None => Segment::open(segment, fields, position.fingerprint.dim).map(Arc::new),
+        };
+        let segments = inner.segment_readers().iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self {
             inner,
             fields,
@@ -349,6 +360,7 @@ impl Segment {
         let place_of_doc = columns.u64("place")?.values_for_doc_range(reader.max_doc());
         let samples = Samples::new(place_of_doc.iter().copied().zip(ord_of_doc.iter().copied()));
         Ok(Self {
+            id: reader.segment_id(),
             file_of_doc: columns.u64("file")?.values_for_doc_range(reader.max_doc()),
             ord_of_doc,
             place_of_doc,

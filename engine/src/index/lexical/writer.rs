@@ -62,7 +62,7 @@ impl WorkspaceIndex {
         merging.set_del_docs_ratio_before_merge(DEAD_SHARE_BEFORE_MERGE);
         writer.set_merge_policy(Box::new(merging));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        let searcher = newest(&reader, fields, &position)?;
+        let searcher = newest(&reader, fields, &position, None)?;
         Ok(Self {
             folder: folder.to_owned(),
             fields,
@@ -156,7 +156,7 @@ impl WorkspaceIndex {
 
     fn refresh_as(&self, position: Position) -> Result<(), IndexError> {
         self.reader.reload()?;
-        let searcher = Arc::new(newest(&self.reader, self.fields, &position)?);
+        let searcher = Arc::new(newest(&self.reader, self.fields, &position, Some(&self.searcher()))?);
         *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = searcher;
         Ok(())
     }
@@ -199,10 +199,15 @@ const MAX_RELOADS: usize = 20;
 
 /// Opens what the reader has loaded. A merge that ends between the loading and the opening of a segment's vectors removes
 /// them; the generation after it has the same chunks.
-fn newest(reader: &IndexReader, fields: Fields, position: &Position) -> Result<Searcher, IndexError> {
+fn newest(
+    reader: &IndexReader,
+    fields: Fields,
+    position: &Position,
+    before: Option<&Searcher>,
+) -> Result<Searcher, IndexError> {
     let mut reloads = 0;
     loop {
-        match Searcher::open(reader, fields, position.clone()) {
+        match Searcher::open(reader, fields, position.clone(), before) {
             Err(error) if is_file_gone(&error) && reloads < MAX_RELOADS => {
                 reloads += 1;
                 reader.reload()?;

@@ -12,7 +12,7 @@ use crate::index::kernels::{self, QuantizedQuery, QuerySketch, ScanStats, keep_b
 const BLOCK_WORDS: usize = 128;
 
 /// From this many allowed rows on blocks are split between threads; below, waking them costs as much as they save.
-const PARALLEL_MIN_ROWS: usize = 8_192;
+const PARALLEL_MIN_ROWS: usize = 30_000;
 
 /// One segment of one generation.
 #[derive(Clone, Copy)]

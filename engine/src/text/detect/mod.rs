@@ -4,9 +4,12 @@
 //! [`magic`] knows binary formats, [`names`] knows endings, [`sniff`] looks at text whose name tells nothing.
 //! Does not read the file; a type found here may still turn out to be damaged.
 
+mod flat;
 mod magic;
 mod names;
 mod sniff;
+
+pub(super) use flat::flat_type;
 
 use super::decode;
 use super::document::Kind;
@@ -100,6 +103,10 @@ pub fn named_type(name: &str) -> Option<&'static str> {
 
 /// The type of a file, by content first, then by name.
 pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
+    flat::refined(at_a_glance(name, bytes), bytes)
+}
+
+fn at_a_glance(name: &str, bytes: &[u8]) -> FileType {
     let named = names::by_name(name);
     if let Some(mime_type) = magic::binary_type(bytes) {
         let found = FileType::binary(mime_type);

@@ -1,6 +1,7 @@
 //! Archives (zip, tar, gzip) → the texts of the files in them, where the operator allows.
 //!
-//! Takes bytes, gives each file's text under its path, as a place of its own. What is no text is counted in a warning.
+//! Takes bytes, gives each file's text under its path, as a place of its own. What is no text is counted in a warning, and
+//! so is what needs a password; an archive of which nothing else is left is encrypted.
 //! Nothing is unpacked onto a disk: paths that point out of an archive, links and devices mean nothing here.
 
 use super::rendering::Rendering;
@@ -22,8 +23,8 @@ pub(super) fn read(
     if !allowance.limits().archives {
         return Err(SkipReason::ArchiveNotAllowed { mime_type: mime_type.to_owned() });
     }
-    let mut files =
-        Files { rendering: Rendering::new(allowance.limits().max_text_bytes), allowance, n_unread: 0 };
+    let rendering = Rendering::new(allowance.limits().max_text_bytes);
+    let mut files = Files { rendering, allowance, n_unread: 0, n_encrypted: 0 };
     match mime_type {
         "application/zip" => files.zip(bytes)?,
         "application/x-tar" => files.tar(bytes)?,
@@ -37,6 +38,15 @@ pub(super) fn read(
             }
         }
     }
+    if files.n_encrypted > 0 {
+        if files.rendering.len() == 0 {
+            return Err(SkipReason::Encrypted);
+        }
+        let n_encrypted = files.n_encrypted;
+        files
+            .rendering
+            .warn(format!("{n_encrypted} entries are encrypted and can't be read without their password"));
+    }
     if files.n_unread > 0 {
         files.rendering.warn(format!("{} entries hold no text that can be read", files.n_unread));
     }
@@ -47,6 +57,7 @@ struct Files<'a> {
     rendering: Rendering,
     allowance: &'a Allowance<'a>,
     n_unread: usize,
+    n_encrypted: usize,
 }
 
 impl Files<'_> {
@@ -58,8 +69,8 @@ impl Files<'_> {
             }
             match parts.read(name) {
                 Ok(Some(bytes)) => self.file(name, &bytes)?,
-                Err(reason @ SkipReason::Explodes { .. }) => return Err(reason),
-                Ok(None) | Err(_) => self.n_unread += 1,
+                Ok(None) => self.n_unread += 1,
+                Err(reason) => self.unread(reason)?,
             }
         }
         Ok(())
@@ -91,10 +102,19 @@ impl Files<'_> {
         self.rendering.enter(1, name);
         match nested(name, bytes, self.allowance) {
             Ok(document) => self.rendering.append(&document),
-            Err(reason @ SkipReason::Explodes { .. }) => return Err(reason),
-            Err(_) => self.n_unread += 1,
+            Err(reason) => self.unread(reason)?,
         }
         self.rendering.locate(start, Location::Entry { entry: name.to_owned() });
+        Ok(())
+    }
+
+    /// Counts a file that can't be read.
+    fn unread(&mut self, reason: SkipReason) -> Result<(), SkipReason> {
+        match reason {
+            SkipReason::Explodes { .. } => return Err(reason),
+            SkipReason::Encrypted => self.n_encrypted += 1,
+            _ => self.n_unread += 1,
+        }
         Ok(())
     }
 }

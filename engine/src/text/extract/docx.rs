@@ -1,8 +1,8 @@
 //! Word documents (Office Open XML) → text.
 //!
 //! Takes the zip file's parts, gives paragraphs under the headings that their styles make, lists, tables row by row,
-//! text boxes, then footnotes, endnotes, comments, and what stands at the head and foot of pages. What is deleted in a tracked change is left out. The format
-//! knows no pages: where one ends is decided when it is printed.
+//! text boxes, then diagrams, charts, footnotes, endnotes, comments, and what stands at the head and foot of pages. What is
+//! deleted in a tracked change is left out. The format knows no pages: where one ends is decided when it is printed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -35,6 +35,7 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         None => HashMap::new(),
     };
     Body::new(&mut rendering, &styles).read(&decoded(&parts.need(&main)?)?)?;
+    office::write_diagrams(&mut rendering, &mut parts, &related)?;
     office::write_charts(&mut rendering, &mut parts, &related)?;
     for (kind, name) in [("footnotes", "Footnotes"), ("endnotes", "Endnotes"), ("comments", "Comments")] {
         let Some(bytes) = target(kind).map(|part| parts.read(&part)).transpose()?.flatten() else { continue };

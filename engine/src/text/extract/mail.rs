@@ -1,10 +1,11 @@
 //! Mails and mailboxes → text.
 //!
 //! Takes a mail as it is sent, or many in a file, gives subject, sender, receivers and date, the words of the mail,
-//! and the text of what came with it where that can be read. Each message is a place, and each attachment one of its own.
+//! and the text of what came with it where that can be read. Of the same words as text and as a web page the text is taken,
+//! but where it only says that there is a page. Each message is a place, and each attachment one of its own.
 
 use mail_parser::mailbox::mbox::MessageIterator;
-use mail_parser::{Address, MessageParser, MimeHeaders, PartType};
+use mail_parser::{Address, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::rendering::Rendering;
 use super::unpack::Allowance;
@@ -16,6 +17,12 @@ use crate::text::skip::SkipReason;
 /// Messages of one mailbox; further ones are left out, with a warning.
 const MAX_MESSAGES: usize = 20_000;
 
+/// A text with more letters was written to be read.
+const MAX_STUB_LETTERS: usize = 500;
+
+/// A page with so many times the letters of the text beside it says what that does not.
+const RICH_RATIO: usize = 4;
+
 /// What there is to read of one mail.
 #[derive(Debug, Default)]
 pub(super) struct Letter {
@@ -23,12 +30,55 @@ pub(super) struct Letter {
     pub(super) subject: String,
     /// Header lines that people look for; empty ones are left out.
     pub(super) headers: Vec<(&'static str, String)>,
-    /// Its words.
-    pub(super) text: String,
-    /// Its words as a web page, where they come so alone.
-    pub(super) html: Option<String>,
+    /// Its words, in the order in which they are shown.
+    pub(super) body: Vec<Words>,
     /// Names and bytes of what came with it.
     pub(super) attachments: Vec<(String, Vec<u8>)>,
+}
+
+/// Words of a mail.
+#[derive(Debug)]
+pub(super) enum Words {
+    /// As they are.
+    Plain(String),
+    /// As a web page.
+    Page(String),
+}
+
+impl Words {
+    fn n_letters(&self) -> usize {
+        match self {
+            Self::Plain(text) => n_letters(text),
+            Self::Page(page) => n_letters(&html::read_whole(page).text),
+        }
+    }
+}
+
+/// Letters and digits, without those of addresses of pages.
+fn n_letters(text: &str) -> usize {
+    let words = text.split_whitespace().filter(|word| !word.contains("://"));
+    words.map(|word| word.chars().filter(|ch| ch.is_alphanumeric()).count()).sum()
+}
+
+/// Which of two forms of a mail's words is to be read (RFC 2046, 5.1.4): the text, unless it stands in for a page that its
+/// reader could not show.
+pub(super) fn chosen(plain: Vec<Words>, rich: Vec<Words>) -> Vec<Words> {
+    let is_page = |words: &Words| matches!(words, Words::Page(_));
+    if plain.is_empty() {
+        return rich;
+    }
+    if plain.iter().any(is_page) || !rich.iter().any(is_page) {
+        return plain;
+    }
+    let n_plain: usize = plain.iter().map(Words::n_letters).sum();
+    if n_plain > MAX_STUB_LETTERS {
+        return plain;
+    }
+    let n_rich: usize = rich.iter().map(Words::n_letters).sum();
+    let says_html =
+        |words: &Words| matches!(words, Words::Plain(text) if text.to_lowercase().contains("html"));
+    let is_stub = n_rich > n_plain && (n_rich >= n_plain * RICH_RATIO || plain.iter().any(says_html));
+    if is_stub { rich } else { plain }
 }
 
 /// The text of one mail.
@@ -74,16 +124,15 @@ fn parse(bytes: &[u8]) -> Option<Letter> {
     letter.headers.push(("To", shown(message.to())));
     letter.headers.push(("Cc", shown(message.cc())));
     letter.headers.push(("Date", message.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default()));
-    for part in message.text_bodies() {
-        match &part.body {
-            PartType::Html(page) => letter.html = Some(letter.html.unwrap_or_default() + page),
-            PartType::Text(text) => {
-                letter.text.push_str(text);
-                letter.text.push('\n');
-            }
-            _ => {}
-        }
-    }
+    let words = |part: &MessagePart<'_>| match &part.body {
+        PartType::Html(page) => Some(Words::Page(page.to_string())),
+        PartType::Text(text) => Some(Words::Plain(text.to_string())),
+        _ => None,
+    };
+    letter.body = chosen(
+        message.text_bodies().filter_map(words).collect(),
+        message.html_bodies().filter_map(words).collect(),
+    );
     for part in message.attachments() {
         let bytes = match &part.body {
             PartType::Message(inner) => inner.raw_message().to_vec(),
@@ -122,12 +171,11 @@ pub(super) fn write(
     let lines = letter.headers.iter().filter(|(_, value)| !value.trim().is_empty());
     let lines: Vec<String> = lines.map(|(name, value)| format!("{name}: {value}")).collect();
     rendering.block(&lines.join("\n"), BlockKind::Data);
-    match &letter.html {
-        Some(page) if letter.text.trim().is_empty() => rendering.append_rendered(html::read_whole(page)),
-        _ => {
-            let structure = plain::paragraphs(&letter.text);
-            for block in structure {
-                rendering.block(block, BlockKind::Prose);
+    for words in &letter.body {
+        match words {
+            Words::Page(page) => rendering.append_rendered(html::read_whole(page)),
+            Words::Plain(text) => {
+                plain::paragraphs(text).for_each(|block| rendering.block(block, BlockKind::Prose));
             }
         }
     }

@@ -31,10 +31,16 @@ mod docx;
 mod office;
 mod open_document;
 mod pptx;
+
+mod open_sheets;
+mod sheet;
+mod sheet_pins;
 mod spreadsheet;
 
 mod epub;
 mod ole;
+mod ole_marks;
+mod ole_slides;
 mod rtf;
 
 mod archive;

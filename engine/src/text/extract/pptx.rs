@@ -1,7 +1,7 @@
 //! Presentations (Office Open XML) → text, slide by slide.
 //!
-//! Takes the zip file's parts, gives each slide's title as a heading, its paragraphs and tables, then its notes, in the
-//! order in which they are shown. Each slide is a place of its own.
+//! Takes the zip file's parts, gives each slide's title as a heading, its paragraphs, tables, diagrams and charts, then its
+//! notes and comments, in the order in which they are shown. Each slide is a place of its own.
 
 use super::Rendered;
 use super::office::{self, Relations};
@@ -35,15 +35,33 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         let start = rendering.len();
         Shapes::read(&mut rendering, &decoded(&bytes)?, false)?;
         let related = office::relations(&mut parts, part)?;
+        office::write_diagrams(&mut rendering, &mut parts, &related)?;
         office::write_charts(&mut rendering, &mut parts, &related)?;
+        let comments = comments(&mut parts, &related);
+        let comments = office::lesser(&mut rendering, "the comments of a slide", comments)?;
         let notes = related.into_values().find(|(kind, _)| kind == "notesSlide");
         if let Some(bytes) = notes.map(|(_, part)| parts.read(&part)).transpose()?.flatten() {
             rendering.enter(2, "Notes");
             Shapes::read(&mut rendering, &decoded(&bytes)?, true)?;
         }
+        if !comments.is_empty() {
+            rendering.enter(2, "Comments");
+            comments.iter().for_each(|comment| rendering.block(comment, BlockKind::Prose));
+        }
         rendering.locate(start, Location::Slide { slide: idx as u32 + 1 });
     }
     Ok(rendering.finish())
+}
+
+/// What people remarked on a slide, in comments of either kind.
+fn comments(parts: &mut Parts<'_>, related: &Relations) -> Result<Vec<String>, SkipReason> {
+    let mut comments = Vec::new();
+    for part in office::targets(related, "comments") {
+        if let Some(bytes) = parts.read(&part)? {
+            comments.extend(office::paragraphs(&bytes)?);
+        }
+    }
+    Ok(comments)
 }
 
 /// The slides' parts in the order in which they are shown.

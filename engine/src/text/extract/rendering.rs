@@ -4,7 +4,7 @@
 //! of its own. Keeps within a limit: what comes later is left out, and a warning says so. Knows no format.
 
 use super::{Rendered, Structure};
-use crate::location::{Located, Location};
+use crate::location::{Located, Location, touching};
 use crate::span::Span;
 use crate::text::document::{Block, BlockKind, Document};
 use crate::text::outline::{Outline, clean_heading};
@@ -128,11 +128,13 @@ impl Rendering {
         }
     }
 
-    /// Writes another document's text under the headings that are open, without its places.
+    /// Writes another document's text under the headings that are open. Its pages and slides become headings, for a file
+    /// that came inside of another one is a place itself; sheets and chapters are headings anyway.
     pub(super) fn append(&mut self, document: &Document) {
         let base = self.outline.path();
         for block in &document.blocks {
-            let headings = base.iter().chain(&block.headings).cloned().collect();
+            let place = touching(&document.located, block.span).first().and_then(place_in_file);
+            let headings = base.iter().cloned().chain(place).chain(block.headings.iter().cloned()).collect();
             self.block_under(block.span.of(&document.text).unwrap_or_default(), block.kind, headings);
         }
         document.warnings.iter().for_each(|warning| self.warn(warning.clone()));
@@ -176,6 +178,12 @@ impl Rendering {
         // Said in front of all others, for it matters most.
         self.warnings.insert(0, format!("only the first {limit} bytes of its text are read"));
     }
+}
+
+/// `page 3` or `slide 3`, for what is not called otherwise.
+fn place_in_file(located: &Located) -> Option<String> {
+    let is_numbered = matches!(located.location, Location::Page { .. } | Location::Slide { .. });
+    is_numbered.then(|| located.location.to_string())
 }
 
 /// Text as lines: other line ends become `\n`, control characters go.

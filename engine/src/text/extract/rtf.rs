@@ -1,7 +1,10 @@
 //! Rich Text Format → text.
 //!
-//! Takes bytes, gives paragraphs and rows of tables. Fonts, styles, pictures and other destinations that nobody reads
-//! are left out. Characters come in the code page that the file or the font names, or as numbers of UTF-16.
+//! Takes bytes, gives paragraphs and tables. Footnotes, comments and text boxes follow the paragraph or the table that they
+//! hang on; what stands at the head and foot of pages comes last, each once. Fonts, styles, pictures and other destinations
+//! that nobody reads are left out. Characters come in the code page that the file or the font names, or as numbers of UTF-16.
+//!
+//! Source: Rich Text Format Specification, version 1.9.1.
 
 use std::collections::BTreeMap;
 
@@ -51,6 +54,25 @@ const UNSEEN: &[&str] = &[
     "pntext",
     "listtext",
     "mmathPr",
+    // The same once more, for older programs.
+    "shprslt",
+    "nonesttables",
+];
+
+/// Groups with a text of their own: name, and what it is.
+const STORIES: &[(&str, Role)] = &[
+    ("footnote", Role::Aside),
+    ("annotation", Role::Aside),
+    ("shptxt", Role::Aside),
+    ("dptxbxtext", Role::Aside),
+    ("header", Role::Letterhead("Headers")),
+    ("headerl", Role::Letterhead("Headers")),
+    ("headerr", Role::Letterhead("Headers")),
+    ("headerf", Role::Letterhead("Headers")),
+    ("footer", Role::Letterhead("Footers")),
+    ("footerl", Role::Letterhead("Footers")),
+    ("footerr", Role::Letterhead("Footers")),
+    ("footerf", Role::Letterhead("Footers")),
 ];
 
 /// Deeper groups are machine-made nonsense.
@@ -68,9 +90,10 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         fonts: BTreeMap::new(),
         font: None,
         pending: Vec::new(),
-        text: String::new(),
+        story: Story::default(),
+        around: Vec::new(),
+        letterheads: Vec::new(),
         title: String::new(),
-        row: Vec::new(),
         skip: 0,
         wide: None,
     };
@@ -78,8 +101,7 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     while at < bytes.len() {
         at = reader.token(bytes, at)?;
     }
-    reader.paragraph();
-    Ok(reader.rendering.finish())
+    Ok(reader.finish())
 }
 
 /// The encoding behind a number of `\\fcharset` (RTF 1.9.1, font table).
@@ -103,10 +125,46 @@ fn of_charset(number: i64) -> Option<&'static Encoding> {
     })
 }
 
+/// What a text beside the main one is.
+#[derive(Clone, Copy)]
+enum Role {
+    /// It belongs to a place in the text around it.
+    Aside,
+    /// It stands at the head or foot of pages, under this heading.
+    Letterhead(&'static str),
+}
+
+/// The main text, or one beside it, under construction.
+#[derive(Default)]
+struct Story {
+    text: String,
+    /// Whether the paragraph is one of a cell.
+    in_table: bool,
+    row: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// What is written of a text beside the main one; the main one goes into the rendering at once.
+    written: Vec<String>,
+    /// Paragraphs of other texts that wait for the end of this one's paragraph.
+    waiting: Vec<String>,
+    /// As `waiting`, for the end of the table.
+    waiting_for_table: Vec<String>,
+}
+
+impl Story {
+    /// Not every program says that a paragraph is in a table.
+    fn is_in_table(&self) -> bool {
+        self.in_table || !self.row.is_empty()
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Group {
     is_seen: bool,
+    /// Whether nothing in it is ever seen, also no text of its own.
+    is_shut: bool,
     is_title: bool,
+    /// Whether it is one with a text of its own.
+    story: Option<Role>,
     /// How many characters stand in for one that is given by number.
     n_fallback: usize,
     /// Of the font, where that has one of its own.
@@ -114,7 +172,8 @@ struct Group {
 }
 
 impl Group {
-    const OUTERMOST: Self = Self { is_seen: true, is_title: false, n_fallback: 1, encoding: None };
+    const OUTERMOST: Self =
+        Self { is_seen: true, is_shut: false, is_title: false, story: None, n_fallback: 1, encoding: None };
 }
 
 struct Reader {
@@ -127,9 +186,11 @@ struct Reader {
     font: Option<i64>,
     /// Bytes that are not decoded yet.
     pending: Vec<u8>,
-    text: String,
+    story: Story,
+    /// The texts around the open one, the main one first.
+    around: Vec<Story>,
+    letterheads: Vec<(&'static str, String)>,
     title: String,
-    row: Vec<String>,
     /// Characters to pass over, for they stand in for one that was given by number.
     skip: usize,
     /// The first half of a surrogate pair.
@@ -145,7 +206,7 @@ impl Reader {
                     return Err(SkipReason::damaged(format!("groups nested more than {MAX_NESTING} deep")));
                 }
                 self.flush();
-                let open = self.group();
+                let open = Group { story: None, ..self.group() };
                 self.groups.push(open);
             }
             b'}' => {
@@ -155,6 +216,9 @@ impl Reader {
                     if closed.is_some_and(|group| group.is_title) && !self.group().is_title {
                         let title = std::mem::take(&mut self.title);
                         self.rendering.title(&title);
+                    }
+                    if let Some(role) = closed.and_then(|group| group.story) {
+                        self.end_story(role);
                     }
                 }
             }
@@ -175,7 +239,7 @@ impl Reader {
                 at + 3
             }
             Some(b'*') => {
-                self.hide();
+                self.hide(false);
                 at + 1
             }
             Some(byte) if byte.is_ascii_alphabetic() => self.word(bytes, at),
@@ -223,17 +287,22 @@ impl Reader {
     fn act(&mut self, name: &str, number: Option<i64>) {
         match name {
             "line" => self.push('\n'),
-            "par" | "sect" | "page" => self.paragraph(),
-            "cell" | "nestcell" => {
-                self.flush();
+            "par" | "sect" | "page" if self.group().is_seen => self.paragraph(),
+            "trowd" | "intbl" | "pard" => {
+                // Styles speak of tables, too.
                 if self.group().is_seen {
-                    self.row.push(std::mem::take(&mut self.text));
+                    self.story.in_table = name != "pard";
                 }
             }
-            "row" | "nestrow" => {
-                let row = std::mem::take(&mut self.row);
-                self.rendering.block(&super::tables::line(&row), BlockKind::Table);
+            "cell" => {
+                self.flush();
+                if self.group().is_seen {
+                    self.story.row.push(std::mem::take(&mut self.story.text));
+                }
             }
+            "row" => self.end_row(),
+            // A table in a cell is read as words of that cell.
+            "nestcell" | "nestrow" => self.push(' '),
             "tab" => self.push('\t'),
             "emdash" => self.push('—'),
             "endash" => self.push('–'),
@@ -260,14 +329,18 @@ impl Reader {
                     self.fonts.insert(font, encoding);
                 }
             }
-            "deleted" | "v" if number != Some(0) => self.hide(),
+            "deleted" | "v" if number != Some(0) => self.hide(true),
             "title" => {
                 if let Some(group) = self.groups.last_mut() {
                     group.is_title = true;
                 }
             }
-            name if UNSEEN.contains(&name) => self.hide(),
-            _ => {}
+            name if UNSEEN.contains(&name) => self.hide(true),
+            name => {
+                if let Some((_, role)) = STORIES.iter().find(|(known, _)| *known == name) {
+                    self.begin_story(*role);
+                }
+            }
         }
     }
 
@@ -280,11 +353,63 @@ impl Reader {
         }
     }
 
-    fn hide(&mut self) {
+    /// Hides the rest of the group: `for_good`, or but for what is known in it.
+    fn hide(&mut self, for_good: bool) {
         self.flush();
         if let Some(group) = self.groups.last_mut() {
             group.is_seen = false;
+            group.is_shut |= for_good;
         }
+    }
+
+    /// Begins a text of its own, as the group says in which the reader is; it may stand in one that is passed over.
+    fn begin_story(&mut self, role: Role) {
+        self.flush();
+        let Some(group) = self.groups.last_mut().filter(|group| !group.is_shut && group.story.is_none())
+        else {
+            return;
+        };
+        group.is_seen = true;
+        group.story = Some(role);
+        self.around.push(std::mem::take(&mut self.story));
+    }
+
+    /// Ends a text of its own, and gives it to the one around it.
+    fn end_story(&mut self, role: Role) {
+        self.end_paragraph();
+        self.end_table();
+        let Some(around) = self.around.pop() else { return };
+        let inner = std::mem::replace(&mut self.story, around);
+        match role {
+            Role::Aside if self.story.is_in_table() => self.story.waiting_for_table.extend(inner.written),
+            Role::Aside => self.story.waiting.extend(inner.written),
+            Role::Letterhead(heading) => {
+                self.letterheads.extend(inner.written.into_iter().map(|text| (heading, text)));
+            }
+        }
+    }
+
+    /// The rest of the text, then what stands at the head and foot of pages.
+    fn finish(mut self) -> Rendered {
+        self.flush();
+        // The file may end in the middle of a group.
+        while let Some(group) = self.groups.pop() {
+            if let Some(role) = group.story {
+                self.end_story(role);
+            }
+        }
+        self.end_paragraph();
+        self.end_table();
+        let mut said = std::collections::HashSet::new();
+        for wanted in ["Headers", "Footers"] {
+            for (heading, text) in &self.letterheads {
+                if *heading == wanted && said.insert(text) {
+                    self.rendering.enter(1, heading);
+                    self.rendering.block(text, BlockKind::Prose);
+                }
+            }
+        }
+        self.rendering.finish()
     }
 
     fn group(&self) -> Group {
@@ -318,7 +443,7 @@ impl Reader {
         if group.is_title {
             self.title.push(ch);
         } else if group.is_seen {
-            self.text.push(ch);
+            self.story.text.push(ch);
         }
     }
 
@@ -332,19 +457,71 @@ impl Reader {
         if group.is_title {
             self.title.push_str(&text);
         } else if group.is_seen {
-            self.text.push_str(&text);
+            self.story.text.push_str(&text);
         }
     }
 
     fn paragraph(&mut self) {
         self.flush();
         // A cell may hold several paragraphs; it ends by itself.
-        let text = std::mem::take(&mut self.text);
-        if self.row.is_empty() {
-            self.rendering.block(&text, BlockKind::Prose);
+        if self.story.is_in_table() {
+            self.story.text.push(' ');
         } else {
-            self.text = text;
-            self.text.push(' ');
+            self.end_paragraph();
+        }
+    }
+
+    fn end_paragraph(&mut self) {
+        self.flush();
+        let text = std::mem::take(&mut self.story.text);
+        let waiting = std::mem::take(&mut self.story.waiting);
+        if text.trim().is_empty() && waiting.is_empty() {
+            return;
+        }
+        self.end_table();
+        self.write(&text);
+        waiting.iter().for_each(|text| self.write(text));
+    }
+
+    fn end_row(&mut self) {
+        self.flush();
+        self.story.in_table = false;
+        let left = std::mem::take(&mut self.story.text);
+        if !left.trim().is_empty() {
+            self.story.row.push(left);
+        }
+        let row = std::mem::take(&mut self.story.row);
+        if row.iter().any(|cell| !cell.trim().is_empty()) {
+            self.story.rows.push(row);
+        }
+    }
+
+    /// Writes the rows that there are as one table.
+    fn end_table(&mut self) {
+        if !self.story.row.is_empty() {
+            self.end_row();
+        }
+        let rows = std::mem::take(&mut self.story.rows);
+        if rows.is_empty() && self.story.waiting_for_table.is_empty() {
+            return;
+        }
+        if self.around.is_empty() {
+            super::tables::write(&mut self.rendering, &rows);
+        } else {
+            let lines: Vec<String> = rows.iter().map(|row| super::tables::line(row)).collect();
+            self.write(&lines.join("\n"));
+        }
+        for text in std::mem::take(&mut self.story.waiting_for_table) {
+            self.write(&text);
+        }
+    }
+
+    /// Writes a paragraph of the open text; nothing where it is blank.
+    fn write(&mut self, text: &str) {
+        if self.around.is_empty() {
+            self.rendering.block(text, BlockKind::Prose);
+        } else if !text.trim().is_empty() {
+            self.story.written.push(text.trim().to_owned());
         }
     }
 }

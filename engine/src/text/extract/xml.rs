@@ -35,6 +35,11 @@ impl Element<'_> {
         self.0.local_name().into_inner().to_owned()
     }
 
+    /// Whether its name has this prefix, where two names differ in it alone.
+    pub(super) fn has_prefix(&self, prefix: &str) -> bool {
+        self.0.name().into_inner().split_once(':').is_some_and(|(found, _)| found == prefix)
+    }
+
     /// The value of an attribute, by its name without prefix.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
         self.attribute_where(|key| key.rsplit(':').next() == Some(name))

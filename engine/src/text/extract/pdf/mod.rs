@@ -1,15 +1,18 @@
 //! PDF → text, page by page.
 //!
-//! Takes bytes, gives paragraphs in reading order, headings where the type is larger, each page as a place. A page that
-//! draws no text is named in a warning: it may be a scan. [`glyphs`] asks the foreign reader for characters with their
-//! places, [`layout`] makes lines and paragraphs of them, [`mend`] rewrites
-//! what that reader misreads, [`repair`] finds the objects of a file whose table is broken.
+//! Takes bytes, gives paragraphs in reading order, headings where the type is larger, then remarks and the values of forms,
+//! each page as a place. A page that draws no text is named in a warning: it may be a scan. [`glyphs`] asks the foreign
+//! reader for characters with their places, [`layout`] makes lines and paragraphs of them, [`running`] leaves out what each
+//! page says again, [`notes`] finds what is pinned to a page, [`mend`] rewrites what that reader misreads, [`repair`] finds
+//! the objects of a file whose table is broken.
 //! A page over which the reader breaks down costs itself alone.
 
 mod glyphs;
 mod layout;
 mod mend;
+mod notes;
 mod repair;
+mod running;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,6 +20,7 @@ use pdf_extract::{Document, Error, Object};
 
 use self::glyphs::Glyphs;
 use self::layout::Paragraph;
+use self::notes::Notes;
 use super::Rendered;
 use super::rendering::Rendering;
 use super::unpack::Allowance;
@@ -49,7 +53,7 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     let _ = catch_unwind(AssertUnwindSafe(|| mend::fonts(&mut document)));
     let mut pages: Vec<(u32, Vec<Paragraph>)> = Vec::new();
     let (mut n_bytes, mut n_bare, mut broken) = (0, 0, Vec::new());
-    for (page, id) in ids.into_iter().take(MAX_PAGES) {
+    for (&page, &id) in ids.iter().take(MAX_PAGES) {
         let _ = catch_unwind(AssertUnwindSafe(|| mend::page(&mut document, id)));
         let detail = match catch_unwind(AssertUnwindSafe(|| Glyphs::of_page(&document, page))) {
             Ok(Ok(glyphs)) => {
@@ -76,6 +80,7 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
         rendering.title(&title);
     }
     let sizes = Sizes::of(&pages);
+    running::drop_repeated(&mut pages, |paragraph| sizes.heading_level(paragraph).is_some());
     for (page, paragraphs) in &pages {
         let start = rendering.len();
         for paragraph in paragraphs {
@@ -88,9 +93,14 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
             n_bare += 1;
             rendering.warn(format!("page {page} holds no text, perhaps a scan"));
         }
+        // What no longer fits is not looked for: many pages may name the same notes.
+        let id = ids.get(page).filter(|_| !rendering.is_full());
+        let notes = id.map(|id| Notes::of_page(&document, *id)).unwrap_or_default();
+        notes.remarks.iter().for_each(|remark| rendering.block(remark, BlockKind::Prose));
+        rendering.block(&notes.fields.join("\n"), BlockKind::Data);
         rendering.locate(start, Location::Page { page: *page });
     }
-    if n_bare > 0 && n_bare == pages.len() && has_images(&document) {
+    if n_bare > 0 && rendering.len() == 0 && n_bare == pages.len() && has_images(&document) {
         return Err(SkipReason::Scanned { pages: n_bare });
     }
     if rendering.len() == 0
@@ -140,10 +150,7 @@ fn title(document: &Document) -> Option<String> {
     let info = document.trailer.get(b"Info").ok()?;
     let info = document.dereference(info).ok()?.1.as_dict().ok()?;
     let bytes = document.dereference(info.get(b"Title").ok()?).ok()?.1.as_str().ok()?;
-    let title = match bytes.strip_prefix(b"\xfe\xff") {
-        Some(wide) => encoding_rs::UTF_16BE.decode_without_bom_handling(wide).0.into_owned(),
-        None => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
-    };
+    let title = text_string(bytes);
     // Programs that print write the name of their own file there.
     let is_file = [".doc", ".docx", ".dvi", ".tex", ".indd", ".pdf", ".qxd", ".ps"]
         .iter()
@@ -152,6 +159,16 @@ fn title(document: &Document) -> Option<String> {
     let is_nothing = names_of_nothing.iter().any(|nothing| title.eq_ignore_ascii_case(nothing));
     let is_junk = is_file || is_nothing || title.starts_with("Microsoft ");
     (!is_junk).then_some(title)
+}
+
+/// A text string (ISO 32000-2, 7.9.2.2); where it has no mark, as Windows writes, which is nearly the same.
+fn text_string(bytes: &[u8]) -> String {
+    let (encoding, bytes) = match bytes {
+        [0xfe, 0xff, wide @ ..] => (encoding_rs::UTF_16BE, wide),
+        [0xef, 0xbb, 0xbf, utf8 @ ..] => (encoding_rs::UTF_8, utf8),
+        bytes => (encoding_rs::WINDOWS_1252, bytes),
+    };
+    encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
 fn has_images(document: &Document) -> bool {
