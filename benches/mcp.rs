@@ -101,10 +101,10 @@ fn in_turns(asked: &Asked) {
     }
 }
 
-fn crowd(asked: &Asked, pace: Option<Duration>) -> Vec<f64> {
+fn crowd(asked: &Asked, clients: &[Client], pace: Option<Duration>) -> Vec<f64> {
     let begun = Instant::now();
     let run = |number: usize| {
-        let client = asked.client();
+        let client = &clients[number];
         let first = Instant::now();
         let mut times = Vec::with_capacity(CALLS_OF_ONE);
         for call in 0..CALLS_OF_ONE {
@@ -152,9 +152,10 @@ fn main() {
     let asked = Asked::start();
     in_turns(&asked);
     println!("{N_SESSIONS} sessions:");
+    let clients: Vec<Client> = (0..N_SESSIONS).map(|_| asked.client()).collect();
     for pace in PACES {
         let name = pace.map_or("as fast as they can".to_owned(), |n| format!("{n} calls a second each"));
-        let times = crowd(&asked, pace.map(|n| Duration::from_secs(1) / n));
+        let times = crowd(&asked, &clients, pace.map(|n| Duration::from_secs(1) / n));
         show(&name, times);
     }
     memory(&asked, n_calls);

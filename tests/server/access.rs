@@ -52,6 +52,19 @@ fn nothing_is_allowed_by_default() {
 }
 
 #[test]
+fn a_conflict_tells_no_name_that_may_not_be_read() {
+    let server = Server::start("//- shared/Hidden.md\nwalrus\n//- shared/Open.md\nheron\n");
+    let agent = server
+        .user("agent:a", &["list,read,write /docs/shared/**", "!list,read,write /docs/shared/Hidden.md"]);
+    for below in ["hidden.md", "hidden.md/x"] {
+        let reply = agent.put(&format!("/docs/shared/{below}"), "x");
+        assert!(!reply.text().contains("Hidden"), "{below}: {}", reply.text());
+    }
+    let reply = agent.put("/docs/shared/open.md", "x");
+    assert!(reply.text().contains("Open.md"), "what may be read is named: {}", reply.text());
+}
+
+#[test]
 fn grants_give_by_pattern_and_verb_and_a_deny_wins() {
     let server = Server::start(FILES);
     let admin = server.admin();

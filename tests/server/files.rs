@@ -78,7 +78,7 @@ fn a_change_stands_on_what_it_says() {
     check("PUT", "absent.md", &[("if-match", "*")], conflict);
     check("PUT", "absent.md", &[("if-match", &old)], conflict);
     check("PUT", "a.md", &[("if-match", &old), ("if-none-match", "*")], (400, "invalid_request"));
-    check("PUT", "a.md", &[("if-match", "\"short\"")], (400, "invalid_request"));
+    check("PUT", "a.md", &[("if-match", "\"short\"")], (412, "version_conflict"));
     check("PUT", "a.md", &[("if-none-match", &old)], (400, "invalid_request"));
     check("PUT", "a.md", &[("waypost-fence", "soon")], (400, "invalid_request"));
     check("PUT", "a.md", &[("if-match", &format!("{other}, {old}"))], (200, ""));

@@ -223,6 +223,19 @@ fn every_way_into_a_gated_folder_is_gated() {
 }
 
 #[test]
+fn a_gate_without_verbs_stands_before_every_change() {
+    let server = start();
+    let admin = server.admin();
+    let agent = server.user("agent:a", &["list,read,write,delete /docs/**"]);
+    agent.put("/docs/kept/k.md", "keep me\n").is(201);
+    let gate = admin.post("/v1/gates", &json!({"path": "/docs/kept/**"})).is(201).json();
+    assert_eq!(gate["verbs"], json!(["write", "delete"]), "{gate}");
+    waiting(&agent.put("/docs/kept/new.md", "new\n"));
+    waiting(&agent.delete("/v1/files/docs/kept/k.md"));
+    assert_eq!(agent.read("/docs/kept/k.md").is(200).text(), "keep me\n");
+}
+
+#[test]
 fn a_gate_before_delete_holds_what_stands_there() {
     let server = start();
     let admin = server.admin();

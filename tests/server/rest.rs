@@ -34,6 +34,19 @@ fn a_hit_is_cited_so_that_it_can_be_read_and_verified() {
         citation["start_byte"].as_u64().unwrap() as usize..citation["end_byte"].as_u64().unwrap() as usize;
     assert_eq!(std::str::from_utf8(&file.body[span]).unwrap(), citation["quote"]);
 
+    // A hit in few words is enough to be verified: what stands there is told.
+    let mut terse = citation.clone();
+    for field in ["quote", "workspace"] {
+        terse.as_object_mut().unwrap().remove(field);
+    }
+    let verified = server.post("/v1/citations/verify", &json!({"citations": [terse]})).json();
+    let told = &verified["results"][0];
+    assert_eq!(
+        (&told["valid"], &told["citation"]["quote"]),
+        (&json!(true), &citation["quote"]),
+        "{verified}"
+    );
+
     let mut changed = citation.clone();
     changed["quote"] = json!("Refunds never come.");
     let verified = server.post("/v1/citations/verify", &json!({"citations": [citation, changed]})).json();
@@ -50,6 +63,10 @@ fn a_question_is_answered_as_json_and_as_events() {
     for field in ["answer", "citations", "abstained", "confidence", "generator", "took_ms"] {
         assert!(!reply[field].is_null(), "{field} in {reply}");
     }
+    let narrow = json!({"question": question["question"], "explain": true, "max_tokens": 1});
+    let narrow = server.post("/v1/ask", &narrow).json();
+    assert_eq!(narrow["citations"].as_array().map(Vec::len), Some(1), "one sentence in any case: {narrow}");
+    assert!(narrow["citations"][0]["ranks"]["bm25"].as_f64().is_some_and(|score| score > 0.0), "{narrow}");
     let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
     let streamed = server.ask("POST", "/v1/ask", &headers, &question.to_string());
     assert_eq!(streamed.header("content-type"), "text/event-stream");

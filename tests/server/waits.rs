@@ -139,7 +139,7 @@ fn who_asks_for_it_is_told_when_a_change_can_be_found() {
     let found = agent.post("/v1/search", &json!({"query": "walrus"})).is(200).json();
     assert_eq!(found["results"][0]["citation"]["version"], event["version"]);
     // Who names no kind is told of the change alone, and who may not read it of nothing.
-    let all = agent.get("/v1/events/wait?after=start&timeout_seconds=0").is(200).json();
+    let all = agent.get("/v1/events/wait?after=0&timeout_seconds=0").is(200).json();
     let kinds: Vec<&str> =
         all["items"].as_array().unwrap().iter().map(|item| item["event"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["file.created"]);

@@ -280,7 +280,7 @@ mod tests {
                 "principal agent:drafter",
                 "group group:writers: agent:drafter",
                 "group:writers allow write on path /contracts/drafts/**, /inbox/**",
-                "gate /contracts/approved/** before write",
+                "gate /contracts/approved/** before write, delete",
             ]
         );
         assert!(diff(&policy, &policy).is_empty());

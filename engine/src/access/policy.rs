@@ -230,13 +230,13 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Checks the parts and names the whole; without verbs it stands before `write`.
+    /// Checks the parts and names the whole; without verbs it stands before every change.
     ///
     /// # Errors
     /// [`AccessError::Pattern`], or [`AccessError::Invalid`] for verbs other than `write` and `delete`.
     pub fn new(pattern: &str, mut verbs: BTreeSet<Verb>, note: &str) -> Result<Self, AccessError> {
         if verbs.is_empty() {
-            verbs.insert(Verb::Write);
+            verbs.extend([Verb::Write, Verb::Delete]);
         }
         if let Some(verb) = verbs.iter().find(|verb| !matches!(verb, Verb::Write | Verb::Delete)) {
             return Err(AccessError::invalid("verbs", verb.as_str(), "write, delete"));

@@ -11,7 +11,7 @@ use super::replies::{
 use super::session::Session;
 use super::workspace::{Arm, OpenWorkspace};
 use crate::access::Verb;
-use crate::answer::{self, AnswerOptions};
+use crate::answer::{self, Answer, AnswerOptions};
 use crate::catalog::{FileFilter, FileRow};
 use crate::clock::parse_rfc3339;
 use crate::id::{FileId, RelPath, Seq, VersionId, WorkspaceId, WorkspaceName, split_path};
@@ -102,10 +102,12 @@ impl Session {
         let mut results: Vec<SearchHit> =
             hits.hits.into_iter().map(|hit| show_hit(&asked, &query, hit, request.explain)).collect();
         self.say_origins(&mut results.iter_mut().map(|hit| &mut hit.citation).collect::<Vec<_>>())?;
+        let n_found = results.len();
         if let Some(max_tokens) = request.max_tokens {
             self.bound(&mut results, max_tokens);
         }
-        Ok(SearchReply { results, index, took_ms: ms_since(begun) })
+        let omitted = Some(n_found - results.len()).filter(|n_omitted| *n_omitted > 0);
+        Ok(SearchReply { results, omitted, index, took_ms: ms_since(begun) })
     }
 
     /// Sentences that answer a question, each cited, or an honest none.
@@ -131,8 +133,7 @@ impl Session {
         self.record("ask", Verb::Read, &place.shown(), "", Outcome::Allowed, "scope")?;
         let mut hits = self.find(&asked, &query, request.mode, answer::HITS_READ)?;
         hits.degraded.extend(self.missing_workspaces(&place));
-        let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
-        let answer = answer::answer(&hits, self.engine.embedder(), &options);
+        let answer = self.answer_within(&hits, max_quotes, request.max_tokens);
         let mut degraded = answer.degraded.clone();
         let mut n_dropped = None;
         // What no file answers is not asked of a model either: it would answer all the same.
@@ -166,6 +167,7 @@ impl Session {
                 NumberedCitation {
                     n: idx + 1,
                     citation: self.cite(&asked, hit, support.span, &support.quote),
+                    ranks: request.explain.then_some(hit.ranks),
                 }
             })
             .collect();
@@ -193,7 +195,7 @@ impl Session {
         citations
             .into_iter()
             .map(|mut citation| {
-                let mut verdict = self.verdict(&citation)?;
+                let mut verdict = self.verdict(&mut citation)?;
                 // What somebody says of a source proves nothing: only what is known here is told.
                 match &mut verdict {
                     Verdict::Stale { now: Some(now) } => {
@@ -211,9 +213,13 @@ impl Session {
             .collect()
     }
 
-    fn verdict(&self, citation: &Citation) -> Result<Verdict> {
+    /// A citation without a quote, such as a hit in few words, is completed by what stands there.
+    fn verdict(&self, citation: &mut Citation) -> Result<Verdict> {
         let unknown = || Verdict::Invalid { reason: "there is no such version of this file".to_owned() };
         let Ok((name, path)) = split_path(&citation.path) else { return Ok(unknown()) };
+        if citation.workspace.is_empty() {
+            citation.workspace = name.to_string();
+        }
         let Some(workspace) = self.readable(&name, &path) else { return Ok(unknown()) };
         let today = workspace.tree.read(&path, self.engine.max_file_bytes)?;
         let today = today.map(|(bytes, _)| (VersionId::of(&bytes), bytes));
@@ -226,6 +232,10 @@ impl Session {
         };
         let Some(bytes) = cited else { return Ok(unknown()) };
         let Some(document) = self.read_text(&path, citation.version, &bytes)? else { return Ok(unknown()) };
+        let span = Span::new(citation.start_byte, citation.end_byte.max(citation.start_byte));
+        if let Some(quote) = span.of(&document.text).filter(|_| citation.quote.is_empty()) {
+            citation.quote = quote.to_owned();
+        }
         if !citation.holds_in(&document.text) {
             return Ok(Verdict::Invalid {
                 reason: "the bytes of that version say something else there".to_owned(),
@@ -463,15 +473,31 @@ impl Session {
         citation
     }
 
+    /// An answer of so many quotes at most, and of fewer where they would be too many tokens.
+    fn answer_within(&self, hits: &Hits, max_quotes: usize, max_tokens: Option<usize>) -> Answer {
+        let answer_of = |max_quotes| {
+            let options = AnswerOptions { max_quotes, ..AnswerOptions::default() };
+            answer::answer(hits, self.engine.embedder(), &options)
+        };
+        let mut answer = answer_of(max_quotes);
+        let cost = |answer: &Answer| {
+            let quotes = answer.supports.iter().map(|support| self.count_tokens(&support.quote));
+            self.count_tokens(&answer.text) + quotes.sum::<usize>()
+        };
+        while let Some(max_tokens) = max_tokens
+            && answer.supports.len() > 1
+            && cost(&answer) > max_tokens
+        {
+            answer = answer_of(answer.supports.len() - 1);
+        }
+        answer
+    }
+
     /// Drops the last hits until the rest fits; a bound below the first hit's size leaves none.
     fn bound(&self, results: &mut Vec<SearchHit>, max_tokens: usize) {
-        let count = |text: &str| match &self.engine.embedder {
-            Some(embedder) => embedder.count_tokens(text),
-            None => text.len().div_ceil(4),
-        };
         let mut left = max_tokens;
         let fits = results.iter().take_while(|hit| {
-            let cost = count(&hit.citation.quote) + count(&hit.snippet) + 40;
+            let cost = self.count_tokens(&hit.citation.quote) + self.count_tokens(&hit.snippet) + 40;
             let fits = cost <= left;
             left = left.saturating_sub(cost);
             fits

@@ -7,7 +7,7 @@ use super::sites::{Gated, Site, Waiting, absent_file};
 use crate::access::{self, Verb};
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
-use crate::id::VersionId;
+use crate::id::{VersionId, fold};
 use crate::journal::Outcome;
 
 /// How often a change that stands on no version is tried again when somebody was faster.
@@ -24,6 +24,19 @@ pub struct WriteOptions {
 
 /// Runs inside the transaction of a change.
 pub(super) type Also<'a> = &'a mut dyn FnMut(&Tx<'_>, &Done) -> std::result::Result<(), ChangeError>;
+
+/// The path of what stands in the way of another path, whose name is `other`: at its end, or above it.
+fn namesake(path: &str, other: &str) -> Option<String> {
+    let name = other.rsplit('/').next()?;
+    let mut above = path;
+    loop {
+        let (parent, last) = above.rsplit_once('/')?;
+        if fold(last) == fold(name) {
+            return Some(format!("{parent}/{name}"));
+        }
+        above = parent;
+    }
+}
 
 impl Session {
     /// Puts bytes under a path.
@@ -82,8 +95,8 @@ impl Session {
     /// An error that names nothing which may not be read.
     pub(super) fn without_hidden_name(&self, error: Error) -> Error {
         match error {
-            Error::Change(ChangeError::NameConflict { path, .. })
-                if !self.decide(Verb::Read, &path).allowed =>
+            Error::Change(ChangeError::NameConflict { path, other })
+                if !namesake(&path, &other).is_some_and(|there| self.decide(Verb::Read, &there).allowed) =>
             {
                 Error::Change(ChangeError::NameConflict { path, other: "another name".to_owned() })
             }

@@ -22,6 +22,11 @@ const MAX_WAIT: Duration = Duration::from_secs(25);
 /// Longer data of a published event is refused, in bytes: an event tells where to look, it is no file.
 const MAX_DATA_BYTES: usize = 16 << 10;
 
+/// `0` says the same to whoever counts from there.
+fn is_start(after: &str) -> bool {
+    matches!(after, START | "0")
+}
+
 /// Something that happened, as subscribers get it.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -178,7 +183,7 @@ impl Session {
 
     /// [`START`], or the place that a `seq` names.
     pub(super) fn place_of(&self, after: &str) -> Result<Seq> {
-        if after == START { Ok(Seq(0)) } else { self.read_seq("after", after) }
+        if is_start(after) { Ok(Seq(0)) } else { self.read_seq("after", after) }
     }
 
     /// Whether entries after a place may have been forgotten. It is decided by time alone: by when the change at that
@@ -187,7 +192,7 @@ impl Session {
         let (Some(after), Some(compacted_ms)) = (after, journal::compacted_ms(&self.engine.catalog)?) else {
             return Ok(false);
         };
-        if after == START {
+        if is_start(after) {
             return Ok(true);
         }
         let at_ms = if self.scope(Verb::Read).is_everything() {

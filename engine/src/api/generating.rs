@@ -121,15 +121,15 @@ impl Session {
             );
             return Ok(Err(NotGenerated { reason, n_dropped }));
         }
-        Ok(Ok(self.shown_answer(chosen, kept, asked, hits)))
+        Ok(Ok(self.shown_answer(chosen, kept, (asked, hits), request.explain)))
     }
 
     fn shown_answer(
         &self,
         chosen: &Chosen<'_>,
         kept: generation::Kept,
-        asked: &[Asked],
-        hits: &Hits,
+        (asked, hits): (&[Asked], &Hits),
+        explain: bool,
     ) -> Generated {
         let mut cited: Vec<(usize, Span)> = Vec::new();
         let mut sentences = Vec::with_capacity(kept.sentences.len());
@@ -148,7 +148,8 @@ impl Session {
             let hit = &hits.hits[hit];
             let quote = span.of(&hit.record.text).unwrap_or_default();
             let span = answer::in_document(hit.record.span, span);
-            NumberedCitation { n, citation: self.cite(asked, hit, span, quote) }
+            let ranks = explain.then_some(hit.ranks);
+            NumberedCitation { n, citation: self.cite(asked, hit, span, quote), ranks }
         };
         Generated {
             sentences,

@@ -81,6 +81,11 @@ pub struct AskRequest {
     pub as_of: Option<String>,
     /// See [`SearchRequest`].
     pub trust: Option<String>,
+    /// See [`SearchRequest`].
+    #[serde(default)]
+    pub explain: bool,
+    /// Bounds answer and quotes, counted as the model counts; one sentence is told in any case.
+    pub max_tokens: Option<usize>,
     /// `extractive`, which is built in and the default, or `openai:MODEL` where the operator has configured an endpoint.
     pub generator: Option<String>,
 }
@@ -125,6 +130,9 @@ pub struct SearchHit {
 pub struct SearchReply {
     /// Best first.
     pub results: Vec<SearchHit>,
+    /// Hits that `max_tokens` had no room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<usize>,
     /// How far the index is.
     pub index: IndexStatus,
     /// Milliseconds.
@@ -139,6 +147,9 @@ pub struct NumberedCitation {
     /// Where it stands.
     #[serde(flatten)]
     pub citation: Citation,
+    /// With `explain`: what each arm says of the passage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<Ranks>,
 }
 
 /// The answer.

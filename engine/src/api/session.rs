@@ -344,8 +344,10 @@ impl Session {
 
     /// Waits until one arm of a workspace's index has read up to a place in the journal.
     pub(super) fn wait(&self, workspace: &OpenWorkspace, seq: Seq, shown: &str, arm: Arm) -> Result<()> {
-        // A change of another workspace needs no waiting here.
-        let last = journal::last_seq(&self.engine.catalog, workspace.row.id)?;
+        // A change of another workspace needs no waiting here; one that is still to come may be of this one.
+        let catalog = &self.engine.catalog;
+        let is_to_come = seq > journal::last_event(catalog)?;
+        let last = if is_to_come { seq } else { journal::last_seq(catalog, workspace.row.id)? };
         let begun = Instant::now();
         if !workspace.row.intelligence || workspace.wait_for(seq.min(last), arm, PATIENCE)? {
             return Ok(());

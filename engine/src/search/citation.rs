@@ -10,6 +10,7 @@ use crate::span::{LineIndex, Span};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Citation {
     /// Name of the workspace.
+    #[serde(default)]
     pub workspace: String,
     /// `/<workspace>/<path>`.
     pub path: String,
@@ -30,6 +31,7 @@ pub struct Citation {
     #[serde(default)]
     pub headings: Vec<String>,
     /// The text under the span.
+    #[serde(default)]
     pub quote: String,
     /// Where the bytes were imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,7 +24,7 @@ pub struct AskArgs {
 }
 
 pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let (engine, _) = home::open(&home::existing(globals)?, globals, Fetch::Never)?;
     let request = AskRequest {
         question: args.question.join(" "),
         workspaces: args.place.workspaces(),

@@ -16,7 +16,7 @@ pub enum GateCommand {
     Add {
         /// Over paths, such as `/contracts/approved/**`
         pattern: String,
-        /// What waits: write (also moving and copying into it) or delete; write where none is given
+        /// What waits: write (also moving and copying into it) or delete; both where none is given
         #[arg(long = "verb", value_name = "VERB")]
         verbs: Vec<Verb>,
         /// For people

@@ -38,6 +38,18 @@ pub fn locate(globals: &Globals, otherwise: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
+/// As [`locate`], for a command that only reads: a home that is none is not made one.
+pub fn existing(globals: &Globals) -> Result<PathBuf> {
+    let home = locate(globals, None)?;
+    if !home.join(".waypost").is_dir() {
+        bail!(
+            "`{}` is no home: it has no `.waypost`; make it one with `waypost index DIR` or `waypost init`",
+            home.display()
+        );
+    }
+    Ok(home)
+}
+
 /// Whether a model may be fetched when it is missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fetch {

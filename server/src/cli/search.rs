@@ -68,7 +68,7 @@ impl ModeArg {
 }
 
 pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let (engine, _) = home::open(&home::existing(globals)?, globals, Fetch::Never)?;
     let request = SearchRequest {
         query: args.query.join(" "),
         workspaces: args.place.workspaces(),

@@ -88,10 +88,16 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     for (line_idx, line) in open(path)?.lines().enumerate() {
         let place = || format!("`{}`, line {}", path.display(), line_idx + 1);
         let line = line.with_context(place)?;
+        // Some programs begin a file with a byte order mark.
+        let line = line.trim_start_matches('\u{feff}');
         if line.trim().is_empty() {
             continue;
         }
-        let mut value: serde_json::Value = serde_json::from_str(&line).with_context(place)?;
+        let mut value: serde_json::Value = serde_json::from_str(line).with_context(place)?;
+        // What is null is missing.
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|name, value| !value.is_null() || name == "route");
+        }
         for key in ["id", "doc_id"] {
             if let Some(number) = value.get(key).filter(|id| id.is_number()).map(ToString::to_string) {
                 value[key] = serde_json::Value::String(number);

@@ -31,7 +31,7 @@ const DEFAULT_EVENTS: usize = 100;
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventParams {
-    /// A `seq`, or `start`: from the first event that is remembered.
+    /// A `seq`, or `start` or `0`: from the first event that is remembered.
     after: Option<String>,
     /// Patterns, separated by commas.
     path: Option<String>,

@@ -346,7 +346,8 @@ fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
     let expected = match (text(headers, header::IF_MATCH), text(headers, header::IF_NONE_MATCH)) {
         (None, None) => Expected::Any,
         (Some("*"), None) => Expected::Present,
-        (Some(tags), None) => Expected::OneOf(tags.split(',').map(read_tag).collect::<Result<_, _>>()?),
+        // A tag that is none of ours is the tag of nothing that is here.
+        (Some(tags), None) => Expected::OneOf(tags.split(',').filter_map(read_tag).collect()),
         (None, Some("*")) => Expected::Absent,
         (None, Some(_)) => {
             return Err(Problem::invalid("`If-None-Match` of a change is `*`: only where nothing is there"));
@@ -365,9 +366,9 @@ fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
     Ok(WriteOptions { expected, fence })
 }
 
-fn read_tag(tag: &str) -> Result<VersionId, Problem> {
-    let tag = tag.trim().trim_matches('"');
-    VersionId::parse(tag).map_err(|error| Problem::invalid(format!("`If-Match`: {error}")))
+/// The version of a strong tag (RFC 9110, section 8.8.3); a weak one matches nothing here.
+fn read_tag(tag: &str) -> Option<VersionId> {
+    VersionId::parse(tag.trim().trim_matches('"')).ok()
 }
 
 fn answer(file: FileContent, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -455,8 +456,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_MATCH, HeaderValue::from_str(&format!("\"{version}\"")).unwrap());
         assert_eq!(options(&headers).unwrap().expected, Expected::OneOf(vec![version]));
+        let among = HeaderValue::from_str(&format!("\"short\", \"{version}\"")).unwrap();
+        headers.insert(header::IF_MATCH, among);
+        assert_eq!(options(&headers).unwrap().expected, Expected::OneOf(vec![version]));
         headers.insert(header::IF_MATCH, HeaderValue::from_static("\"short\""));
-        assert_eq!(options(&headers).unwrap_err().code, "invalid_request");
+        assert_eq!(options(&headers).unwrap().expected, Expected::OneOf(Vec::new()), "it matches nothing");
         // What can't be read is refused, never passed over.
         headers.insert(header::IF_MATCH, HeaderValue::from_bytes(b"\xff\xfe").unwrap());
         assert_eq!(options(&headers).unwrap_err().code, "invalid_request");

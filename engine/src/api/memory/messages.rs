@@ -201,7 +201,7 @@ impl Session {
     }
 
     /// Tokens of a text as the model counts, or about so many without one.
-    pub(super) fn count_tokens(&self, text: &str) -> usize {
+    pub(in crate::api) fn count_tokens(&self, text: &str) -> usize {
         match &self.engine.embedder {
             // Two of them mark the start and the end of a whole input.
             Some(embedder) => embedder.count_tokens(text).saturating_sub(2).max(1),

@@ -89,12 +89,15 @@ impl Session {
         let verdict = router.decide(ranking, max_error);
         let order = place(ranking, &able, standings);
         let limit = limit_of(request);
+        // Any of those that say the same of themselves will do: what is sure of the best is sure of each of them.
+        let worth = |idx: usize| ranking.scored[if able.contains(&idx) { 0 } else { idx }].probability;
         let candidates: Vec<RouteCandidate> = order
             .iter()
             .enumerate()
             .map(|(at, idx)| {
-                let next = order.get(at + 1).map_or(0.0, |next| ranking.scored[*next].probability);
-                candidate(request, router, ranking, *idx, next, standings.get(*idx))
+                let is_other = |next: &&usize| !(able.contains(idx) && able.contains(*next));
+                let next = order[at + 1..].iter().find(is_other).map_or(0.0, |next| worth(*next));
+                candidate(request, router, ranking, (*idx, worth(*idx)), next, standings.get(*idx))
             })
             .take(limit)
             .collect();
@@ -208,7 +211,7 @@ fn candidate(
     request: &RouteRequest,
     router: &Router,
     ranking: &Ranking,
-    idx: usize,
+    (idx, worth): (usize, f64),
     next: f64,
     standing: Option<&Standing>,
 ) -> RouteCandidate {
@@ -218,8 +221,12 @@ fn candidate(
         kind: entry.kind,
         id: entry.id.clone(),
         name: entry.name.clone(),
-        confidence: if idx == 0 { ranking.confidence } else { scored.probability.min(ranking.confidence) },
-        margin: scored.probability - next,
+        confidence: if worth == ranking.scored[0].probability {
+            ranking.confidence
+        } else {
+            worth.min(ranking.confidence)
+        },
+        margin: worth - next,
         why: why(router, scored, standing),
         standing: standing.cloned(),
         figures: request.explain.then(|| figures(router, scored)),

@@ -162,7 +162,11 @@ impl<'a> Body<'a> {
             "noBreakHyphen" => self.push("-"),
             "p" => self.open.push(Draft::default()),
             "pStyle" => {
-                let level = element.attribute("val").and_then(|id| self.styles.get(&id).copied());
+                let id = element.attribute("val").unwrap_or_default();
+                // Where the styles are missing, the ids are those that Word itself gives.
+                let named =
+                    || id.strip_prefix("Heading")?.parse::<u8>().ok().filter(|level| (1..=9).contains(level));
+                let level = if self.styles.is_empty() { named() } else { self.styles.get(&id).copied() };
                 if let Some(draft) = self.open.last_mut() {
                     draft.level = draft.level.or(level);
                 }
