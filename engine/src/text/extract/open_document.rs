@@ -254,11 +254,11 @@ impl Reader {
                 let draft = self.open.pop();
                 self.letterheads.extend(draft.map(|draft| (heading, draft.text.trim().to_owned())));
             }
-            (Part::Letterhead(_), name) if LETTERHEADS.iter().any(|(known, _)| *known == name) => {
-                // A field of this name stands in a paragraph.
-                if self.open.is_empty() {
-                    self.part = Part::Master;
-                }
+            // A field of this name stands in a paragraph.
+            (Part::Letterhead(_), name)
+                if self.open.is_empty() && LETTERHEADS.iter().any(|(known, _)| *known == name) =>
+            {
+                self.part = Part::Master;
             }
             (Part::Body, name) => self.close_body(name),
             _ => {}
