@@ -155,7 +155,7 @@ pub(super) fn authenticate(
     Ok(admit(catalog, row, now_ms)?.map(|actor| (actor, until_ms)))
 }
 
-/// As [`authenticate`], for somebody who has proven the token before, and is known since by its public id.
+/// As [`super::Proven::authenticate`], for somebody who has proven the token before, and is known since by its public id.
 ///
 /// # Errors
 /// [`AccessError::Catalog`].
