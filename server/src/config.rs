@@ -10,7 +10,7 @@ use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 use waypost::upstream;
 use waypost_engine::api::{
-    CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach, Schedule, Workers,
+    BackgroundSettings, CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach, Schedule, Workers,
 };
 
 use crate::cli::Globals;
@@ -40,6 +40,8 @@ struct FileSettings {
     generate: GenerateFileSettings,
     #[serde(default)]
     mcp: McpSettings,
+    #[serde(default)]
+    indexing: IndexingSettings,
     #[serde(default)]
     journal: JournalSettings,
     #[serde(default)]
@@ -98,6 +100,26 @@ struct GenerateFileSettings {
     models: Option<Vec<String>>,
     timeout_s: Option<f64>,
     max_tokens: Option<u32>,
+}
+
+/// How a server embeds what changes.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexingSettings {
+    threads: Option<u32>,
+    priority: Option<Priority>,
+    rest_on_battery: Option<bool>,
+    max_load: Option<f64>,
+}
+
+/// Of background work, beside everything else that the machine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Questions and other programs go first.
+    Low,
+    /// As every other program.
+    Normal,
 }
 
 /// How long what happened is remembered.
@@ -241,6 +263,14 @@ pub struct Config {
     pub generate_timeout_s: Setting<f64>,
     /// Of one answer.
     pub generate_max_tokens: Setting<u32>,
+    /// Threads that embed while the server runs; 0: one for each processor.
+    pub indexing_threads: Setting<u32>,
+    /// Of these threads.
+    pub indexing_priority: Setting<Priority>,
+    /// Whether nothing is embedded on battery.
+    pub indexing_rest_on_battery: Setting<bool>,
+    /// Nothing is embedded while the machine's load of the last minute is above this.
+    pub indexing_max_load: Setting<Option<f64>>,
     /// Days after which the journal forgets what nobody needs; 0: it forgets nothing.
     pub journal_days: Setting<u32>,
     /// Which lines the running log has: a level, or parts such as `warn,waypost=debug`.
@@ -312,8 +342,21 @@ impl Config {
         let options = options.archives(self.archives.value).isolation(isolation());
         let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
         let options = options.generate(self.generate_settings()?);
-        let options = options.journal_days(self.journal_days.value);
+        let options = options.journal_days(self.journal_days.value).background(self.background()?);
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
+    }
+
+    fn background(&self) -> Result<BackgroundSettings> {
+        let max_load = self.indexing_max_load.value;
+        if let Some(load) = max_load.filter(|load| !(load.is_finite() && *load > 0.0)) {
+            bail!("`{load}` is no `indexing.max_load`: expected a load above 0, such as 4");
+        }
+        Ok(BackgroundSettings {
+            n_threads: self.indexing_threads.value as usize,
+            gives_way: self.indexing_priority.value == Priority::Low,
+            rests_on_battery: self.indexing_rest_on_battery.value,
+            max_load,
+        })
     }
 
     /// Where answers are generated, if anywhere.
@@ -445,6 +488,12 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         None => None,
     };
+    let priority = match variable("WAYPOST_INDEXING_PRIORITY").as_deref() {
+        Some("low") => Some(Priority::Low),
+        Some("normal") => Some(Priority::Normal),
+        Some(text) => bail!("WAYPOST_INDEXING_PRIORITY is `{text}`: expected `low` or `normal`"),
+        None => None,
+    };
     let count = |name: &str, unit: &str| -> Result<Option<u32>> {
         let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of {unit}"));
         variable(name).map(parse).transpose()
@@ -516,6 +565,20 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             count("WAYPOST_MAX_HOPS", "handovers")?,
             file.traces.max_hops,
             HopLimits::default().max_delegations,
+        ),
+        indexing_threads: pick(None, count("WAYPOST_INDEXING_THREADS", "threads")?, file.indexing.threads, 0),
+        indexing_priority: pick(None, priority, file.indexing.priority, Priority::Low),
+        indexing_rest_on_battery: pick(
+            None,
+            flag("WAYPOST_INDEXING_REST_ON_BATTERY"),
+            file.indexing.rest_on_battery,
+            false,
+        ),
+        indexing_max_load: pick(
+            None,
+            number("WAYPOST_INDEXING_MAX_LOAD")?.map(Some),
+            file.indexing.max_load.map(Some),
+            None,
         ),
         journal_days: pick(
             None,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use waypost_engine::access::Verb;
-use waypost_engine::api::{EventFilter, Retention, Session, WriteOptions};
+use waypost_engine::api::{EventFilter, Retention, SearchRequest, Session, WriteOptions};
 
 use crate::tasks::Works;
 
@@ -97,6 +97,20 @@ fn places_that_were_handed_out_stay_what_they_are() {
     assert_eq!(before, after);
     assert_eq!(before[0].0.len(), 2);
     assert!(told(&reader, Some(&old)).1);
+}
+
+#[test]
+fn a_place_that_is_forgotten_is_not_taken_for_one_to_come() {
+    let works = Works::new();
+    let owner = works.owner();
+    owner.publish("w", "ticks", &json!({})).unwrap();
+    let last = owner.events(None, &EventFilter::default(), 1000).unwrap().next;
+    works.pass(91 * DAY);
+    assert_eq!(works.engine.compact_journal().unwrap(), 1);
+    // What is still to come would be waited for, in vain.
+    let request =
+        SearchRequest { query: "tick".to_owned(), wait_for_seq: Some(last), ..SearchRequest::default() };
+    owner.search(&request).unwrap();
 }
 
 #[test]

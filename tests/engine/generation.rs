@@ -255,6 +255,25 @@ fn whatever_fails_the_answer_is_quotes_and_says_so() {
 }
 
 #[test]
+fn an_answer_of_a_model_keeps_within_its_bound_too() {
+    let says = "Invoices are kept for ten years in the archive [1]. In the archive invoices are kept for ten years [1].";
+    let endpoint = Endpoint::start(vec![Model::Says(says), Model::Says(says)]);
+    let asking = Asking::new(&endpoint.url);
+    assert_eq!(asking.generated().sentences.len(), 2);
+    let request = AskRequest {
+        question: QUESTION.to_owned(),
+        generator: Some("openai:small".to_owned()),
+        max_tokens: Some(1),
+        ..AskRequest::default()
+    };
+    let reply = asking.engine.owner_session().ask(&request).unwrap();
+    assert_eq!(
+        (reply.generator.as_str(), reply.sentences.len(), reply.citations.len()),
+        ("openai:small", 1, 1)
+    );
+}
+
+#[test]
 fn nothing_is_sent_that_nobody_asked_for() {
     let endpoint = Endpoint::start(vec![Model::Says("x [1].")]);
     let asking = Asking::new(&endpoint.url);

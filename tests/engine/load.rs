@@ -64,7 +64,7 @@ impl Acknowledged {
 }
 
 fn seq(shown: &str) -> u64 {
-    u64::from_str_radix(shown.strip_prefix("sq_").unwrap(), 16).unwrap()
+    u64::from_str_radix(&shown["sq_".len()..][..12], 16).unwrap()
 }
 
 /// Refusals that are part of the game.

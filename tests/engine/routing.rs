@@ -203,6 +203,10 @@ fn of_two_that_say_the_same_the_one_that_is_free_is_asked() {
         ("weather", about("weather forecast", &VERBS)),
     ]);
     let owner = mesh.owner();
+    let free = ask(&owner, "read the contract clauses");
+    let [first, second] = [&free.candidates[0], &free.candidates[1]];
+    assert_eq!(first.confidence, second.confidence, "either will do: {free:?}");
+    assert!(first.margin > 0.0 && first.margin == second.margin, "{free:?}");
     let dispatch = || {
         let request =
             DispatchRequest { intent: "read the contract clauses".to_owned(), ..DispatchRequest::default() };
@@ -211,6 +215,7 @@ fn of_two_that_say_the_same_the_one_that_is_free_is_asked() {
     assert_eq!(dispatch().unwrap().agent, "agent:first");
     let reply = ask(&owner, "read the contract clauses");
     assert_eq!(reply.decision.as_ref().unwrap().id, "agent:second", "{reply:?}");
+    assert_eq!(reply.decision.as_ref().unwrap().confidence, first.confidence, "{reply:?}");
     let busy = reply.candidates.iter().find(|candidate| candidate.id == "agent:first").unwrap();
     assert!(busy.why.contains("not available"), "{}", busy.why);
     assert_eq!(dispatch().unwrap().agent, "agent:second");

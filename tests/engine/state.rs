@@ -273,7 +273,7 @@ fn a_tree_is_shown_so_deep_and_no_deeper() {
     let house = House::lexical("");
     let deep = "d/".repeat(60);
     house.session().create_folder(&format!("/w/{deep}")).unwrap();
-    let (mut entries, _) = house.session().tree("/w", 5000).unwrap();
+    let (mut entries, _) = house.session().tree("/w", 5000, &[]).unwrap();
     let mut depth = 0;
     while let Some(entry) = entries.pop() {
         depth += 1;

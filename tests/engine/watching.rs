@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use waypost_engine::api::Indexer;
+use waypost_engine::api::{BackgroundSettings, Engine, EngineOptions, Indexer};
 use waypost_engine::search::Mode;
 
-use crate::house::{House, paths};
+use crate::house::{self, House, WordTable, paths};
 
 /// Looks until `found` holds; how long that took.
 fn wait_until(what: &str, found: impl Fn() -> bool) -> Duration {
@@ -62,4 +62,24 @@ fn a_query_waits_for_a_change_that_it_names() {
     assert_eq!(house.session().search(&request(seq)).unwrap().results.len(), 1);
     let error = house.session().search(&request("nonsense".to_owned())).unwrap_err();
     assert_eq!(error.code(), "invalid_request");
+}
+
+#[test]
+fn while_embedding_rests_words_are_found_and_the_answer_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    // No machine that runs this has less load than that.
+    let busy = BackgroundSettings { max_load: Some(-1.0), ..BackgroundSettings::default() };
+    let options = EngineOptions::new(folder.path()).embedder(Some(Arc::new(WordTable::new())));
+    let engine = Arc::new(Engine::open(options.background(busy)).unwrap());
+    engine.create_workspace(&house::name()).unwrap();
+    fs::write(folder.path().join("workspaces/w/a.md"), "words about otters\n").unwrap();
+    let indexer = Indexer::start(&engine);
+    let found = || house::search(&engine.owner_session(), "otters", Mode::Hybrid, 10);
+    wait_until("the words are found", || paths(&found()) == ["a.md"]);
+    wait_until("the rest is told", || {
+        let told = found().index.degraded;
+        told.iter().any(|told| told.stage == "index" && told.reason.contains("load"))
+    });
+    assert_eq!(found().index.pending_files, 1);
+    drop(indexer);
 }

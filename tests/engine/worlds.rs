@@ -15,7 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use waypost_engine::access::{Effect, Grant, NewToken, Target, Verb};
 use waypost_engine::api::{
-    AskRequest, Engine, EngineOptions, Error, SearchFilters, SearchRequest, Session, WriteOptions,
+    AskRequest, Engine, EngineOptions, Error, FindRequest, SearchFilters, SearchRequest, Session,
+    WriteOptions,
 };
 use waypost_engine::change::Expected;
 use waypost_engine::clock::Clock;
@@ -326,7 +327,7 @@ fn answers(world: &World, home: &Home) -> Vec<String> {
     for workspace in WORKSPACES {
         log.note(&format!("workspace {workspace}"), session.workspace(workspace));
         log.note(&format!("list {workspace}"), session.list(&format!("/{workspace}")));
-        log.note(&format!("tree {workspace}"), session.tree(&format!("/{workspace}"), 9));
+        log.note(&format!("tree {workspace}"), session.tree(&format!("/{workspace}"), 9, &[]));
         log.note(&format!("index {workspace}"), session.indexed_files(&format!("/{workspace}"), None));
         for folder in FOLDERS {
             let path = format!("/{workspace}/{folder}");
@@ -343,8 +344,9 @@ fn answers(world: &World, home: &Home) -> Vec<String> {
             }
         }
     }
-    log.note("find", session.find_files("/", "*", 1000));
-    log.note("find md", session.find_files("/", "**/*.md", 3));
+    let everything = FindRequest { pattern: "*", limit: 1000, ..FindRequest::default() };
+    log.note("find", session.find_files(&everything));
+    log.note("find md", session.find_files(&FindRequest { pattern: "**/*.md", limit: 3, ..everything }));
     for query in &world.queries {
         ask_all(&mut log, session, query, &ids);
     }

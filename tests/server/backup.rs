@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
-use waypost_engine::api::{Engine, EngineOptions, restore_home};
+use waypost_engine::api::{Engine, EngineOptions, FindRequest, restore_home};
 
 use crate::support::Server;
 
@@ -104,7 +104,9 @@ fn a_backup_under_write_load_is_one_instant_and_restores_whole() {
         b"Written by another program."
     );
     // None is there by half: each file is a whole one that a writer wrote, and tree and catalog are one.
-    let paths = session.find_files("/docs", "w", 10_000).unwrap();
+    let paths = session
+        .find_files(&FindRequest { below: "/docs", pattern: "w", limit: 10_000, ..FindRequest::default() })
+        .unwrap();
     assert!(paths.len() >= before.len() && paths.len() <= now.len(), "{} of {}", paths.len(), now.len());
     for path in &paths {
         let file = session.read_file(path, None, None).unwrap();

@@ -104,10 +104,45 @@ fn a_generator_is_what_the_settings_say() {
 fn exit_codes_tell_what_kind_of_failure_it_was() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(waypost(folder.path(), &["search", "x"]).status.code(), Some(2), "no index here");
+    for command in ["search", "ask"] {
+        let missing = folder.path().join("missing");
+        let asked = waypost(folder.path(), &[command, "x", "--home", &missing.to_string_lossy()]);
+        assert_eq!(asked.status.code(), Some(2), "{command} in no home");
+        assert!(!missing.exists(), "{command} makes no home");
+    }
     assert_eq!(waypost(folder.path(), &["nonsense"]).status.code(), Some(2));
     assert_eq!(waypost(folder.path(), &["index", "missing"]).status.code(), Some(2));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let served = waypost(folder.path(), &["serve", "--home", "home", "--listen", &listen]);
+    assert_eq!(served.status.code(), Some(4), "{}", String::from_utf8_lossy(&served.stderr));
     let pulled = waypost(folder.path(), &["models", "pull"]);
     assert_eq!(pulled.status.code(), Some(4), "{}", String::from_utf8_lossy(&pulled.stderr));
+}
+
+#[test]
+fn what_is_listed_is_shown_and_removed_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let manage =
+        |arguments: &[&str]| waypost(folder.path(), &[&["--home", "home", "--json"], arguments].concat());
+    assert_eq!(manage(&["init"]).status.code(), Some(0));
+    assert_eq!(manage(&["workspace", "add", "docs"]).status.code(), Some(0));
+    assert_eq!(manage(&["principal", "add", "agent:a"]).status.code(), Some(0));
+    assert_eq!(manage(&["token", "add", "--principal", "agent:a"]).status.code(), Some(0));
+    assert_eq!(manage(&["grant", "add", "agent:a", "read", "/docs/**"]).status.code(), Some(0));
+    assert_eq!(manage(&["snapshot", "add", "docs"]).status.code(), Some(0));
+    assert_eq!(manage(&["budget", "add", "agent:a", "--calls", "9"]).status.code(), Some(0));
+    assert_eq!(manage(&["webhook", "add", "https://example.com/hook"]).status.code(), Some(0));
+    for thing in ["token", "grant", "snapshot", "budget", "webhook", "principal"] {
+        let listed = json(&manage(&[thing, "list"]));
+        let one = listed["items"].as_array().unwrap().last().unwrap().clone();
+        let id = one["id"].as_str().unwrap().to_owned();
+        assert_eq!(json(&manage(&[thing, "show", &id]))["id"], one["id"], "{thing}");
+        assert_eq!(manage(&[thing, "remove", &id]).status.code(), Some(0), "{thing}");
+        assert_eq!(manage(&[thing, "show", "none"]).status.code(), Some(1), "{thing}");
+    }
+    assert_eq!(json(&manage(&["audit", "show", "1"]))["number"], 1);
+    assert_eq!(manage(&["audit", "show", "99999"]).status.code(), Some(1));
 }
 
 #[test]

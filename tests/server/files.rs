@@ -154,6 +154,12 @@ fn an_edit_gives_the_difference_back_or_changes_nothing() {
     check(json!([{"old_text": "one", "new_text": "1"}, {"old_text": "", "new_text": "x"}]), "edit 2");
     let stale = json!({"edits": [{"old_text": "one", "new_text": "1"}], "expected_version": version("x")});
     edit(stale).refuses(412, "version_conflict");
+
+    // Who writes edits sees no carriage return; the file's lines keep theirs.
+    server.admin().put("/docs/a.md", "one\r\ntwo\r\nthree\r\n").is(200);
+    edit(json!({"edits": [{"old_text": "one\ntwo", "new_text": "1\n2\n2.5"}]})).is(200);
+    edit(json!({"edits": [{"old_text": "three", "new_text": "3\r\n4"}]})).is(200);
+    assert_eq!(server.get("/v1/files/docs/a.md").text(), "1\r\n2\r\n2.5\r\n3\r\n4\r\n");
     server.post("/v1/edit", &json!({"path": "/docs/none.md", "edits": []})).refuses(404, "not_found");
 }
 
@@ -253,7 +259,11 @@ fn folders_are_made_looked_through_and_described() {
     let find = |query: &str| admin.items(&format!("/v1/find?{query}"));
     assert_eq!(find("pattern=START"), ["/docs/guide/start.md"]);
     assert_eq!(find("pattern=guide/**/*.md&path=/docs"), ["/docs/guide/deep/end.md", "/docs/guide/start.md"]);
-    assert_eq!(find("pattern=*.md&limit=1").len(), 1);
+    let first = admin.get("/v1/find?pattern=*.md&limit=2").is(200).json();
+    assert_eq!(first["items"], json!(["/docs/a.md", "/docs/guide/deep/end.md"]));
+    let rest = format!("/v1/find?pattern=*.md&limit=2&cursor={}", text(&first, "next_cursor"));
+    let rest = admin.get(&rest).is(200).json();
+    assert_eq!((&rest["items"], &rest["next_cursor"]), (&json!(["/docs/guide/start.md"]), &Value::Null));
     admin.get("/v1/find?pattern=x&limit=0").refuses(400, "invalid_request");
 }
 
@@ -337,6 +347,37 @@ fn a_search_that_waits_finds_a_write_at_once() {
             assert_eq!(waited(&seq, &word), Vec::<String>::new());
         }
     }
-    let seq = server.admin().put("/docs/own/x.md", "x\n").json()["seq"].clone();
-    writer.post("/v1/search", &json!({"query": "x", "wait_for_seq": seq})).refuses(400, "invalid_request");
+}
+
+#[test]
+fn a_seq_that_was_given_to_somebody_else_names_the_same_change() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    let writer = server.user("agent:writer", &["list,read,write /docs/own/**"]);
+    let reader = server.user("agent:reader", &["list,read /docs/**", "!list,read /docs/guide/**"]);
+    let pairs = [(&admin, &reader), (&writer, &reader), (&writer, &admin), (&admin, &writer)];
+    for (round, (by, to)) in pairs.into_iter().enumerate() {
+        let path = format!("/docs/own/told-{round}.md");
+        let word = format!("plover{round}x");
+        let seq = by.put(&path, &format!("A {word} stands here.\n")).json()["seq"].clone();
+        assert_eq!(to.found(json!({"query": word, "wait_for_seq": seq}))[0], path);
+        let shown = seq.as_str().unwrap();
+        let then = to.read(&format!("{path}?as_of={shown}")).is(200).text();
+        assert_eq!(then, format!("A {word} stands here.\n"));
+        // Who goes on after it may see it again, and misses nothing.
+        by.put("/docs/own/next.md", &word).is(if round == 0 { 201 } else { 200 });
+        let told = to.get(&format!("/v1/events/wait?after={shown}")).json();
+        let paths: Vec<&Value> =
+            told["items"].as_array().unwrap().iter().map(|event| &event["path"]).collect();
+        assert!(paths.contains(&&json!("/docs/own/next.md")), "{told}");
+        assert!(!paths.contains(&&json!("/docs/a.md")), "what was long before is not told again: {told}");
+    }
+    // A place that nobody was given tells how many changes there are.
+    let shown = admin.put("/docs/own/last.md", "x\n").json()["seq"].clone();
+    let bare = &shown.as_str().unwrap()[..15];
+    admin.found(json!({"query": "x", "wait_for_seq": bare}));
+    for made_up in [bare, "sq_00000000ffff"] {
+        let request = json!({"query": "x", "wait_for_seq": made_up});
+        reader.post("/v1/search", &request).refuses(400, "invalid_request");
+    }
 }

@@ -276,6 +276,15 @@ fn the_other_tools_answer() {
         assert_eq!(rest["entries"][0]["name"], "long.txt");
         let (found, _) = client.call("search_files", json!({"pattern": "*.md"}));
         assert_eq!(found, json!({"paths": ["/docs/billing.md"]}));
+        let but = json!({"pattern": "", "excludePatterns": ["*.MD", "src"]});
+        assert_eq!(client.call("search_files", but).0, json!({"paths": ["/docs/long.txt"]}));
+        let but = json!({"path": "/docs", "excludePatterns": ["*.md"]});
+        let (tree, _) = client.call("directory_tree", but);
+        assert_eq!(tree["entries"].as_array().unwrap().len(), 1, "{tree}");
+        let but = json!({"query": "Refunds", "workspaces": ["docs"], "filters": {"extension": "txt"}});
+        assert_eq!(client.call("search", but).0["hits"], json!([]));
+        let (_, failed) = client.call("ask", json!({"question": "Refunds?", "workspaces": ["none"]}));
+        assert!(failed);
         let (answer, failed) = client.call("ask", json!({"question": "When do refunds reach the card?"}));
         assert!(!failed && answer["abstained"].is_boolean(), "{answer}");
     });

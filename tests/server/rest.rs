@@ -47,6 +47,12 @@ fn a_hit_is_cited_so_that_it_can_be_read_and_verified() {
         "{verified}"
     );
 
+    let bound = server.post("/v1/search", &json!({"query": "refunds", "max_tokens": 1})).json();
+    assert!(
+        bound["omitted"].as_u64().is_some_and(|omitted| omitted > 0),
+        "what has no room is counted: {bound}"
+    );
+
     let mut changed = citation.clone();
     changed["quote"] = json!("Refunds never come.");
     let verified = server.post("/v1/citations/verify", &json!({"citations": [citation, changed]})).json();
@@ -207,4 +213,33 @@ fn health_is_open_and_metrics_are_not() {
         assert!(text.contains(line), "{line} in\n{text}");
     }
     assert!(!text.contains("invented"), "no path is a label");
+}
+
+#[test]
+fn a_place_is_narrowed_by_all_that_is_said_of_it() {
+    let server = Server::start(FILES);
+    let found = |more: Value| {
+        let mut request = json!({"query": "the package zebra refunds", "mode": "lexical"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = server.post("/v1/search", &request).json();
+        let paths = reply["results"].as_array().unwrap_or_else(|| panic!("{reply}")).iter();
+        let mut paths: Vec<String> =
+            paths.map(|hit| hit["citation"]["path"].as_str().unwrap().to_owned()).collect();
+        paths.sort();
+        paths
+    };
+    let in_guide = ["/docs/guide/start.md", "/docs/guide/zebra.md"];
+    for prefix in ["/docs/guide", "/docs/guide/", "docs/guide", "guide", "guide/"] {
+        assert_eq!(found(json!({"path_prefix": prefix})), in_guide, "{prefix}");
+        assert_eq!(found(json!({"path_prefix": prefix, "workspaces": ["docs"]})), in_guide, "{prefix}");
+    }
+    for (prefix, query, expected) in [
+        ("/docs/guide", "zebra package in:guide/zebra.md", &["/docs/guide/zebra.md"][..]),
+        ("/docs/guide/zebra.md", "zebra package in:guide", &["/docs/guide/zebra.md"]),
+        ("/docs/guide/zebra.md", "zebra package in:guide/start.md", &[]),
+    ] {
+        assert_eq!(found(json!({"path_prefix": prefix, "query": query})), expected, "{query}");
+    }
+    server.post("/v1/workspaces", &json!({"name": "other"}));
+    assert_eq!(found(json!({"path_prefix": "/docs/guide", "workspaces": ["other"]})), Vec::<String>::new());
 }

@@ -127,6 +127,14 @@ fn a_grant_changes_the_lists_of_whoever_listens_in_both_eras() {
 }
 
 #[test]
+fn what_is_still_to_come_is_waited_for_and_then_refused() {
+    let server = Server::start(FILES);
+    let request = json!({"query": "walrus", "wait_for_seq": "sq_ffffffffffff"});
+    let problem = server.post("/v1/search", &request).problem();
+    assert_eq!(problem.1, "index_behind", "it must not pass for a change that is in the answer");
+}
+
+#[test]
 fn who_asks_for_it_is_told_when_a_change_can_be_found() {
     let server = Server::start(FILES);
     let agent = server.user("agent:a", &["list,read,write /docs/open/**"]);

@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::error::{Error, Result};
 use super::generating::EXTRACTIVE;
 use super::past::PastIndex;
+use super::places::Rounding;
 use super::replies::{
     AskReply, AskRequest, IndexStatus, NumberedCitation, SearchFilters, SearchHit, SearchReply,
     SearchRequest, VerifiedCitation,
@@ -279,9 +280,7 @@ impl Session {
     fn resolve(&self, place: &Where<'_>, query: &ParsedQuery) -> Result<Vec<Asked>> {
         let (only, prefix) = self.read_prefix(place)?;
         let mut filter = read_filters(place.filters, query)?;
-        if filter.path_prefix.is_none() {
-            filter.path_prefix = prefix;
-        }
+        let is_apart = narrow(&mut filter.path_prefix, prefix);
         if let Some(trust) = place.trust {
             if trust != "approved" {
                 let found = format!("`{}`", trust.chars().take(40).collect::<String>());
@@ -289,14 +288,16 @@ impl Session {
             }
             filter.approved = true;
         }
-        let workspaces = match (only, place.workspaces) {
-            (Some(name), _) => vec![self.seen_workspace(name.as_str())?],
-            (None, Some(names)) => {
-                names.iter().map(|name| self.seen_workspace(name)).collect::<Result<_>>()?
-            }
+        let mut workspaces: Vec<_> = match (place.workspaces, &only) {
+            (Some(names), _) => names.iter().map(|name| self.seen_workspace(name)).collect::<Result<_>>()?,
+            (None, Some(name)) => vec![self.seen_workspace(name.as_str())?],
             (None, None) => self.seen_workspaces()?,
         };
-        let seq = place.wait_for_seq.map(|text| self.read_seq("wait_for_seq", text)).transpose()?;
+        // All conditions hold together; of those that exclude each other none is passed over.
+        let is_asked = |name: &WorkspaceName| !is_apart && only.as_ref().is_none_or(|only| only == name);
+        workspaces.retain(|workspace| is_asked(&workspace.row.name));
+        let seq =
+            place.wait_for_seq.map(|text| self.read_seq("wait_for_seq", text, Rounding::Up)).transpose()?;
         let as_of = place.as_of.map(|text| self.read_as_of(text)).transpose()?;
         let scope = self.scope(Verb::Read);
         let mut asked = Vec::with_capacity(workspaces.len());
@@ -366,11 +367,20 @@ impl Session {
         let Some(text) = place.path_prefix.filter(|text| !text.is_empty() && *text != "/") else {
             return Ok((None, None));
         };
-        if text.starts_with('/') {
+        let of_workspace = || {
             let (name, below) = split_path(text)?;
-            return Ok((Some(name), Some(below).filter(|below| !below.is_root())));
+            Ok((Some(name), Some(below).filter(|below| !below.is_root())))
+        };
+        if text.starts_with('/') {
+            return of_workspace();
         }
-        Ok((None, Some(RelPath::new(text)?)))
+        // Without a slash before it: a folder of every workspace asked, unless it begins with the name of one.
+        let first = text.split('/').next().unwrap_or_default();
+        let is_named = match place.workspaces {
+            Some(names) => names.iter().any(|name| name == first),
+            None => self.seen_workspace(first).is_ok(),
+        };
+        if is_named { of_workspace() } else { Ok((None, Some(RelPath::new(text)?))) }
     }
 
     pub(super) fn find(
@@ -456,6 +466,11 @@ impl Session {
                 reached = reached.max(last);
                 status.pending_files += pending;
             }
+        }
+        if status.pending_files > 0
+            && let Some(reason) = self.engine.rests()
+        {
+            status.degraded.push(Degraded { stage: "index", reason });
         }
         status.seq = self.show_seq(reached)?;
         Ok(status)
@@ -560,6 +575,19 @@ pub(super) fn check_limit(limit: Option<usize>, default: usize, max: usize) -> R
         Some(limit) if (1..=max).contains(&limit) => Ok(limit),
         Some(limit) => {
             Err(Error::Invalid { field: "limit", found: limit.to_string(), expected: format!("1 to {max}") })
+        }
+    }
+}
+
+/// Leaves what lies below both; whether nothing can.
+fn narrow(one: &mut Option<RelPath>, other: Option<RelPath>) -> bool {
+    match (&*one, other) {
+        (Some(one), Some(other)) if one.is_below(&other) => false,
+        (Some(one), Some(other)) if !other.is_below(one) => true,
+        (_, None) => false,
+        (_, other) => {
+            *one = other;
+            false
         }
     }
 }

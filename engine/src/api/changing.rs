@@ -297,12 +297,20 @@ impl Session {
 
 fn apply(path: &str, before: &str, edits: &[TextEdit]) -> Result<String> {
     let mut text = before.to_owned();
+    // Who reads lines seldom sees how they end; what is put in ends as the lines of the file do.
+    let n_lines = before.matches('\n').count();
+    let in_crlf = n_lines > 0 && before.matches("\r\n").count() == n_lines;
+    let as_file = |given: &str| match in_crlf {
+        true => given.replace("\r\n", "\n").replace('\n', "\r\n"),
+        false => given.to_owned(),
+    };
     for (idx, edit) in edits.iter().enumerate() {
-        let found = if edit.old_text.is_empty() { 0 } else { text.matches(&edit.old_text).count() };
+        let (old_text, new_text) = (as_file(&edit.old_text), as_file(&edit.new_text));
+        let found = if old_text.is_empty() { 0 } else { text.matches(&old_text).count() };
         if found != 1 {
             return Err(Error::EditMismatch { path: path.to_owned(), edit: idx + 1, found });
         }
-        text = text.replacen(&edit.old_text, &edit.new_text, 1);
+        text = text.replacen(&old_text, &new_text, 1);
     }
     Ok(text)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::events::{EventInfo, show_event};
+use super::places::Rounding;
 use super::session::Session;
 use crate::access::{Scope, Verb, check_group};
 use crate::catalog::Tx;
@@ -150,7 +151,7 @@ impl Session {
         let start = match &options.from {
             Start::Beginning => Seq(0),
             Start::Now => journal::last_event(&self.engine.catalog)?,
-            Start::After(seq) => self.read_seq("from", seq)?,
+            Start::After(seq) => self.read_seq("from", seq, Rounding::Down)?,
         };
         let key = GroupKey { workspace: open.workspace, topic: &open.topic, name: group };
         let deadline = Instant::now() + options.wait.min(MAX_WAIT);

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::auditor::Auditor;
 use super::check::{self, CheckReport};
@@ -27,7 +27,7 @@ use crate::embed::Embedder;
 use crate::id::{RelPath, WorkspaceName};
 use crate::import::Pace;
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
-use crate::ingest::{self, Context, OnProgress, ScanReport, Semantic};
+use crate::ingest::{self, BackgroundSettings, Context, OnProgress, ScanReport, Semantic};
 use crate::journal::News;
 use crate::net::{Client, Lookup, Reach};
 use crate::reader::{Isolation, Reader};
@@ -75,6 +75,8 @@ pub struct EngineOptions {
     pub hop_limits: trace::Limits,
     /// Where answers are generated; nowhere by default.
     pub generate: Option<GenerateSettings>,
+    /// How an [`Indexer`](super::Indexer) works.
+    pub background: BackgroundSettings,
 }
 
 impl EngineOptions {
@@ -96,6 +98,7 @@ impl EngineOptions {
             journal_days: DEFAULT_JOURNAL_DAYS,
             hop_limits: trace::Limits::default(),
             generate: None,
+            background: BackgroundSettings::default(),
         }
     }
 
@@ -169,6 +172,13 @@ impl EngineOptions {
         self
     }
 
+    /// With background work of this kind.
+    #[must_use]
+    pub fn background(mut self, background: BackgroundSettings) -> Self {
+        self.background = background;
+        self
+    }
+
     /// With these limits of traces.
     #[must_use]
     pub fn hop_limits(mut self, hop_limits: trace::Limits) -> Self {
@@ -217,6 +227,9 @@ pub struct Engine {
     pub(super) routing: RouteDesk,
     pub(super) max_error: f64,
     pub(super) journal_days: u32,
+    pub(super) background: BackgroundSettings,
+    /// Why the background embeds nothing now, where it does not.
+    pub(super) resting: Mutex<Option<String>>,
     pub(super) toolbox: Toolbox,
     pub(super) notes: NoteCache,
     pub(super) generator: Option<Generator>,
@@ -306,6 +319,8 @@ impl Engine {
             routing: RouteDesk::default(),
             max_error: options.max_error,
             journal_days: options.journal_days,
+            background: options.background,
+            resting: Mutex::default(),
             toolbox,
             notes: NoteCache::default(),
             generator: options.generate.map(Generator::open).transpose()?,
@@ -371,6 +386,15 @@ impl Engine {
     /// The names of all workspaces, ascending.
     pub fn workspace_names(&self) -> Vec<WorkspaceName> {
         self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).keys().cloned().collect()
+    }
+
+    /// Notes why the background embeds nothing now, or that it does.
+    pub(super) fn rest(&self, why: Option<String>) {
+        *self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = why;
+    }
+
+    pub(super) fn rests(&self) -> Option<String> {
+        self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     pub(super) fn context<'a>(

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::keys::Keys;
+use super::places::Rounding;
 use super::session::Session;
 use crate::access::{Scope, Verb};
 use crate::clock::rfc3339;
@@ -183,7 +184,7 @@ impl Session {
 
     /// [`START`], or the place that a `seq` names.
     pub(super) fn place_of(&self, after: &str) -> Result<Seq> {
-        if is_start(after) { Ok(Seq(0)) } else { self.read_seq("after", after) }
+        if is_start(after) { Ok(Seq(0)) } else { self.read_seq("after", after, Rounding::Down) }
     }
 
     /// Whether entries after a place may have been forgotten. It is decided by time alone: by when the change at that
@@ -195,11 +196,7 @@ impl Session {
         if is_start(after) {
             return Ok(true);
         }
-        let at_ms = if self.scope(Verb::Read).is_everything() {
-            journal::time_of(&self.engine.catalog, self.read_seq("after", after)?)?
-        } else {
-            self.engine.keys.unseal(&self.actor.principal, after).map(|position| position.at_ms)
-        };
+        let at_ms = self.time_of_seq("after", after)?;
         Ok(at_ms.is_none_or(|at_ms| at_ms < compacted_ms))
     }
 

@@ -1,6 +1,9 @@
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
 use super::error::{Error, Result};
+use super::places::Rounding;
 use super::reading::{reason_of, status_of};
-use super::replies::{FileContent, FileInfo, ListEntry, TreeEntry, VersionInfo};
+use super::replies::{FileContent, FileInfo, FindRequest, ListEntry, TreeEntry, VersionInfo};
 use super::session::Session;
 use crate::access::{Scope, Verb};
 use crate::clock::rfc3339;
@@ -173,28 +176,40 @@ impl Session {
             || (!scope.is_nothing() && !self.rows_in(&scope, &workspace, below)?.is_empty()))
     }
 
-    /// A folder with everything in it, `depth` folders deep; cut at 5,000 entries.
+    /// A folder with everything in it that is not excluded, `depth` folders deep; cut at 5,000 entries.
     ///
     /// # Errors
-    /// As [`Self::list`].
-    pub fn tree(&self, path: &str, depth: usize) -> Result<(Vec<TreeEntry>, bool)> {
+    /// As [`Self::list`]; [`Error::Invalid`] for a broken pattern.
+    pub fn tree(&self, path: &str, depth: usize, exclude: &[String]) -> Result<(Vec<TreeEntry>, bool)> {
         let depth = depth.min(MAX_TREE_DEPTH);
+        let excluded = exclusion(exclude)?;
         let mut left = MAX_TREE_ENTRIES + 1;
-        let entries = self.subtree(path, depth, &mut left);
+        let entries = self.subtree(path, depth, &excluded, &mut left);
         let entries = self.note_failure("file.list", Verb::List, path, entries)?;
         self.record("file.list", Verb::List, path, "", Outcome::Allowed, "scope")?;
         Ok((entries, left == 0))
     }
 
-    fn subtree(&self, path: &str, depth: usize, left: &mut usize) -> Result<Vec<TreeEntry>> {
+    fn subtree(
+        &self,
+        path: &str,
+        depth: usize,
+        excluded: &Gitignore,
+        left: &mut usize,
+    ) -> Result<Vec<TreeEntry>> {
         let mut tree = Vec::new();
         for entry in self.entries(path)? {
+            // Its folders were asked about before it.
+            let below = entry.path.trim_start_matches('/').split_once('/').map_or("", |(_, below)| below);
+            if !below.is_empty() && excluded.matched(below, entry.kind == "folder").is_ignore() {
+                continue;
+            }
             if *left == 0 {
                 break;
             }
             *left -= 1;
             let children = if entry.kind == "folder" && depth > 1 {
-                Some(self.subtree(&entry.path, depth - 1, left)?)
+                Some(self.subtree(&entry.path, depth - 1, excluded, left)?)
             } else {
                 None
             };
@@ -203,34 +218,40 @@ impl Session {
         Ok(tree)
     }
 
-    /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case.
+    /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case; by workspace and path.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a broken pattern; as [`Self::list`] for the folder.
-    pub fn find_files(&self, below: &str, pattern: &str, limit: usize) -> Result<Vec<String>> {
-        let glob = globset(pattern)?;
+    pub fn find_files(&self, wanted: &FindRequest<'_>) -> Result<Vec<String>> {
+        let glob = globset(wanted.pattern)?;
+        let excluded = exclusion(wanted.exclude)?;
+        let after = wanted.after.map(split_path).transpose()?;
         let scope = self.scope(Verb::List);
-        let (workspaces, folder) = match below {
-            "" | "/" => (self.seen_workspaces()?, RelPath::new("")?),
+        let (workspaces, folder) = match wanted.below {
+            "" | "/" => (self.seen_workspaces()?, RelPath::root()),
             below => {
                 let (name, folder) = split_path(below)?;
                 (vec![self.seen_workspace(name.as_str())?], folder)
             }
         };
-        self.record("file.find", Verb::List, below, "", Outcome::Allowed, "scope")?;
-        let wanted = pattern.to_lowercase();
+        self.record("file.find", Verb::List, wanted.below, "", Outcome::Allowed, "scope")?;
+        let part = wanted.pattern.to_lowercase();
         let mut found = Vec::new();
         for workspace in workspaces {
+            let name = &workspace.row.name;
             let matching = self.rows_in(&scope, &workspace, &folder)?.into_iter().filter(|row| {
                 let path = row.path.as_str();
-                match &glob {
+                let is_meant = match &glob {
                     Some(glob) => glob.matched(path, false).is_whitelist(),
-                    None => path.to_lowercase().contains(&wanted),
-                }
+                    None => path.to_lowercase().contains(&part),
+                };
+                is_meant
+                    && !excluded.matched_path_or_any_parents(path, false).is_ignore()
+                    && after.as_ref().is_none_or(|(of, last)| (name, &row.path) > (of, last))
             });
-            let room = limit - found.len();
-            found.extend(matching.take(room).map(|row| join_path(&workspace.row.name, &row.path)));
-            if found.len() >= limit {
+            let room = wanted.limit - found.len();
+            found.extend(matching.take(room).map(|row| join_path(name, &row.path)));
+            if found.len() >= wanted.limit {
                 break;
             }
         }
@@ -300,7 +321,7 @@ impl Session {
             let seen = self.seen_snapshot(text);
             return Ok(self.note_failure("snapshot.read", Verb::Read, text, seen)?.seq);
         }
-        let seq = self.read_seq("as_of", text)?;
+        let seq = self.read_seq("as_of", text, Rounding::Up)?;
         if self.has_gap(Some(text))? {
             return Err(Error::Invalid {
                 field: "as_of",
@@ -324,6 +345,22 @@ pub fn unified_diff(before: &str, after: &str, path: &str) -> String {
 fn entry(name: String, path: String, is_folder: bool, size: u64) -> ListEntry {
     let kind = if is_folder { "folder" } else { "file" };
     ListEntry { name, path, kind, size: (!is_folder).then_some(size), status: None, reason: None }
+}
+
+/// What is left out, in lines as `.gitignore` has them; any case.
+fn exclusion(lines: &[String]) -> Result<Gitignore> {
+    let invalid = |line: &str, error: ignore::Error| Error::Invalid {
+        field: "excludePatterns",
+        found: format!("`{line}`"),
+        expected: format!("lines as in a .gitignore, such as `*.log` or `build` ({error})"),
+    };
+    let mut builder = GitignoreBuilder::new("");
+    let every = lines.join(" ");
+    builder.case_insensitive(true).map_err(|error| invalid(&every, error))?;
+    for line in lines {
+        builder.add_line(None, line).map_err(|error| invalid(line, error))?;
+    }
+    builder.build().map_err(|error| invalid(&every, error))
 }
 
 /// A pattern with `*`, `?` or `[` as gitignore reads it; `None` for plain text.

@@ -105,7 +105,7 @@ impl Session {
             Ok(draft) => draft,
             Err(error) => return Ok(Err(NotGenerated { reason: error.to_string(), n_dropped: 0 })),
         };
-        let kept = match generation::keep(&draft.text, &passages, self.engine.embedder()) {
+        let mut kept = match generation::keep(&draft.text, &passages, self.engine.embedder()) {
             Ok(kept) => kept,
             Err(error) => {
                 let reason =
@@ -121,7 +121,25 @@ impl Session {
             );
             return Ok(Err(NotGenerated { reason, n_dropped }));
         }
+        if let Some(max_tokens) = request.max_tokens {
+            let n_fitting = self.n_fitting(&kept, hits, max_tokens);
+            kept.sentences.truncate(n_fitting);
+        }
         Ok(Ok(self.shown_answer(chosen, kept, (asked, hits), request.explain)))
+    }
+
+    /// How many sentences fit with their quotes; one in any case.
+    fn n_fitting(&self, kept: &generation::Kept, hits: &Hits, max_tokens: usize) -> usize {
+        let quote = |(hit, span): &(usize, Span)| span.of(&hits.hits[*hit].record.text).unwrap_or_default();
+        let mut left = max_tokens;
+        let fits = kept.sentences.iter().take_while(|sentence| {
+            let quotes = sentence.supports.iter().map(|support| self.count_tokens(quote(support)));
+            let cost = self.count_tokens(&sentence.text) + quotes.sum::<usize>();
+            let fits = cost <= left;
+            left = left.saturating_sub(cost);
+            fits
+        });
+        fits.count().max(1)
     }
 
     fn shown_answer(

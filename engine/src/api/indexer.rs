@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::id::WorkspaceName;
-use crate::ingest::{self, IngestError, Watcher};
+use crate::ingest::{self, Background, IngestError, Watcher};
 
 /// Waiting signals at most; a workspace that is already waiting needs no second one.
 const MAX_SIGNALS: usize = 64;
@@ -19,7 +19,8 @@ const REFRESH: Duration = Duration::from_secs(5);
 
 /// Keeps every workspace's index up to its files: one thread, which the watchers wake.
 ///
-/// A change interrupts the embedding of others between two slices, so that its words are searchable at once.
+/// A change interrupts the embedding of others between two slices, so that its words are searchable at once. Embedding itself goes as
+/// [`Background`] says.
 pub struct Indexer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -113,11 +114,13 @@ struct Worker {
     behind: BTreeSet<WorkspaceName>,
     /// Chunks to embed.
     unfinished: BTreeSet<WorkspaceName>,
+    background: Background,
 }
 
 impl Worker {
     fn new(engine: Arc<Engine>, shared: Arc<Shared>) -> Self {
         Self {
+            background: Background::new(engine.background.clone()),
             engine,
             shared,
             watchers: BTreeMap::new(),
@@ -131,16 +134,7 @@ impl Worker {
         self.watch_all();
         while !self.shared.ended.load(Ordering::Relaxed) {
             if self.dirty.is_empty() && self.behind.is_empty() && self.unfinished.is_empty() {
-                match signals.recv_timeout(REFRESH) {
-                    Ok(signal) => self.take(signal),
-                    Err(RecvTimeoutError::Timeout) => {
-                        if let Err(error) = self.engine.reopen() {
-                            self.shared.warn(error.to_string());
-                        }
-                        refresh(&self.engine, &self.shared);
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
+                self.wait(signals);
             }
             self.shared.interrupted.store(false, Ordering::Relaxed);
             signals.try_iter().for_each(|signal| self.take(signal));
@@ -154,15 +148,53 @@ impl Worker {
             for name in std::mem::take(&mut self.dirty) {
                 self.each(name, |worker, workspace| look(&worker.engine, &worker.shared, workspace));
             }
-            if let Some(name) = self.unfinished.pop_first()
+            let rests = if self.unfinished.is_empty() { None } else { self.background.rests() };
+            let has_to_wait = rests.is_some();
+            self.engine.rest(rests);
+            if has_to_wait {
+                self.wait(signals);
+            } else if let Some(name) = self.unfinished.pop_first()
                 && let Some(workspace) = self.engine.workspace(&name)
             {
-                match embed(&self.engine, &self.shared, &workspace) {
+                match self.embed(&workspace) {
                     Err(Error::Ingest(IngestError::Cancelled)) => drop(self.unfinished.insert(name)),
                     done => note(&self.shared, &name, done),
                 }
             }
         }
+    }
+
+    /// Waits for a signal, and looks after what needs none.
+    fn wait(&mut self, signals: &Receiver<Signal>) {
+        match signals.recv_timeout(REFRESH) {
+            Ok(signal) => self.take(signal),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = self.engine.reopen() {
+                    self.shared.warn(error.to_string());
+                }
+                refresh(&self.engine, &self.shared);
+            }
+            Err(RecvTimeoutError::Disconnected) => self.shared.ended.store(true, Ordering::Relaxed),
+        }
+    }
+
+    fn embed(&self, workspace: &OpenWorkspace) -> Result<()> {
+        if !workspace.row.intelligence {
+            return Ok(());
+        }
+        let Self { engine, shared, background, .. } = self;
+        background.run(|| {
+            let context = engine.context(workspace, &shared.interrupted);
+            // What has to rest ends between two slices, and begins again where it was.
+            let mut look_up = |_| {
+                if background.rests().is_some() {
+                    shared.interrupted.store(true, Ordering::Relaxed);
+                }
+            };
+            ingest::catch_up_semantic(&context, &mut look_up)
+        })?;
+        workspace.notify();
+        Ok(())
     }
 
     fn take(&mut self, signal: Signal) {
@@ -227,16 +259,6 @@ fn look(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<(
     let context = engine.context(workspace, &shared.ended);
     ingest::scan(&context, &mut |_| {})?;
     read(engine, shared, workspace)
-}
-
-fn embed(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
-    if !workspace.row.intelligence {
-        return Ok(());
-    }
-    let context = engine.context(workspace, &shared.interrupted);
-    ingest::catch_up_semantic(&context, &mut |_| {})?;
-    workspace.notify();
-    Ok(())
 }
 
 fn refresh(engine: &Engine, shared: &Shared) {

@@ -12,6 +12,11 @@ use super::error::{Error, Result};
 use super::visible::Position;
 use crate::id::{Seq, WorkspaceName};
 
+/// Bytes of a reader's name that are sealed with its positions: enough to tell readers apart.
+const READER_BYTES: usize = 8;
+/// `sq_` and a place of the journal, in digits of 16.
+const BARE_LEN: usize = 15;
+
 /// Keys of one home, none of which ever leaves the process.
 pub struct Keys {
     seal: Aes256GcmSiv,
@@ -31,19 +36,39 @@ impl Keys {
         }
     }
 
-    /// How a place in the journal is shown to one principal: the same place gives the same text, which tells nobody
-    /// else anything (AES-GCM-SIV, RFC 8452, with a fixed nonce: deterministic, and no more than that).
-    pub fn seal(&self, principal: &str, position: Position) -> String {
-        let place = [&position.at_ms.to_le_bytes()[..], &position.nth.to_le_bytes()].concat();
-        format!("sq_{}", hex(&self.close(principal, &place)))
+    /// How a position among the changes that a reader may see is shown: the same position gives the same text, which tells nobody
+    /// anything (AES-GCM-SIV, RFC 8452, with a fixed nonce: deterministic, and no more than that). `reader`: a name of what it may see.
+    pub fn seal(&self, reader: &[u8; 32], position: Position) -> String {
+        let place = [&position.at_ms.to_le_bytes()[..], &position.nth.to_le_bytes(), &reader[..READER_BYTES]];
+        format!("sq_{}", hex(&self.close("seq", &place.concat())))
     }
 
-    /// Reads what [`Self::seal`] gave to the same principal.
-    pub fn unseal(&self, principal: &str, shown: &str) -> Option<Position> {
-        let place = self.open(principal, &unhex(shown.strip_prefix("sq_")?)?)?;
-        let (at_ms, nth) = place.split_at_checked(size_of::<i64>())?;
-        let at_ms = i64::from_le_bytes(at_ms.try_into().ok()?);
-        Some(Position { at_ms, nth: u32::from_le_bytes(nth.try_into().ok()?) })
+    /// Reads what [`Self::seal`] gave to anybody: the position, and whether it is one among what this reader may see.
+    pub fn unseal(&self, reader: &[u8; 32], shown: &str) -> Option<(Position, bool)> {
+        let place = self.open("seq", &unhex(shown.strip_prefix("sq_")?)?)?;
+        let (at_ms, rest) = place.split_first_chunk()?;
+        let (nth, of) = rest.split_first_chunk()?;
+        let position = Position { at_ms: i64::from_le_bytes(*at_ms), nth: u32::from_le_bytes(*nth) };
+        Some((position, of == &reader[..READER_BYTES]))
+    }
+
+    /// How a place in the journal is shown to who reads everything: as it is, with a proof that it was shown, by which others
+    /// may use it too. Later ones sort after earlier ones.
+    pub fn show_place(&self, seq: Seq) -> String {
+        format!("sq_{:012x}{}", seq.0, self.proof_of(seq))
+    }
+
+    /// Reads what [`Self::show_place`] gave.
+    pub fn read_place(&self, shown: &str) -> Option<Seq> {
+        let (bare, proof) = shown.split_at_checked(BARE_LEN)?;
+        let seq = read_bare(bare)?;
+        (proof == self.proof_of(seq)).then_some(seq)
+    }
+
+    fn proof_of(&self, seq: Seq) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.names);
+        hasher.update(b"seq").update(&seq.0.to_le_bytes());
+        hasher.finalize().to_hex()[..16].to_owned()
     }
 
     /// A delivery's id: it says nothing to anybody, and here which event it is that a webhook was told of.
@@ -84,14 +109,9 @@ impl Keys {
     }
 }
 
-/// How the owner sees a place in the journal: as it is.
-pub fn show_plain(seq: Seq) -> String {
-    format!("sq_{:012x}", seq.0)
-}
-
-/// Reads what [`show_plain`] gave.
-pub fn read_plain(text: &str) -> Option<Seq> {
-    let digits = text.strip_prefix("sq_").filter(|digits| digits.len() == 12)?;
+/// Reads a place without proof, as somebody types it who reads everything anyway: `sq_` and twelve hexadecimal digits.
+pub fn read_bare(text: &str) -> Option<Seq> {
+    let digits = text.strip_prefix("sq_").filter(|_| text.len() == BARE_LEN)?;
     u64::from_str_radix(digits, 16).ok().map(Seq)
 }
 
@@ -150,15 +170,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_place_is_read_by_its_principal_alone() {
+    fn a_sealed_place_says_whose_it_is() {
         let keys = Keys::derive(&[7; 32]);
         let place = Position { at_ms: 1_790_000_000_000, nth: 42 };
-        let shown = keys.seal("agent:a", place);
-        assert_eq!(shown, keys.seal("agent:a", place));
-        assert_eq!(keys.unseal("agent:a", &shown), Some(place));
-        assert_eq!(keys.unseal("agent:b", &shown), None);
-        assert_eq!(keys.unseal("agent:a", "sq_00000000002a"), None);
-        assert_eq!(Keys::derive(&[8; 32]).unseal("agent:a", &shown), None);
+        let shown = keys.seal(&[1; 32], place);
+        assert_eq!(shown, keys.seal(&[1; 32], place));
+        assert_ne!(shown, keys.seal(&[2; 32], place));
+        assert_eq!(keys.unseal(&[1; 32], &shown), Some((place, true)));
+        assert_eq!(keys.unseal(&[2; 32], &shown), Some((place, false)));
+        assert_eq!(keys.unseal(&[1; 32], "sq_00000000002a"), None);
+        assert_eq!(Keys::derive(&[8; 32]).unseal(&[1; 32], &shown), None);
+    }
+
+    #[test]
+    fn a_place_without_its_proof_is_none() {
+        let keys = Keys::derive(&[7; 32]);
+        let shown = keys.show_place(Seq(42));
+        assert_eq!(keys.read_place(&shown), Some(Seq(42)));
+        assert!(
+            keys.show_place(Seq(7)) < shown && shown < keys.show_place(Seq(300)),
+            "later ones sort after"
+        );
+        assert_eq!(read_bare("sq_00000000002a"), Some(Seq(42)));
+        for made_up in ["sq_00000000002a", "sq_", "42", &shown.replacen('2', "3", 1), &format!("{shown}0")] {
+            assert_eq!(keys.read_place(made_up), None, "{made_up}");
+        }
+        assert_eq!(Keys::derive(&[8; 32]).read_place(&shown), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod locking;
 mod memory;
 mod opening;
 mod past;
+mod places;
 mod reading;
 mod repeating;
 mod replies;
@@ -56,6 +57,7 @@ pub use crate::budget::{
     TargetPattern, Usage, UsageReport,
 };
 pub use crate::delivery::{Courier, DeliveryState, Format, Schedule};
+pub use crate::ingest::BackgroundSettings;
 pub use crate::journal::{EventFilter, KeptReply};
 pub use crate::net::{Lookup, Reach};
 pub use crate::reader::{Isolation, Workers};
@@ -84,10 +86,10 @@ pub use memory::{
 };
 pub use reading::{ChunkExplanation, DocumentExplanation, FileStatus, ReadingExplanation, StatusCounts};
 pub use replies::{
-    ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, IndexStatus, ListEntry, LockInfo,
-    NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply, SearchRequest,
-    SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo, WorkspaceInfo,
-    WriteReply,
+    ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, FindRequest, IndexStatus,
+    ListEntry, LockInfo, NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply,
+    SearchRequest, SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo,
+    WorkspaceInfo, WriteReply,
 };
 pub use restoring::{RestoredHome, restore_home};
 pub use routing::{

@@ -90,8 +90,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Folder`] where it is no folder, [`Error::Invalid`] where the name stands for another one.
     pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
-        let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
-        let root = folder.canonicalize().map_err(in_folder)?;
+        let root = folder.canonicalize().map_err(|error| Error::Invalid {
+            field: "folder",
+            found: format!("`{}`, which can't be opened ({error})", folder.display()),
+            expected: "an existing folder of the machine that serves".to_owned(),
+        })?;
         self.check_place(name, &root)?;
         self.put_workspace(name, root, true)
     }

@@ -366,6 +366,21 @@ pub struct WriteReply {
     pub previous: Option<VersionId>,
 }
 
+/// Which files are looked for by name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FindRequest<'a> {
+    /// The folder; empty or `/`: everywhere.
+    pub below: &'a str,
+    /// A glob, or a part of the path.
+    pub pattern: &'a str,
+    /// What is left out with everything below it, in lines as `.gitignore` has them.
+    pub exclude: &'a [String],
+    /// Only what comes after this path.
+    pub after: Option<&'a str>,
+    /// Paths at most.
+    pub limit: usize,
+}
+
 /// An exact replacement.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,21 +1,17 @@
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
-use super::keys::{fresh_id, read_plain, show_plain};
+use super::keys::fresh_id;
 use super::stopping::Stop;
 use super::visible::Visible;
-use super::workspace::{Arm, OpenWorkspace};
+use super::workspace::OpenWorkspace;
 use crate::access::{Actor, Decision, Scope, Target, Verb};
 use crate::catalog::{FileRow, Tx};
 use crate::change::ChangeError;
-use crate::id::{RelPath, Seq, WorkspaceName, join_path, split_path};
+use crate::id::{RelPath, WorkspaceName, join_path, split_path};
 use crate::index::FileSet;
-use crate::journal::{self, Act, Outcome};
-
-/// How long a query waits for `wait_for_seq`.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::journal::{Act, Outcome};
 
 /// What one principal does with the engine. Whatever it does is decided, done and recorded.
 #[derive(Clone)]
@@ -300,58 +296,5 @@ impl Session {
     pub(super) fn readable(&self, name: &WorkspaceName, path: &RelPath) -> Option<Arc<OpenWorkspace>> {
         let allowed = !path.is_hidden() && self.decide(Verb::Read, &join_path(name, path)).allowed;
         allowed.then(|| self.engine.workspace(name)).flatten()
-    }
-
-    /// How a place in the journal is shown to this principal: the owner sees it, others its position among the changes
-    /// that they may read, sealed.
-    pub(super) fn show_seq(&self, seq: Seq) -> Result<String> {
-        let scope = self.scope(Verb::Read);
-        if scope.is_everything() {
-            return Ok(show_plain(seq));
-        }
-        let position = self.with_journal(&scope, |visible| Ok(visible.position(seq)))?;
-        Ok(self.engine.keys.seal(&self.actor.principal, position))
-    }
-
-    /// Reads what [`Self::show_seq`] gave to the same principal.
-    pub(super) fn read_seq(&self, field: &'static str, text: &str) -> Result<Seq> {
-        let scope = self.scope(Verb::Read);
-        let seq = if scope.is_everything() {
-            read_plain(text)
-        } else {
-            match self.engine.keys.unseal(&self.actor.principal, text) {
-                None => None,
-                Some(position) => Some(self.with_journal(&scope, |visible| Ok(visible.seq_of(position)))?),
-            }
-        };
-        seq.ok_or_else(|| Error::Invalid {
-            field,
-            found: format!("`{}`", text.chars().take(60).collect::<String>()),
-            expected: "a `seq` that a write or an answer gave to you".to_owned(),
-        })
-    }
-
-    pub(super) fn with_journal<T>(
-        &self,
-        scope: &Scope,
-        look: impl FnOnce(&Visible) -> Result<T>,
-    ) -> Result<T> {
-        self.with_visible(scope, |visible| {
-            visible.read_journal(&self.engine.catalog, scope, &|id| self.engine.name_of(id))?;
-            look(visible)
-        })
-    }
-
-    /// Waits until one arm of a workspace's index has read up to a place in the journal.
-    pub(super) fn wait(&self, workspace: &OpenWorkspace, seq: Seq, shown: &str, arm: Arm) -> Result<()> {
-        // A change of another workspace needs no waiting here; one that is still to come may be of this one.
-        let catalog = &self.engine.catalog;
-        let is_to_come = seq > journal::last_event(catalog)?;
-        let last = if is_to_come { seq } else { journal::last_seq(catalog, workspace.row.id)? };
-        let begun = Instant::now();
-        if !workspace.row.intelligence || workspace.wait_for(seq.min(last), arm, PATIENCE)? {
-            return Ok(());
-        }
-        Err(Error::IndexBehind { seq: shown.to_owned(), waited_ms: begun.elapsed().as_millis() as u64 })
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::events::EventInfo;
 use super::keys::fresh_id;
+use super::places::Rounding;
 use super::session::Session;
 use crate::access::{Limits, Verb};
 use crate::clock::{parse_rfc3339, rfc3339};
@@ -511,8 +512,12 @@ impl Session {
         let mut filter = DeliveryFilter {
             state: Some(replay.state.unwrap_or(DeliveryState::Dead)),
             before: None,
-            from: replay.from.as_deref().map(|text| self.read_bound("from", text)).transpose()?,
-            to: replay.to.as_deref().map(|text| self.read_bound("to", text)).transpose()?,
+            from: replay
+                .from
+                .as_deref()
+                .map(|text| self.read_bound("from", text, Rounding::Down))
+                .transpose()?,
+            to: replay.to.as_deref().map(|text| self.read_bound("to", text, Rounding::Up)).transpose()?,
             order: DeliveryOrder::OldestFirst,
         };
         let mut visible = Vec::new();
@@ -532,10 +537,10 @@ impl Session {
         Ok(self.put_back(ACTION, &endpoint, visible)?.len() as u64)
     }
 
-    fn read_bound(&self, field: &'static str, text: &str) -> Result<Seq> {
+    fn read_bound(&self, field: &'static str, text: &str, rounding: Rounding) -> Result<Seq> {
         match parse_rfc3339(text) {
             Some(at_ms) => Ok(journal::seq_at(&self.engine.catalog, at_ms)?),
-            None => self.read_seq(field, text),
+            None => self.read_seq(field, text, rounding),
         }
     }
 

@@ -180,7 +180,8 @@ impl Scratch {
         self.rows.resize(n_tokens * config.hidden, 0.0);
         self.block.resize(n_tokens * config.hidden, 0.0);
         self.context.resize(n_tokens * config.hidden, 0.0);
-        self.wide.resize(n_tokens * config.intermediate.max(3 * config.hidden), 0.0);
+        let feed = n_tokens.min(FEED_ROWS) * config.intermediate;
+        self.wide.resize(feed.max(n_tokens * 3 * config.hidden), 0.0);
     }
 }
 

@@ -5,6 +5,7 @@
 //! the journal and makes each changed file's text searchable; [`catch_up_semantic`] reads it again and adds the
 //! vectors. A file that can't be read is noted with its reason and stops nobody. It answers no query.
 
+mod background;
 mod chunks;
 mod error;
 mod plan;
@@ -12,6 +13,7 @@ mod scan;
 mod stages;
 mod watch;
 
+pub use background::{Background, BackgroundSettings};
 pub use chunks::{Prepared, chunks_of};
 pub use error::IngestError;
 pub use scan::{ScanReport, scan};

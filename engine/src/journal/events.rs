@@ -253,14 +253,26 @@ pub fn seq_at(catalog: &Catalog, at_ms: i64) -> Result<Seq, CatalogError> {
     })
 }
 
-/// The newest place in the journal of all workspaces.
+/// The last place up to an instant, in milliseconds since 1970, that instant included.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn last_until(catalog: &Catalog, at_ms: i64) -> Result<Seq, CatalogError> {
+    catalog.read(|sql| {
+        let query = "SELECT seq FROM journal WHERE occurred_ms <= ?1 ORDER BY seq DESC LIMIT 1";
+        let seq: Option<i64> = sql.prepare_cached(query)?.query_row([at_ms], |row| row.get(0)).optional()?;
+        Ok(Seq(seq.unwrap_or(0) as u64))
+    })
+}
+
+/// The newest place that the journal ever gave, in any workspace: also where what stood there is forgotten.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
 pub fn last_event(catalog: &Catalog) -> Result<Seq, CatalogError> {
     catalog.read(|sql| {
         let seq: i64 = sql
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM journal")?
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal'")?
             .query_row([], |row| row.get(0))?;
         Ok(Seq(seq as u64))
     })

@@ -16,7 +16,7 @@ mod topics;
 
 pub use audit::{Act, AuditBreak, AuditRow, Outcome, Walk, acts, verify_audit};
 pub use compaction::{Old, compacted_ms, note_compacted, old_entries, time_of};
-pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, seq_at};
+pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, last_until, seq_at};
 pub use filter::{EventFilter, FilterError};
 pub use groups::{Given, Group, GroupKey, MAX_GIVEN, Unfinished, groups, may_have_events, unfinished_events};
 pub use history::{Past, PathState, history, retained, state_at};

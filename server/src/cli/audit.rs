@@ -5,7 +5,7 @@ use serde_json::json;
 use waypost_engine::api::{AuditFilter, Session};
 use waypost_engine::journal::AuditRow;
 
-use super::{Globals, NOTHING, Outcome, home};
+use super::{Globals, NOTHING, Outcome, find, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
 /// Records that an export reads at once.
@@ -15,6 +15,11 @@ const PAGE: usize = 1000;
 pub enum AuditCommand {
     /// Records, oldest first
     List(ListArgs),
+    /// One record
+    Show {
+        /// Its number
+        number: u64,
+    },
     /// Print every record as a line of JSON
     Export,
     /// Walk the whole chain; exit code 1 and the first break where it does not hold
@@ -74,6 +79,12 @@ pub fn run(globals: &Globals, command: &AuditCommand) -> Outcome {
             if let Some(last) = rows.last().filter(|_| rows.len() == args.limit) {
                 anstream::eprintln!("{FAINT}there may be more: `--after {}`{FAINT:#}", last.number);
             }
+            Ok(0)
+        }
+        AuditCommand::Show { number } => {
+            let after = number.saturating_sub(1);
+            let rows = session.audit(&AuditFilter { after, limit: 1, ..AuditFilter::default() })?;
+            output::one(globals.json, find(&rows, "audit record", number, |row| &row.number)?, line)?;
             Ok(0)
         }
         AuditCommand::Export => export(&session),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use waypost_engine::access::{AccessError, Effect, Grant, Target, Verb, describe};
 use waypost_engine::api::{Error, Explanation, Session};
 
-use super::{Globals, Outcome, REFUSED, home};
+use super::{Globals, Outcome, REFUSED, find, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
 #[derive(Subcommand)]
@@ -17,6 +17,11 @@ pub enum GrantCommand {
     List,
     /// Give rights, or take them with `--deny`, which wins over every grant that gives
     Add(AddArgs),
+    /// One grant
+    Show {
+        /// `gr_…`
+        id: String,
+    },
     /// Take a grant away
     Remove {
         /// `gr_…`
@@ -105,6 +110,9 @@ pub fn run(globals: &Globals, command: &GrantCommand) -> Outcome {
     match command {
         GrantCommand::List => output::list(globals.json, &session.grants()?, line)?,
         GrantCommand::Add(args) => add(globals, &session, args)?,
+        GrantCommand::Show { id } => {
+            output::one(globals.json, find(&session.grants()?, "grant", id, |grant| &grant.id)?, line)?;
+        }
         GrantCommand::Remove { id } => {
             session.remove_grant(id)?;
             output::done(globals.json, "removed", id)?;

@@ -34,6 +34,7 @@ mod tool;
 mod webhook;
 mod workspace;
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+
+use waypost_engine::api::{Error, ErrorKind};
 
 use crate::eval;
 use crate::output::{self, BAD};
@@ -329,13 +332,28 @@ pub fn input(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     }
 }
 
+/// The one thing of a list that has an id.
+fn find<'a, T, I>(
+    items: &'a [T],
+    what: &'static str,
+    id: &I,
+    id_of: impl Fn(&T) -> &I,
+) -> Result<&'a T, Error>
+where
+    I: PartialEq + Display,
+{
+    items.iter().find(|item| id_of(item) == id).ok_or_else(|| Error::NotFound { what, name: id.to_string() })
+}
+
 /// The exit code of an error: what could not be had is told apart from what was asked wrongly.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    use waypost_engine::api::{Error, ErrorKind};
     if error.is::<crate::models::NoModel>() {
         return UNAVAILABLE;
     }
     if let Some(waypost::upstream::RelayError::Broken { .. }) = error.downcast_ref() {
+        return UNAVAILABLE;
+    }
+    if let Some(waypost::serve::ServeError::Bind { .. }) = error.downcast_ref() {
         return UNAVAILABLE;
     }
     match error.downcast_ref::<Error>().map(Error::kind) {

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use waypost_engine::api::{PrincipalInfo, Session};
 
-use super::{Globals, Outcome, home};
+use super::{Globals, Outcome, find, home};
 use crate::output::{self, FAINT, STRONG};
 
 #[derive(Subcommand)]
@@ -24,6 +24,11 @@ pub enum PrincipalCommand {
         /// A group that it is in as well, `group:NAME`; may be given several times
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
+    },
+    /// One principal
+    Show {
+        /// Whom
+        id: String,
     },
     /// Forget a principal; its tokens are revoked, its grants go
     Remove {
@@ -58,6 +63,10 @@ pub fn run(globals: &Globals, command: &PrincipalCommand) -> Outcome {
     match command {
         PrincipalCommand::List => output::list(globals.json, &session.principals()?, line)?,
         PrincipalCommand::Add { id, name, groups } => add(globals, &session, id, name.as_deref(), groups)?,
+        PrincipalCommand::Show { id } => {
+            let all = session.principals()?;
+            output::one(globals.json, find(&all, "principal", id, |principal| &principal.id)?, line)?;
+        }
         PrincipalCommand::Remove { id } => {
             session.remove_principal(id)?;
             output::done(globals.json, "removed", id)?;

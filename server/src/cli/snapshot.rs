@@ -11,7 +11,7 @@ use serde_json::json;
 use waypost_engine::api::{Engine, Error, RestoreReport, Session, SnapshotDiff, SnapshotInfo};
 use waypost_engine::id::WorkspaceName;
 
-use super::{Globals, Outcome, check, home};
+use super::{Globals, Outcome, check, find, home};
 use crate::output::{self, BAD, FAINT, GOOD, MATCH, STRONG};
 
 #[derive(Subcommand)]
@@ -26,6 +26,11 @@ pub enum SnapshotCommand {
         /// For people
         #[arg(long)]
         name: Option<String>,
+    },
+    /// One snapshot
+    Show {
+        /// `sn_…`
+        id: String,
     },
     /// What differs between a snapshot and today, or another one of the same workspace
     Diff {
@@ -69,6 +74,13 @@ pub fn run(globals: &Globals, command: &SnapshotCommand) -> Outcome {
         SnapshotCommand::Create { workspace, name } => {
             let name = name.as_deref().unwrap_or_default();
             create(globals, &engine, workspace.as_deref(), name)?;
+        }
+        SnapshotCommand::Show { id } => {
+            output::one(
+                globals.json,
+                find(&session.snapshots()?, "snapshot", id, |snapshot| &snapshot.id)?,
+                line,
+            )?;
         }
         SnapshotCommand::Diff { id, other } => {
             if other.is_none() {

@@ -10,7 +10,7 @@ use waypost_engine::clock::{Clock, parse_rfc3339};
 use waypost_engine::pattern::Pattern;
 
 use super::grant::words;
-use super::{Globals, Outcome, home};
+use super::{Globals, Outcome, find, home};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 #[derive(Subcommand)]
@@ -19,7 +19,13 @@ pub enum TokenCommand {
     List,
     /// Make a token; it is shown once
     Add(AddArgs),
+    /// One token, without its secret
+    Show {
+        /// Its public part: `ID` in `wp_ID_SECRET`
+        id: String,
+    },
     /// End a token, at once and everywhere
+    #[command(visible_alias = "remove")]
     Revoke {
         /// Its public part: `ID` in `wp_ID_SECRET`
         id: String,
@@ -51,6 +57,9 @@ pub fn run(globals: &Globals, command: &TokenCommand) -> Outcome {
     match command {
         TokenCommand::List => output::list(globals.json, &session.tokens()?, line)?,
         TokenCommand::Add(args) => add(globals, &session, args)?,
+        TokenCommand::Show { id } => {
+            output::one(globals.json, find(&session.tokens()?, "token", id, |token| &token.id)?, line)?;
+        }
         TokenCommand::Revoke { id } => {
             session.revoke_token(id)?;
             output::done(globals.json, "revoked", id)?;

@@ -140,7 +140,7 @@ pub fn run(globals: &Globals, command: &WebhookCommand) -> Outcome {
         }
         WebhookCommand::Replay { id, delivery: Some(delivery), .. } => {
             session.replay_delivery(id, delivery)?;
-            output::done(json, "put back", delivery)?;
+            output::done(json, "replayed", delivery)?;
         }
         WebhookCommand::Replay { id, delivery: None, from, to } => {
             let replay = Replay { from: from.clone(), to: to.clone(), state: None };

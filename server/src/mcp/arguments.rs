@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use waypost_engine::api::TextEdit;
+use waypost_engine::api::{SearchFilters, TextEdit};
 use waypost_engine::id::VersionId;
 use waypost_engine::search::Mode;
 use waypost_engine::tasks::TaskState;
@@ -14,6 +14,8 @@ use crate::problem::Problem;
 pub struct Search {
     pub query: String,
     pub path_prefix: Option<String>,
+    pub workspaces: Option<Vec<String>>,
+    pub filters: Option<SearchFilters>,
     #[serde(default)]
     pub mode: Mode,
     pub limit: Option<usize>,
@@ -28,6 +30,11 @@ pub struct Search {
 pub struct Ask {
     pub question: String,
     pub path_prefix: Option<String>,
+    pub workspaces: Option<Vec<String>>,
+    pub wait_for_seq: Option<String>,
+    pub as_of: Option<String>,
+    pub trust: Option<String>,
+    pub generator: Option<String>,
     pub max_tokens: Option<usize>,
 }
 
@@ -117,6 +124,8 @@ pub struct ListDirectory {
 pub struct SearchFiles {
     pub pattern: String,
     pub path: Option<String>,
+    #[serde(default, rename = "excludePatterns")]
+    pub exclude: Vec<String>,
     pub limit: Option<usize>,
     pub max_tokens: Option<usize>,
 }
@@ -175,6 +184,8 @@ pub struct DeleteFile {
 pub struct DirectoryTree {
     pub path: String,
     pub depth: Option<usize>,
+    #[serde(default, rename = "excludePatterns")]
+    pub exclude: Vec<String>,
     pub max_tokens: Option<usize>,
 }
 
@@ -317,7 +328,8 @@ mod tests {
         assert_eq!(
             refused.detail,
             "unknown argument `top_k`: `search` takes only \
-             `as_of`, `limit`, `max_tokens`, `mode`, `path_prefix`, `query`, `trust`, `wait_for_seq`"
+             `as_of`, `filters`, `limit`, `max_tokens`, `mode`, `path_prefix`, `query`, `trust`, `wait_for_seq`, \
+             `workspaces`"
         );
         let refused = read::<Whoami>(Tool::Whoami, json!({"x": 1})).unwrap_err();
         assert_eq!(refused.detail, "unknown argument `x`: `whoami` takes no argument");

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use waypost_engine::api::{
-    AskRequest, BudgetInfo, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session,
+    AskRequest, BudgetInfo, FindRequest, IndexStatus, NumberedCitation, SearchHit, SearchRequest, Session,
 };
 use waypost_engine::id::VersionId;
 use waypost_engine::location::Location;
@@ -119,6 +119,8 @@ fn search(session: &Session, arguments: arguments::Search) -> Result<Value, Prob
     let request = SearchRequest {
         query: arguments.query,
         path_prefix: arguments.path_prefix,
+        workspaces: arguments.workspaces,
+        filters: arguments.filters,
         mode: arguments.mode,
         limit: arguments.limit,
         wait_for_seq: arguments.wait_for_seq,
@@ -182,8 +184,14 @@ fn ask(session: &Session, arguments: arguments::Ask) -> Result<Value, Problem> {
     let request = AskRequest {
         question: arguments.question,
         path_prefix: arguments.path_prefix,
+        workspaces: arguments.workspaces,
+        wait_for_seq: arguments.wait_for_seq,
+        as_of: arguments.as_of,
+        trust: arguments.trust,
+        generator: arguments.generator,
         ..AskRequest::default()
     };
+    let is_generated = request.generator.is_some();
     let reply = session.ask(&request)?;
     let mut answer = reply.answer;
     let mut citations: Vec<Cited> = reply.citations.into_iter().map(terse_citation).collect();
@@ -193,13 +201,17 @@ fn ask(session: &Session, arguments: arguments::Ask) -> Result<Value, Problem> {
     }
     cut(&mut answer, budget.saturating_sub(FRAME + cost(&citations)));
     let confidence = (f64::from(reply.confidence) * 1e3).round() / 1e3;
-    Ok(json!({
+    let mut shown = json!({
         "answer": answer,
         "abstained": reply.abstained,
         "confidence": confidence,
         "citations": citations,
         "index": terse_status(&reply.index),
-    }))
+    });
+    if is_generated {
+        shown["generator"] = json!(reply.generator);
+    }
+    Ok(shown)
 }
 
 fn terse_citation(numbered: NumberedCitation) -> Cited {
@@ -334,7 +346,13 @@ fn search_files(session: &Session, arguments: &arguments::SearchFiles) -> Result
         return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_PATHS}")));
     }
     let below = arguments.path.as_deref().unwrap_or("/");
-    let mut paths = session.find_files(below, &arguments.pattern, limit + 1)?;
+    let mut paths = session.find_files(&FindRequest {
+        below,
+        pattern: &arguments.pattern,
+        exclude: &arguments.exclude,
+        after: None,
+        limit: limit + 1,
+    })?;
     let more = paths.len() > limit;
     paths.truncate(limit);
     let omitted = keep_first(&mut paths, budget);

@@ -112,7 +112,7 @@ fn edit(session: &Session, arguments: arguments::EditFile) -> Result<Value, Prob
 fn tree(session: &Session, arguments: &arguments::DirectoryTree) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
     let depth = arguments.depth.unwrap_or(DEFAULT_DEPTH).max(1);
-    let (mut entries, mut is_cut) = session.tree(&arguments.path, depth)?;
+    let (mut entries, mut is_cut) = session.tree(&arguments.path, depth, &arguments.exclude)?;
     // What does not fit loses its deepest level first, then its last names.
     let mut deepest = depth;
     while cost(&entries) > budget && deepest > 1 {

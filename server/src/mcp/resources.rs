@@ -10,7 +10,7 @@ use rmcp::model::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use waypost_engine::api::{Engine, EventFilter, EventInfo, Session};
+use waypost_engine::api::{Engine, EventFilter, EventInfo, FindRequest, Session};
 
 use crate::blocking::Bridge;
 use crate::paging::{PageParams, page};
@@ -61,7 +61,7 @@ fn absent(uri: &str) -> ErrorData {
 
 /// One page of the files that may be listed.
 pub fn list(session: &Session, cursor: Option<String>) -> Result<ListResourcesResult, Problem> {
-    let paths = session.find_files("/", "", MAX_LISTED)?;
+    let paths = session.find_files(&FindRequest { limit: MAX_LISTED, ..FindRequest::default() })?;
     let page = page(paths, &PageParams { limit: None, cursor }, Clone::clone)?;
     let resource = |path: &String| Resource::new(uri_of(path), path.trim_start_matches('/'));
     let mut list = ListResourcesResult::with_all_items(page.items.iter().map(resource).collect());

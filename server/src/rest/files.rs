@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use waypost_engine::api::{
-    EditReply, FileContent, FileInfo, Session, TextEdit, TreeEntry, VersionInfo, WriteOptions, WriteReply,
+    EditReply, FileContent, FileInfo, FindRequest, Session, TextEdit, TreeEntry, VersionInfo, WriteOptions,
+    WriteReply,
 };
 use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
@@ -62,6 +63,7 @@ pub struct FindParams {
     path: Option<String>,
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+    cursor: Option<String>,
 }
 
 /// Of `POST /v1/move` and `/v1/copy`.
@@ -277,7 +279,7 @@ pub async fn tree(
     Params(params): Params<TreeParams>,
 ) -> Result<Json<TreeReply>, Problem> {
     let depth = params.depth.unwrap_or(DEFAULT_DEPTH).max(1);
-    let (entries, cut) = app.bridge.run(move || session.tree(&path, depth)).await?;
+    let (entries, cut) = app.bridge.run(move || session.tree(&path, depth, &[])).await?;
     Ok(Json(TreeReply { entries, cut }))
 }
 
@@ -291,8 +293,19 @@ pub async fn find(
     if !(1..=MAX_PATHS).contains(&limit) {
         return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {MAX_PATHS}")));
     }
-    let find = move || session.find_files(params.path.as_deref().unwrap_or("/"), &params.pattern, limit);
-    Ok(Json(Page { items: app.bridge.run(find).await?, next_cursor: None }))
+    let find = move || {
+        session.find_files(&FindRequest {
+            below: params.path.as_deref().unwrap_or("/"),
+            pattern: &params.pattern,
+            exclude: &[],
+            after: params.cursor.as_deref(),
+            limit: limit + 1,
+        })
+    };
+    let mut items = app.bridge.run(find).await?;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    Ok(Json(Page { next_cursor: items.last().filter(|_| has_more).cloned(), items }))
 }
 
 /// `GET /v1/versions/{path…}`.

@@ -359,6 +359,14 @@ fn diagram(points: &[&str]) -> String {
 }
 
 #[test]
+fn headings_of_a_word_document_without_styles_are_told_by_their_ids() {
+    let body = format!("{}{}", paragraph("Heading1", "Terms"), paragraph("Normal", "Thirty days."));
+    let main = format!(r#"<w:document xmlns:w="w"><w:body>{body}</w:body></w:document>"#);
+    let bare = zipped(&[("word/document.xml", main.as_bytes())]);
+    assert_eq!(headings(&read("bare.docx", &bare), "Thirty days."), "Terms");
+}
+
+#[test]
 fn diagrams_boxes_and_comments_of_open_xml_are_read() {
     let body = r#"<w:p><w:r><w:t>Before</w:t></w:r><w:r><mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:txbxContent></mc:Choice><mc:Fallback><w:txbxContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:txbxContent></mc:Fallback></mc:AlternateContent></w:r></w:p>"#;
     assert_eq!(read("box.docx", &docx(body)).text, "In a box\n\nBefore");

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::super::asking::{Asked, check_limit, citation_of, ms_since};
 use super::super::error::{Error, Result};
+use super::super::places::Rounding;
 use super::super::session::Session;
 use super::super::workspace::{Arm, OpenWorkspace};
 use super::replies::{RecallReply, RecallRequest, Recalled};
@@ -92,8 +93,11 @@ impl Session {
             Some(name) => vec![self.seen_workspace(name)?],
             None => self.seen_workspaces()?,
         };
-        let seq =
-            request.wait_for_seq.as_deref().map(|text| self.read_seq("wait_for_seq", text)).transpose()?;
+        let seq = request
+            .wait_for_seq
+            .as_deref()
+            .map(|text| self.read_seq("wait_for_seq", text, Rounding::Up))
+            .transpose()?;
         let has_vectors = self.engine.embedder.is_some() && request.mode != Mode::Lexical;
         let arm = if has_vectors { Arm::Both } else { Arm::Lexical };
         let mut out = Vec::with_capacity(workspaces.len());

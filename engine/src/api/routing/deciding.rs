@@ -89,15 +89,18 @@ impl Session {
         let verdict = router.decide(ranking, max_error);
         let order = place(ranking, &able, standings);
         let limit = limit_of(request);
-        // Any of those that say the same of themselves will do: what is sure of the best is sure of each of them.
-        let worth = |idx: usize| ranking.scored[if able.contains(&idx) { 0 } else { idx }].probability;
+        // Any of those that say the same of themselves will do: what is sure of the best is sure of each of them, by as much as
+        // it is surer than of all others. The able ones stand first.
+        let is_same = |idx: usize| router.is_same(ranking.scored[0].entry, ranking.scored[idx].entry);
         let candidates: Vec<RouteCandidate> = order
             .iter()
             .enumerate()
             .map(|(at, idx)| {
-                let is_other = |next: &&usize| !(able.contains(idx) && able.contains(*next));
-                let next = order[at + 1..].iter().find(is_other).map_or(0.0, |next| worth(*next));
-                candidate(request, router, ranking, (*idx, worth(*idx)), next, standings.get(*idx))
+                let is_able = at < able.len();
+                let next = order[at + 1..].iter().find(|next| !(is_able && is_same(**next)));
+                let next = next.map_or(0.0, |next| ranking.scored[*next].probability);
+                let sure_of = if is_able { 0 } else { *idx };
+                candidate(request, router, ranking, (*idx, sure_of), next, standings.get(*idx))
             })
             .take(limit)
             .collect();
@@ -211,22 +214,18 @@ fn candidate(
     request: &RouteRequest,
     router: &Router,
     ranking: &Ranking,
-    (idx, worth): (usize, f64),
+    (idx, sure_of): (usize, usize),
     next: f64,
     standing: Option<&Standing>,
 ) -> RouteCandidate {
-    let scored = &ranking.scored[idx];
+    let (scored, probability) = (&ranking.scored[idx], ranking.scored[sure_of].probability);
     let entry = &router.entries()[scored.entry].entry;
     RouteCandidate {
         kind: entry.kind,
         id: entry.id.clone(),
         name: entry.name.clone(),
-        confidence: if worth == ranking.scored[0].probability {
-            ranking.confidence
-        } else {
-            worth.min(ranking.confidence)
-        },
-        margin: worth - next,
+        confidence: if sure_of == 0 { ranking.confidence } else { probability.min(ranking.confidence) },
+        margin: probability - next,
         why: why(router, scored, standing),
         standing: standing.cloned(),
         figures: request.explain.then(|| figures(router, scored)),

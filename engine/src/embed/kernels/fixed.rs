@@ -104,6 +104,24 @@ impl Columns {
     }
 }
 
+/// Whether the kernels give on this processor what plain arithmetic gives, for a small product with every kind of edge: they are offered where
+/// they were seen to, for not every processor was at hand when they were written.
+pub(super) fn agree(isa: Isa) -> bool {
+    const SHAPE: (usize, usize, usize) = (Vnni::ROWS + 3, 37, Vnni::WIDTH + 5);
+    let (n_rows, n_in, n_out) = SHAPE;
+    let values =
+        |n: usize, step: usize| -> Vec<f32> { (0..n).map(|i| (i * step % 61) as f32 / 30.0 - 1.0).collect() };
+    let (x, weight) = (values(n_rows * n_in, 17), values(n_out * n_in, 23));
+    let columns = Columns::pack(isa, &weight, n_out);
+    let (bias, mut y) = (vec![0.25; columns.scales.len()], vec![f32::NAN; n_rows * n_out]);
+    columns.apply(isa, &x, &bias, &mut y, Activation::None, &mut FixedRows::default());
+    y.iter().enumerate().all(|(idx, found)| {
+        let (row, column) = (&x[idx / n_out * n_in..][..n_in], &weight[idx % n_out * n_in..][..n_in]);
+        let exact = row.iter().zip(column).map(|(a, b)| a * b).sum::<f32>() + 0.25;
+        (found - exact).abs() < 0.02
+    })
+}
+
 impl FixedRows {
     fn take(&mut self, isa: Isa, x: &[f32], n_in: usize) {
         self.stride = n_in.next_multiple_of(2);

@@ -27,7 +27,7 @@ impl Isa {
         *Self::available().last().expect("the portable kernels are always available")
     }
 
-    /// All kernels that run on this processor, best last.
+    /// All kernels that run on this processor and were seen to give what they should, best last.
     pub(in crate::embed) fn available() -> Vec<Self> {
         #[cfg_attr(
             not(target_arch = "x86_64"),
@@ -44,6 +44,8 @@ impl Isa {
                 }
             }
         }
+        #[cfg(target_arch = "x86_64")]
+        found.retain(|isa| !isa.fixed || super::fixed::agree(*isa));
         found
     }
 

@@ -219,7 +219,8 @@ pub(super) fn shown_percent(number: f64, decimals: usize) -> String {
     let scale = 10_f64.powi(decimals as i32);
     // Without the noise of binary fractions, which would round 0.145 down.
     let hundredths = (number * 100.0 * 1e9).round() / 1e9;
-    format!("{:.decimals$}%", (hundredths * scale).round() / scale)
+    // Nothing below zero is left of what is rounded to it.
+    format!("{:.decimals$}%", (hundredths * scale).round() / scale + 0.0)
 }
 
 fn xlsx_reason(error: XlsxError) -> SkipReason {
@@ -329,7 +330,9 @@ mod tests {
         for (code, decimals) in cases {
             assert_eq!(percent_decimals(code), decimals, "{code}");
         }
-        for (number, decimals, shown) in [(0.15, 0, "15%"), (0.145, 0, "15%"), (1.5, 2, "150.00%")] {
+        for (number, decimals, shown) in
+            [(0.15, 0, "15%"), (0.145, 0, "15%"), (1.5, 2, "150.00%"), (-0.001, 0, "0%")]
+        {
             assert_eq!(shown_percent(number, decimals), shown);
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use waypost_engine::api::{FileInfo, ListEntry, TreeEntry, VersionInfo};
+use waypost_engine::api::{FileInfo, FindRequest, ListEntry, TreeEntry, VersionInfo};
 
 use crate::cli::{Globals, NOTHING, Outcome, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
@@ -87,7 +87,7 @@ fn named(name: &str, kind: &str, size_bytes: Option<u64>) -> String {
 }
 
 pub fn tree(globals: &Globals, path: &str, depth: Option<usize>) -> Outcome {
-    let (entries, is_cut) = home::owner(globals)?.tree(path, depth.unwrap_or(usize::MAX))?;
+    let (entries, is_cut) = home::owner(globals)?.tree(path, depth.unwrap_or(usize::MAX), &[])?;
     if globals.json {
         output::json(&json!({"items": entries, "cut": is_cut}))?;
         return Ok(0);
@@ -139,7 +139,12 @@ fn print_info(info: &FileInfo) {
 }
 
 pub fn find(globals: &Globals, args: &FindArgs) -> Outcome {
-    let found = home::owner(globals)?.find_files(&args.folder, &args.pattern, args.limit)?;
+    let found = home::owner(globals)?.find_files(&FindRequest {
+        below: &args.folder,
+        pattern: &args.pattern,
+        limit: args.limit,
+        ..FindRequest::default()
+    })?;
     output::list(globals.json, &found, |path: &String| anstream::println!("{}", output::safe(path)))?;
     if !globals.json && found.len() == args.limit {
         anstream::eprintln!("{FAINT}there may be more: raise `--limit`{FAINT:#}");

@@ -3,7 +3,7 @@
 use serde_json::json;
 use waypost_engine::access::Verb;
 
-use super::schema::{expected, fence, flag, folder, list, max_tokens, number, text};
+use super::schema::{expected, fence, flag, folder, list, max_tokens, number, text, texts};
 use super::{Effect, Family, Spec};
 
 /// Bytes under a second path.
@@ -62,7 +62,7 @@ pub const DIRECTORY_TREE: Spec = Spec {
     description: "Show a folder with everything in it, `depth` folders deep. For one folder use list_directory.",
     input: || {
         json!({
-            "properties": {"path": text(), "depth": number(), "max_tokens": number()},
+            "properties": {"path": text(), "depth": number(), "excludePatterns": texts(), "max_tokens": number()},
             "required": ["path"],
         })
     },
@@ -217,6 +217,7 @@ pub const SEARCH_FILES: Spec = Spec {
             "properties": {
                 "pattern": {"type": "string"},
                 "path": folder(),
+                "excludePatterns": texts(),
                 "limit": {"type": "integer"},
                 "max_tokens": max_tokens(),
             },

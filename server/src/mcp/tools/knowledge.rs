@@ -21,6 +21,11 @@ pub const ASK: Spec = Spec {
             "properties": {
                 "question": {"type": "string"},
                 "path_prefix": folder(),
+                "workspaces": texts(),
+                "wait_for_seq": text(),
+                "as_of": text(),
+                "trust": {"enum": ["approved"]},
+                "generator": text(),
                 "max_tokens": max_tokens(),
             },
             "required": ["question"],
@@ -107,6 +112,8 @@ pub const SEARCH: Spec = Spec {
             "properties": {
                 "query": {"type": "string"},
                 "path_prefix": folder(),
+                "workspaces": texts(),
+                "filters": {"type": "object", "description": "mime_type, language, extension, modified_after, modified_before"},
                 "mode": {"enum": ["hybrid", "lexical", "semantic"]},
                 "limit": {"type": "integer", "description": "1-1000, default 10"},
                 "wait_for_seq": {"type": "string"},
