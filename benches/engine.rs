@@ -136,6 +136,7 @@ fn build(folder: &Path, n_chunks: usize) -> Duration {
                     span: Span::new(0, text.len()),
                     lines: (1, 1),
                     headings: Vec::new(),
+                    sections: Vec::new(),
                     title: None,
                     mime_type: "text/markdown".to_owned(),
                     language: None,

@@ -203,6 +203,15 @@ pub struct Located {
     pub location: Location,
 }
 
+/// Where a section of an extracted text begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// In the extracted text.
+    pub start: usize,
+    /// The headings over it, outermost first.
+    pub headings: Vec<String>,
+}
+
 /// The location of `span`: of all that it touches together; `None` where the format has none. `located` is in order.
 pub fn location_of(located: &[Located], span: Span) -> Option<Location> {
     let mut touched = touching(located, span).iter();

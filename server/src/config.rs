@@ -10,7 +10,8 @@ use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 use waypost::upstream;
 use waypost_engine::api::{
-    BackgroundSettings, CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach, Schedule, Workers,
+    BackgroundSettings, CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach,
+    Schedule, Workers,
 };
 
 use crate::cli::Globals;
@@ -470,9 +471,8 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
     };
     let words = |text: String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<String>>();
-    let flag = |name: &str| variable(name).map(|text| !matches!(text.as_str(), "" | "0" | "false"));
-    let offline = flag("WAYPOST_OFFLINE");
-    let archives = flag("WAYPOST_ARCHIVES");
+    let offline = switch("WAYPOST_OFFLINE")?;
+    let archives = switch("WAYPOST_ARCHIVES")?;
     let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
         Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
         None => None,
@@ -570,7 +570,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         indexing_priority: pick(None, priority, file.indexing.priority, Priority::Low),
         indexing_rest_on_battery: pick(
             None,
-            flag("WAYPOST_INDEXING_REST_ON_BATTERY"),
+            switch("WAYPOST_INDEXING_REST_ON_BATTERY")?,
             file.indexing.rest_on_battery,
             false,
         ),
@@ -644,10 +644,20 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.auth.authorization_server.map(Some),
             None,
         ),
-        mcp_sse: pick(None, flag("WAYPOST_MCP_SSE"), file.mcp.sse, false),
+        mcp_sse: pick(None, switch("WAYPOST_MCP_SSE")?, file.mcp.sse, false),
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
         upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })
+}
+
+/// What a variable switches on or off.
+fn switch(name: &str) -> Result<Option<bool>> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(Some(true)),
+        "0" | "false" | "no" | "off" => Ok(Some(false)),
+        _ => bail!("{name} is `{text}`: expected one of 1, true, yes, on, 0, false, no, off"),
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

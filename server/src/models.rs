@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 use waypost_engine::embed::{
@@ -24,6 +24,23 @@ pub fn spec(manifest: &Manifest, config: &Config) -> Result<ModelSpec, EmbedErro
     match &config.model.value {
         Some(name) => manifest.get(name).cloned(),
         None => Ok(manifest.default_model().clone()),
+    }
+}
+
+/// Refuses settings that name no model there could be: no network and no waiting would help.
+///
+/// # Errors
+/// [`EmbedError::UnknownModel`], or for a model's folder that is none.
+pub fn check(config: &Config) -> Result<()> {
+    spec(&Manifest::built_in(), config)?;
+    match &config.model_dir.value {
+        Some(folder) if !folder.is_dir() => {
+            bail!(
+                "there is no folder `{}`: expected one with a model's files as `model_dir`",
+                folder.display()
+            )
+        }
+        _ => Ok(()),
     }
 }
 
@@ -57,8 +74,9 @@ pub fn open_bert(config: &Config, may_fetch: bool, kernels: Option<&str>) -> Res
 /// As [`open`] with fetching, for a command that can't do without a model.
 ///
 /// # Errors
-/// [`NoModel`].
+/// [`NoModel`], or as [`check`].
 pub fn require(config: &Config) -> Result<Arc<dyn Embedder>> {
+    check(config)?;
     Ok(open(config, true).map_err(NoModel)?)
 }
 

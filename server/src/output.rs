@@ -1,5 +1,6 @@
 //! What a person at a terminal sees: bars on stderr, colour where it is a terminal, JSON for programs.
 
+use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
@@ -24,6 +25,44 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     anstream::println!("{}", serde_json::to_string(value)?);
     Ok(())
+}
+
+/// Where what is told to people goes: a program that asked for JSON has standard output for itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice {
+    for_programs: bool,
+}
+
+impl Voice {
+    /// For people, or beside what programs get.
+    pub fn new(for_programs: bool) -> Self {
+        Self { for_programs }
+    }
+
+    /// Tells something.
+    pub fn say(self, text: impl Display) {
+        if self.for_programs {
+            anstream::eprintln!("{text}");
+        } else {
+            anstream::println!("{text}");
+        }
+    }
+}
+
+/// Says on standard error what is good to know beside the answer.
+pub fn note(text: &str) {
+    anstream::eprintln!("{FAINT}note: {}{FAINT:#}", safe(text));
+}
+
+/// What went wrong, outermost first; a cause that was told already is not told again.
+pub fn causes(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = if told.is_empty() { cause } else { format!("{told}: {cause}") };
+        }
+    }
+    told
 }
 
 /// Prints a list: as one object for programs, as a line for each item for people.

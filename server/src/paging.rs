@@ -1,6 +1,7 @@
 //! Takes a list and a cursor, gives one page of it. Noun: [`Page`].
 
 use serde::{Deserialize, Serialize};
+use waypost_engine::api::Error;
 
 use crate::problem::Problem;
 
@@ -62,6 +63,20 @@ pub fn page_in_order<T>(items: Vec<T>, params: &PageParams) -> Result<Page<T>, P
     let page = page(placed, params, |(place, _)| format!("{place:012}"))?;
     let items = page.items.into_iter().map(|(_, item)| item).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+/// The one thing of a list that has an id.
+///
+/// # Errors
+/// `not_found`, where there is none.
+pub fn find<T>(
+    items: Vec<T>,
+    what: &'static str,
+    id: &str,
+    id_of: impl Fn(&T) -> &str,
+) -> Result<T, Problem> {
+    let found = items.into_iter().find(|item| id_of(item) == id);
+    found.ok_or_else(|| Error::NotFound { what, name: id.chars().take(80).collect() }.into())
 }
 
 fn encode(key: &str) -> String {

@@ -52,6 +52,7 @@ pub const CODES: &[&str] = &[
     "invalid_secret",
     "invalid_tool",
     "invalid_url",
+    "invalid_version",
     "lock_expired",
     "lock_held",
     "loop_detected",
@@ -288,6 +289,7 @@ fn status(kind: ErrorKind) -> StatusCode {
 fn hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "invalid_path" => "paths look like `/workspace/folder/file.md`",
+        "invalid_version" => "`GET /v1/versions/PATH` lists a file's versions",
         "not_found" => {
             "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed"
         }
@@ -352,16 +354,39 @@ fn hint(code: &str) -> Option<&'static str> {
     })
 }
 
+/// Where to look for what is not there, for all but files and folders.
+fn hint_for_missing(what: &str) -> Option<&'static str> {
+    Some(match what {
+        "memory" => {
+            "an agent's memory takes a grant: `waypost grant add AGENT list,read,write /WORKSPACE/memory/NAME/**`"
+        }
+        "workspace" => "`GET /v1/workspaces` lists those that you may see",
+        "version" => "`GET /v1/versions/PATH` lists the versions that the file had there",
+        "snapshot" => "`GET /v1/snapshots` lists those that you may see",
+        "token" => "`GET /v1/tokens` lists them, for an admin",
+        "grant" => "`GET /v1/grants` lists them, for an admin",
+        "principal" | "principal or group" => {
+            "`GET /v1/principals` and `GET /v1/groups` list them, for an admin"
+        }
+        "lock" => "`GET /v1/locks` lists those that you may see; one that has run out is gone",
+        "approval" => "`GET /v1/approvals` lists those that you may see",
+        "webhook" => "`GET /v1/webhooks` lists yours",
+        "agent" => "`GET /v1/agents` lists those that you may see",
+        "tool" => "`GET /v1/tools` lists those that you may use",
+        "task" => "`GET /v1/tasks` lists those that you may see",
+        _ => return None,
+    })
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         if let Error::Budget(BudgetError::Exceeded(exceeded)) = &error {
             return Self::exceeded(exceeded);
         }
-        if let Error::NotFound { what: "memory", .. } = &error {
-            let hint = Some(
-                "an agent's memory takes a grant: `waypost grant add AGENT list,read,write /WORKSPACE/memory/NAME/**`",
-            );
-            return Self { hint, ..Self::not_found(error.to_string()) };
+        if let Error::NotFound { what, .. } = &error
+            && let Some(hint) = hint_for_missing(what)
+        {
+            return Self { hint: Some(hint), ..Self::not_found(error.to_string()) };
         }
         let (kind, code) = (error.kind(), error.code());
         let is_ours = match kind {

@@ -25,8 +25,7 @@ pub fn bound_to_token(
     signed: Option<Signed>,
     response: Response,
 ) -> Response {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+    if !is_stream(&response) {
         return response;
     }
     let (ended, end) = oneshot::channel();
@@ -54,6 +53,62 @@ pub fn bound_to_token(
         }
     });
     response.map(|inner| Body::new(Until { inner, end: Some(end) }))
+}
+
+/// Leaves out the event without data that a stream may begin with, for clients that expect a message in each.
+pub fn without_priming(response: Response) -> Response {
+    if !is_stream(&response) {
+        return response;
+    }
+    response.map(|inner| Body::new(Unprimed { inner, has_begun: false }))
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// A stream whose first event is looked at.
+struct Unprimed {
+    inner: Body,
+    has_begun: bool,
+}
+
+impl HttpBody for Unprimed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+        loop {
+            let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
+            if self.has_begun {
+                return Poll::Ready(frame);
+            }
+            let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+            self.has_begun = true;
+            match frame.into_data() {
+                Ok(data) => {
+                    let rest = data.slice(priming_len(&data)..);
+                    if !rest.is_empty() {
+                        return Poll::Ready(Some(Ok(hyper::body::Frame::data(rest))));
+                    }
+                }
+                Err(frame) => return Poll::Ready(Some(Ok(frame))),
+            }
+        }
+    }
+}
+
+/// Bytes of a first event that says nothing; 0 where it says something.
+fn priming_len(data: &[u8]) -> usize {
+    let Some(end) = data.windows(2).position(|pair| pair == b"\n\n") else { return 0 };
+    let mut lines = data[..end].split(|byte| *byte == b'\n');
+    let says_nothing = lines
+        .all(|line| line.trim_ascii() == b"data:" || line.starts_with(b"id:") || line.starts_with(b"retry:"));
+    if says_nothing { end + 2 } else { 0 }
 }
 
 /// Pieces of a body, as they come over a channel.
@@ -91,5 +146,24 @@ impl HttpBody for Until {
             return Poll::Ready(None);
         }
         Pin::new(&mut self.inner).poll_frame(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_event_that_says_nothing_is_left_out() {
+        for (data, expected) in [
+            ("id: 0\nretry: 3000\ndata: \n\n", 26),
+            ("data:\nid: 0\n\nevent: message\ndata: {}\n\n", 13),
+            ("data: {}\n\n", 0),
+            ("event: message\ndata: {}\n\n", 0),
+            ("id: 0\ndata: ", 0),
+            (": still here\n\n", 0),
+        ] {
+            assert_eq!(priming_len(data.as_bytes()), expected, "{data:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod freshness;
 mod generation;
+mod homes;
 mod house;
 mod load;
 mod memory;

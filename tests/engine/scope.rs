@@ -110,6 +110,7 @@ fn index_of(files: &[(String, String)], files_per_commit: usize) -> (tempfile::T
                 span: Span::new(0, text.len()),
                 lines: (1, 1),
                 headings: Vec::new(),
+                sections: Vec::new(),
                 title: None,
                 mime_type: "text/plain".to_owned(),
                 language: None,

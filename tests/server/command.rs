@@ -1,3 +1,12 @@
+/// Data sets, whole and broken.
+mod eval;
+
+/// What a command refuses, and how a program learns of it.
+mod refusals;
+
+/// Questions to a home whose files have changed.
+mod catching_up;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -302,7 +302,7 @@ fn a_deleted_file_has_its_versions_and_comes_back() {
     let restore =
         |path: &str, version: &str| admin.post("/v1/restore", &json!({"path": path, "version": version}));
     restore("/docs/a.md", &first).refuses(404, "not_found");
-    restore(path, "nonsense").refuses(400, "invalid_path");
+    restore(path, "nonsense").refuses(400, "invalid_version");
     assert_eq!(text(&restore(path, &first).is(200).json(), "version"), first);
     assert_eq!(admin.read(path).is(200).text(), "first\nsame\n");
     assert_eq!(history(&admin, path)[0], by_admin("file.created", json!(first)));

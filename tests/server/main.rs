@@ -11,6 +11,9 @@ mod users;
 /// Routes, replies and problems.
 mod rest;
 
+/// What people write in more than one way.
+mod forms;
+
 /// The described API: document, keys, compression, limits, TLS.
 mod api;
 

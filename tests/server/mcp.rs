@@ -336,7 +336,7 @@ fn a_wrong_argument_is_a_result_that_says_what_is_legal() {
         check(
             "search",
             json!({"query": "a", "top_k": 3}),
-            "takes only `as_of`, `limit`, `max_tokens`, `mode`",
+            "takes only `as_of`, `filters`, `limit`, `max_tokens`, `mode`",
         );
         check("search", json!({}), "missing field `query`");
         check("search", json!({"query": "a", "mode": "magic"}), "`hybrid`, `lexical`, `semantic`");

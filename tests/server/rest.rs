@@ -168,7 +168,7 @@ fn every_refusal_is_a_problem_with_its_code() {
     check("GET", "/v1/list/nowhere", &[], "", (404, "not_found"));
     check("GET", "/v1/workspaces/nowhere", &[], "", (404, "not_found"));
     check("GET", "/v1/files/docs/%ff", &[], "", (400, "invalid_path"));
-    check("GET", "/v1/files/docs/billing.md?version=1", &[], "", (400, "invalid_path"));
+    check("GET", "/v1/files/docs/billing.md?version=1", &[], "", (400, "invalid_version"));
     check("GET", "/v1/list/docs?limt=1", &[], "", (400, "invalid_request"));
     check("GET", "/v1/list/docs?cursor=zz", &[], "", (400, "invalid_request"));
     let refused = check("DELETE", "/v1/search", &[], "", (405, "method_not_allowed"));

@@ -484,6 +484,7 @@ impl Session {
         citation.end_byte = span.end;
         citation.lines = Some((first, first + quote.matches('\n').count() as u32));
         citation.location = location_of(&hit.record.located, span);
+        citation.headings = hit.record.headings_at(span.start).to_vec();
         citation.quote = quote.to_owned();
         citation
     }
@@ -551,16 +552,20 @@ pub(super) fn citation_of(asked: &Asked, hit: &Hit) -> Citation {
 }
 
 fn show_hit(asked: &[Asked], query: &ParsedQuery, hit: Hit, explain: bool) -> SearchHit {
-    let (snippet, highlights) = search::snippet(&hit.record.text, query);
+    let snippet = search::snippet(&hit.record.text, query);
+    let mut citation = citation_of(&asked[hit.source], &hit);
+    if let Some(at) = snippet.matched_at {
+        citation.headings = hit.record.headings_at(hit.record.span.start + at).to_vec();
+    }
     let copies = hit
         .copies
         .iter()
         .map(|(source, path)| format!("/{}/{path}", asked[*source].workspace.row.name))
         .collect();
     SearchHit {
-        citation: citation_of(&asked[hit.source], &hit),
-        snippet,
-        highlights: highlights.into_iter().map(|(from, to)| [from, to]).collect(),
+        citation,
+        snippet: snippet.text,
+        highlights: snippet.highlights.into_iter().map(|(from, to)| [from, to]).collect(),
         score: hit.score,
         mime_type: hit.record.mime_type,
         title: hit.record.title,
@@ -604,8 +609,8 @@ fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<
             expected: "a time such as `2026-01-31T00:00:00Z`, or a date".to_owned(),
         }),
     };
-    filter.mime_type = given.mime_type.clone().or(filter.mime_type);
-    filter.language = given.language.clone().or(filter.language);
+    filter.mime_type = given.mime_type.as_ref().map(|text| text.to_lowercase()).or(filter.mime_type);
+    filter.language = given.language.as_ref().map(|text| text.to_lowercase()).or(filter.language);
     filter.extension = given.extension.clone().or(filter.extension);
     filter.modified_after_ms =
         time("filters.modified_after", &given.modified_after)?.or(filter.modified_after_ms);

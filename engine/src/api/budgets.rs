@@ -257,7 +257,8 @@ impl Session {
         Ok(BudgetInfo::new(budget, &counter, day))
     }
 
-    /// Adds a budget; of one with the same holder, target and period the limits change, and what was counted stays.
+    /// Adds a budget; of one with the same holder, target and period the limits that are given change, the
+    /// others and what was counted stay: nobody loosens a limit by setting another one.
     ///
     /// # Errors
     /// [`Error::Forbidden`](super::error::Error::Forbidden) for all but the admin; [`AccessError::NotFound`] for a holder that is not known;
@@ -277,7 +278,9 @@ impl Session {
             Ok(self.record_in(tx, "budget.put", Verb::Admin, &budget.id, "", &rule)?)
         });
         self.note_failure("budget.put", Verb::Admin, &budget.id, put)?;
-        self.show_budget(budget, &self.actor.principal)
+        // With the limits that it had before.
+        let whole = budget::budget(&self.engine.catalog, &budget.id)?;
+        self.show_budget(whole.as_ref().unwrap_or(budget), &self.actor.principal)
     }
 
     /// Takes a budget away.

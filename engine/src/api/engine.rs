@@ -486,6 +486,24 @@ impl Engine {
         })
     }
 
+    /// As [`Self::index`], for words alone: what it finds has no vectors yet.
+    ///
+    /// # Errors
+    /// As [`Self::index`].
+    pub fn index_words(&self, name: &WorkspaceName, on_progress: &mut OnProgress<'_>) -> Result<()> {
+        let workspace = self
+            .workspace(name)
+            .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
+        let never = AtomicBool::new(false);
+        let context = self.context(&workspace, &never);
+        ingest::scan(&context, on_progress)?;
+        if workspace.row.intelligence {
+            ingest::catch_up_lexical(&context, on_progress)?;
+        }
+        workspace.notify();
+        Ok(())
+    }
+
     fn skipped(&self, workspace: &OpenWorkspace) -> Result<Vec<(String, String, String)>> {
         let rows = self.catalog.files(workspace.row.id)?;
         Ok(rows
@@ -581,6 +599,11 @@ impl Engine {
     /// Where the catalog can't be read.
     pub fn is_token_alive(&self, id: &str) -> Result<bool> {
         Ok(access::is_token_alive(&self.catalog, id, self.clock.now_ms())?)
+    }
+
+    /// Goes up with each change that took a token from somebody: what was known of tokens before may have changed.
+    pub fn n_revocations(&self) -> u64 {
+        self.catalog.n_revocations()
     }
 
     /// What whoever can open the home's files does: everything.

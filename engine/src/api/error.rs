@@ -385,7 +385,10 @@ impl Error {
             }
             Self::Reader(ReaderError::Start { .. })
             | Self::Ingest(IngestError::Reader(ReaderError::Start { .. })) => ErrorKind::Unavailable,
-            Self::Index(IndexError::Damaged { .. }) | Self::Backup { .. } => ErrorKind::Corrupt,
+            Self::Index(IndexError::Damaged { .. })
+            | Self::Search(SearchError::Index(IndexError::Damaged { .. }))
+            | Self::Ingest(IngestError::Index(IndexError::Damaged { .. }))
+            | Self::Backup { .. } => ErrorKind::Corrupt,
             Self::Task(TaskError::WrongState { .. }) => ErrorKind::Conflict,
             Self::Task(TaskError::OwnWork { .. }) => ErrorKind::Denied,
             Self::Task(TaskError::Busy { .. }) => ErrorKind::Unavailable,
@@ -402,6 +405,7 @@ impl Error {
             return "disk_full";
         }
         match self {
+            Self::Id(IdError::Version { .. }) => "invalid_version",
             Self::Id(_) => "invalid_path",
             Self::NotFound { .. } => "not_found",
             Self::Invalid { .. } => "invalid_request",
@@ -441,7 +445,9 @@ impl Error {
             }
             Self::Reader(ReaderError::Start { .. })
             | Self::Ingest(IngestError::Reader(ReaderError::Start { .. })) => "reader_unavailable",
-            Self::Index(IndexError::Damaged { .. }) => "damaged_index",
+            Self::Index(IndexError::Damaged { .. })
+            | Self::Search(SearchError::Index(IndexError::Damaged { .. }))
+            | Self::Ingest(IngestError::Index(IndexError::Damaged { .. })) => "damaged_index",
             Self::Net(NetError::Refused { .. }) => "address_refused",
             Self::Net(_) => "invalid_url",
             Self::Generate(_) => "invalid_request",

@@ -190,14 +190,19 @@ impl Session {
     /// Whether entries after a place may have been forgotten. It is decided by time alone: by when the change at that
     /// place happened.
     pub(super) fn has_gap(&self, after: Option<&str>) -> Result<bool> {
-        let (Some(after), Some(compacted_ms)) = (after, journal::compacted_ms(&self.engine.catalog)?) else {
-            return Ok(false);
-        };
+        let Some(after) = after else { return Ok(false) };
         if is_start(after) {
-            return Ok(true);
+            // Of a workspace that is younger nothing was old enough.
+            let first_ms = self.seen_workspaces()?.iter().map(|workspace| workspace.row.created_ms).min();
+            return if first_ms.is_none() { Ok(false) } else { self.has_gap_before(first_ms) };
         }
-        let at_ms = self.time_of_seq("after", after)?;
-        Ok(at_ms.is_none_or(|at_ms| at_ms < compacted_ms))
+        self.has_gap_before(self.time_of_seq("after", after)?)
+    }
+
+    /// The same for an instant, in milliseconds since 1970; `None`: nothing is left that tells of one.
+    pub(super) fn has_gap_before(&self, at_ms: Option<i64>) -> Result<bool> {
+        let compacted_ms = journal::compacted_ms(&self.engine.catalog)?;
+        Ok(compacted_ms.is_some_and(|compacted_ms| at_ms.is_none_or(|at_ms| at_ms < compacted_ms)))
     }
 
     /// As [`Self::events`], from the cursor of a page before.

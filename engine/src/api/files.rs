@@ -6,7 +6,7 @@ use super::reading::{reason_of, status_of};
 use super::replies::{FileContent, FileInfo, FindRequest, ListEntry, TreeEntry, VersionInfo};
 use super::session::Session;
 use crate::access::{Scope, Verb};
-use crate::clock::rfc3339;
+use crate::clock::{parse_rfc3339, rfc3339};
 use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path, split_path};
 use crate::journal::{self, Outcome};
 use crate::text;
@@ -54,7 +54,11 @@ impl Session {
                 }
             }
         };
-        let bytes = self.note_failure("file.read", Verb::Read, path, bytes.ok_or_else(absent))?;
+        let missing = || match version {
+            Some(version) => Error::NotFound { what: "version", name: format!("{version} of {path}") },
+            None => absent(),
+        };
+        let bytes = self.note_failure("file.read", Verb::Read, path, bytes.ok_or_else(missing))?;
         let version = VersionId::of(&bytes);
         self.record("file.read", Verb::Read, path, &version.to_string(), Outcome::Allowed, &rule)?;
         Ok(FileContent { version, mime_type: text::mime_type(below.file_name(), &bytes), bytes })
@@ -315,14 +319,31 @@ impl Session {
         Ok(unified_diff(&text(from)?, &text(to)?, path))
     }
 
-    /// A snapshot's id, or a `seq`.
+    /// A snapshot's id or name, a time, or a `seq`.
     pub(super) fn read_as_of(&self, text: &str) -> Result<Seq> {
         if text.starts_with("sn_") {
             let seen = self.seen_snapshot(text);
             return Ok(self.note_failure("snapshot.read", Verb::Read, text, seen)?.seq);
         }
-        let seq = self.read_seq("as_of", text, Rounding::Up)?;
-        if self.has_gap(Some(text))? {
+        let (seq, has_gap) = match parse_rfc3339(text) {
+            Some(at_ms) => (self.seq_at(at_ms)?, self.has_gap_before(Some(at_ms))?),
+            None if text.starts_with("sq_") => {
+                (self.read_seq("as_of", text, Rounding::Up)?, self.has_gap(Some(text))?)
+            }
+            None => match self.snapshot_named(text)? {
+                Some(seq) => (seq, false),
+                None => {
+                    return Err(Error::Invalid {
+                        field: "as_of",
+                        found: format!("`{}`", text.chars().take(60).collect::<String>()),
+                        expected:
+                            "a `seq`, a snapshot's id or name, or a time such as `2026-12-31T08:00:00Z`"
+                                .to_owned(),
+                    });
+                }
+            },
+        };
+        if has_gap {
             return Err(Error::Invalid {
                 field: "as_of",
                 found: format!("`{text}`, which lies before what the journal still knows in full"),

@@ -1,8 +1,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::error::{Error, Result};
 use crate::id::WorkspaceId;
@@ -75,10 +77,15 @@ pub struct HomeLock {
     _file: File,
 }
 
+/// How long a home is waited for that another process has; a command is done with it sooner.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two looks.
+const STEP: Duration = Duration::from_millis(20);
+
 /// Makes the home's private folder, and takes the home.
 ///
 /// # Errors
-/// [`Error::Folder`] where it can't be made, [`Error::HomeInUse`] where another process has it.
+/// [`Error::Folder`] where it can't be made, [`Error::HomeInUse`] where another process keeps it.
 pub fn take(layout: &Layout) -> Result<HomeLock> {
     let in_folder = |source| Error::Folder { path: layout.root().to_owned(), source };
     fs::create_dir_all(layout.private()).map_err(in_folder)?;
@@ -86,9 +93,18 @@ pub fn take(layout: &Layout) -> Result<HomeLock> {
     fs::set_permissions(layout.private(), fs::Permissions::from_mode(0o700)).map_err(in_folder)?;
     let path = layout.private().join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(in_folder)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match lock(&file, Instant::now() + PATIENCE) {
         Ok(()) => Ok(HomeLock { _file: file }),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::HomeInUse { home: layout.root().to_owned() }),
+        Err(Errno::WOULDBLOCK) => Err(Error::HomeInUse { home: layout.root().to_owned() }),
         Err(error) => Err(in_folder(error.into())),
+    }
+}
+
+fn lock(file: &File, deadline: Instant) -> rustix::io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(STEP),
+            done => return done,
+        }
     }
 }

@@ -27,20 +27,31 @@ impl Engine {
             self.rebuilt.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line);
         }
         let name = row.name.clone();
-        let open = Arc::new(OpenWorkspace::new(row, tree, index));
+        let open = Arc::new(OpenWorkspace::new(row, tree, index, Arc::clone(&self.catalog)));
         let mut workspaces = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         workspaces.insert(name, Arc::clone(&open));
         Ok(open)
     }
 
-    /// A workspace of the home's own lies in the home, wherever that was moved to.
+    /// A workspace of the home's own lies in the home, wherever that was moved to; so does a folder of it that is attached.
     pub(super) fn in_this_home(&self, row: WorkspaceRow) -> Result<WorkspaceRow> {
+        let row = self.moved_along(row)?;
         let root = self.layout.workspaces().join(row.name.as_str());
         if row.attached || row.root == root {
             return Ok(row);
         }
         self.catalog.write(|tx| tx.rehome(row.id, &root))?;
         Ok(WorkspaceRow { root, ..row })
+    }
+
+    /// As the catalog has it once it knows where the home is now.
+    fn moved_along(&self, row: WorkspaceRow) -> Result<WorkspaceRow> {
+        let home = self.layout.root();
+        if self.catalog.home()?.is_none_or(|before| before != home) {
+            self.catalog.write(|tx| tx.move_home(home))?;
+        }
+        let mut rows = self.catalog.workspaces()?.into_iter();
+        Ok(rows.find(|found| found.id == row.id).unwrap_or(row))
     }
 
     /// A workspace whose folder is missing keeps nobody from the others; it is tried again while serving.
@@ -90,11 +101,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Folder`] where it is no folder, [`Error::Invalid`] where the name stands for another one.
     pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
-        let root = folder.canonicalize().map_err(|error| Error::Invalid {
-            field: "folder",
-            found: format!("`{}`, which can't be opened ({error})", folder.display()),
-            expected: "an existing folder of the machine that serves".to_owned(),
-        })?;
+        let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
+        let root = folder.canonicalize().map_err(in_folder)?;
         self.check_place(name, &root)?;
         self.put_workspace(name, root, true)
     }
@@ -118,7 +126,11 @@ impl Engine {
             StoreError::Io { source, .. } => Error::Folder { path: root.clone(), source },
             other => other.into(),
         })?;
-        let row = self.catalog.write(|tx| tx.put_workspace(name, &root, attached, now_ms))?;
+        let home = self.layout.root();
+        let row = self.catalog.write(|tx| {
+            tx.move_home(home)?;
+            tx.put_workspace(name, &root, attached, now_ms)
+        })?;
         if row.root != root {
             return Err(Error::Invalid {
                 field: "name",
@@ -255,7 +267,11 @@ impl Engine {
 
     pub(super) fn drop_index(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
         let row = workspace.row.clone();
-        self.close(workspace)?;
+        match self.close(workspace) {
+            // It goes all the same.
+            Err(Error::Index(error)) => tracing::debug!(workspace = %row.name, %error, "an index ends badly"),
+            closed => closed?,
+        }
         self.remove_index(row.id)?;
         self.open_workspace(row)?;
         Ok(())

@@ -67,6 +67,15 @@ impl Session {
         self.with_journal(&scope, |visible| Ok(visible.seq_of(position)))
     }
 
+    /// The place of the last change up to an instant, in milliseconds since 1970, of those that may be read.
+    pub(super) fn seq_at(&self, at_ms: i64) -> Result<Seq> {
+        let scope = self.scope(Verb::Read);
+        if scope.is_everything() {
+            return Ok(journal::last_until(&self.engine.catalog, at_ms)?);
+        }
+        self.with_journal(&scope, |visible| Ok(visible.seq_of(Position { at_ms, nth: u32::MAX })))
+    }
+
     /// When the change at a place happened, in milliseconds since 1970; `None` where nothing is left that tells.
     pub(super) fn time_of_seq(&self, field: &'static str, text: &str) -> Result<Option<i64>> {
         Ok(match self.place(field, text, &self.scope(Verb::Read))? {

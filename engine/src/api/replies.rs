@@ -1,6 +1,6 @@
 //! What goes in and what comes out, as every surface shows it. Field names are a promise.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::reading::FileStatus;
 use crate::access::ApprovalState;
@@ -25,6 +25,20 @@ pub struct SearchFilters {
     pub modified_before: Option<String>,
 }
 
+/// A list of names, or one name.
+fn one_or_many<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of names")]
+    enum Given {
+        Many(Vec<String>),
+        One(String),
+    }
+    Ok(Option::<Given>::deserialize(given)?.map(|given| match given {
+        Given::Many(names) => names,
+        Given::One(name) => vec![name],
+    }))
+}
+
 /// A search.
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +46,7 @@ pub struct SearchRequest {
     /// Words, `"phrases"`, `-exclusions`, `field:value`.
     pub query: String,
     /// Names; all that may be read where it is missing.
+    #[serde(default, deserialize_with = "one_or_many")]
     pub workspaces: Option<Vec<String>>,
     /// A folder or file: `/workspace/folder`, or below each of `workspaces`.
     pub path_prefix: Option<String>,
@@ -65,6 +80,7 @@ pub struct AskRequest {
     /// In plain words.
     pub question: String,
     /// See [`SearchRequest`].
+    #[serde(default, deserialize_with = "one_or_many")]
     pub workspaces: Option<Vec<String>>,
     /// See [`SearchRequest`].
     pub path_prefix: Option<String>,

@@ -181,6 +181,20 @@ impl Session {
         Err(self.refusal(verb, path, what))
     }
 
+    /// As [`Self::authorize`], for what the asker is known to see.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], which is recorded.
+    pub(super) fn authorize_seen(&self, action: &'static str, verb: Verb, path: &str) -> Result<String> {
+        let decision = self.decide(verb, path);
+        if decision.allowed {
+            return Ok(decision.rule);
+        }
+        self.record(action, verb, path, "", Outcome::Denied, &decision.rule)?;
+        let principal = self.actor.principal.clone();
+        Err(Error::Forbidden { principal, verb: verb.as_str(), path: path.to_owned() })
+    }
+
     pub(super) fn refusal(&self, verb: Verb, path: &str, what: &'static str) -> Error {
         let may_see = |verb| self.decide(verb, path).allowed;
         if matches!(verb, Verb::Read | Verb::List) || !(may_see(Verb::Read) || may_see(Verb::List)) {

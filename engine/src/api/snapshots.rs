@@ -56,7 +56,7 @@ impl Session {
 
     fn snapshot_one(&self, workspace: &OpenWorkspace, name: &str) -> Result<SnapshotInfo> {
         let root = format!("/{}", workspace.row.name);
-        let rule = self.authorize("snapshot.take", Verb::Write, &root, "workspace")?;
+        let rule = self.authorize_seen("snapshot.take", Verb::Write, &root)?;
         self.engine.take_in(workspace)?;
         let id = fresh_id("sn");
         // With the turn taken no write is half way between catalog and tree.
@@ -88,15 +88,18 @@ impl Session {
     /// Where the catalog can't be read.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
         self.record("snapshot.list", Verb::List, "/", "", Outcome::Allowed, "scope")?;
-        let mut shown = Vec::new();
-        for snapshot in store::snapshots(&self.engine.catalog)? {
-            if let Some(name) = self.engine.name_of(snapshot.workspace)
-                && self.may_see_snapshots(&name)
-            {
-                shown.push(self.show_snapshot(&snapshot, &name)?);
-            }
-        }
-        Ok(shown)
+        let seen = self.seen_snapshots()?;
+        seen.iter().map(|(snapshot, name)| self.show_snapshot(snapshot, name)).collect()
+    }
+
+    /// Newest first, each with its workspace's name.
+    fn seen_snapshots(&self) -> Result<Vec<(Snapshot, WorkspaceName)>> {
+        let all = store::snapshots(&self.engine.catalog)?.into_iter();
+        let named = all.filter_map(|snapshot| {
+            let name = self.engine.name_of(snapshot.workspace)?;
+            Some((snapshot, name))
+        });
+        Ok(named.filter(|(_, name)| self.may_see_snapshots(name)).collect())
     }
 
     fn may_see_snapshots(&self, workspace: &WorkspaceName) -> bool {
@@ -109,6 +112,13 @@ impl Session {
         let snapshot = store::snapshot(&self.engine.catalog, id)?.ok_or_else(absent)?;
         let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
         if self.may_see_snapshots(&name) { Ok(snapshot) } else { Err(absent()) }
+    }
+
+    /// The place of the newest snapshot of a name, of those that may be seen.
+    pub(super) fn snapshot_named(&self, name: &str) -> Result<Option<Seq>> {
+        let seen = self.seen_snapshots()?.into_iter();
+        let mut named = seen.filter(|(snapshot, _)| snapshot.name == name);
+        Ok(named.next().map(|(snapshot, _)| snapshot.seq))
     }
 
     fn open_snapshot(&self, id: &str) -> Result<(Snapshot, Arc<OpenWorkspace>)> {

@@ -1,8 +1,9 @@
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::error::Result;
-use crate::catalog::WorkspaceRow;
+use crate::catalog::{Catalog, WorkspaceRow};
 use crate::id::Seq;
 use crate::index::WorkspaceIndex;
 use crate::store::Tree;
@@ -24,16 +25,39 @@ pub struct OpenWorkspace {
     /// Held by whoever changes files and catalog together.
     pub turn: Mutex<()>,
     moved: (Mutex<()>, Condvar),
+    catalog: Arc<Catalog>,
+    /// Whether the catalog knows that the index holds something.
+    is_noted: AtomicBool,
 }
 
 impl OpenWorkspace {
-    pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex) -> Self {
-        Self { row, tree, index, turn: Mutex::new(()), moved: (Mutex::new(()), Condvar::new()) }
+    pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex, catalog: Arc<Catalog>) -> Self {
+        let (turn, moved) = (Mutex::new(()), (Mutex::new(()), Condvar::new()));
+        let workspace = Self { row, tree, index, turn, moved, catalog, is_noted: AtomicBool::new(false) };
+        workspace.note_indexed();
+        workspace
     }
 
     /// Tells those who wait that the index has moved on.
     pub fn notify(&self) {
         self.moved.1.notify_all();
+        self.note_indexed();
+    }
+
+    /// Makes the catalog remember that there was an index: one that is missing later is told from one that never was.
+    fn note_indexed(&self) {
+        if self.is_noted.load(Ordering::Relaxed) || self.index.position().lexical_seq == 0 {
+            return;
+        }
+        let id = self.row.id;
+        let noted = self
+            .catalog
+            .was_indexed(id)
+            .and_then(|was_indexed| if was_indexed { Ok(()) } else { self.catalog.note_indexed(id) });
+        match noted {
+            Ok(()) => self.is_noted.store(true, Ordering::Relaxed),
+            Err(error) => tracing::warn!(workspace = %self.row.name, %error, "an index is not noted"),
+        }
     }
 
     /// Waits until an arm has read up to `seq`; whether it has.

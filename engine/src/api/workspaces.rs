@@ -31,6 +31,27 @@ impl Session {
         Ok(seen)
     }
 
+    /// The workspace that is named, or else the only one that may be seen.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where none is named and there are several, or none.
+    pub fn workspace_or_only(&self, named: Option<&str>) -> Result<String> {
+        if let Some(name) = named {
+            return Ok(name.to_owned());
+        }
+        let seen = self.seen_workspaces()?;
+        if let [only] = seen.as_slice() {
+            return Ok(only.row.name.to_string());
+        }
+        let names: Vec<String> = seen.iter().take(20).map(|seen| format!("`{}`", seen.row.name)).collect();
+        let expected = if names.is_empty() {
+            "the name of a workspace".to_owned()
+        } else {
+            format!("one of {}", names.join(", "))
+        };
+        Err(Error::Invalid { field: "workspace", found: "missing".to_owned(), expected })
+    }
+
     /// One workspace, by name or id.
     ///
     /// # Errors
@@ -117,7 +138,7 @@ impl Session {
     pub fn set_intelligence(&self, name: &str, intelligence: bool) -> Result<WorkspaceInfo> {
         let name = self.seen_workspace(name)?.row.name.clone();
         let root = format!("/{name}");
-        let rule = self.authorize("workspace.update", Verb::Admin, &root, "workspace")?;
+        let rule = self.authorize_seen("workspace.update", Verb::Admin, &root)?;
         let set = self.engine.set_intelligence(&name, intelligence);
         self.note_failure("workspace.update", Verb::Admin, &root, set)?;
         self.record("workspace.update", Verb::Admin, &root, "", Outcome::Allowed, &rule)?;

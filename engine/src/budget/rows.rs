@@ -30,7 +30,8 @@ impl Tx<'_> {
         self.sql().execute(
             "INSERT INTO budgets (id, holder, target_kind, pattern, period, usd, tokens, calls, bytes, note, created_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (id) DO UPDATE SET usd = ?6, tokens = ?7, calls = ?8, bytes = ?9, note = ?10",
+             ON CONFLICT (id) DO UPDATE SET usd = coalesce(?6, usd), tokens = coalesce(?7, tokens), calls = coalesce(?8, calls),
+                                            bytes = coalesce(?9, bytes), note = ?10",
             params![
                 budget.id,
                 budget.holder,

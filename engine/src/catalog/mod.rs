@@ -4,6 +4,7 @@
 //! It holds no index and, but for small blobs that ride in the transaction of their change, no contents; the plain tree
 //! is the truth, and this is what was last seen of it.
 
+mod cache;
 mod embeddings;
 mod error;
 mod files;
@@ -60,6 +61,15 @@ impl Tx<'_> {
     /// Notes that this change takes a token from somebody.
     pub(crate) fn mark_revocation(&self) {
         self.revokes.set(true);
+    }
+
+    /// Remembers a setting of the home.
+    fn set_meta(&self, key: &str, value: &str) -> Result<(), CatalogError> {
+        self.inner.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+            [key, value],
+        )?;
+        Ok(())
     }
 
     /// The SQL of other rooms runs inside the same transaction.
@@ -225,13 +235,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Sqlite`].
     pub fn set_meta(&self, key: &str, value: &str) -> Result<(), CatalogError> {
-        self.write(|tx| {
-            tx.sql().execute(
-                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
-                [key, value],
-            )?;
-            Ok(())
-        })
+        self.write(|tx| tx.set_meta(key, value))
     }
 }
 

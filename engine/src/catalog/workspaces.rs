@@ -1,5 +1,5 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Catalog, CatalogError, Tx};
 use crate::id::{WorkspaceId, WorkspaceName};
@@ -21,6 +21,23 @@ pub struct WorkspaceRow {
     pub created_ms: i64,
 }
 
+/// Under this key the catalog keeps where the home was.
+const HOME: &str = "home";
+
+/// Under this key the catalog keeps that a workspace's index has held something.
+fn indexed_key(workspace: WorkspaceId) -> String {
+    format!("indexed/{workspace}")
+}
+
+/// Where a folder is after its home has moved; `None` where it stays.
+fn moved(root: &Path, before: &Path, home: &Path) -> Option<PathBuf> {
+    let below = root.strip_prefix(before).ok()?;
+    // A home that was restored below the one that it is a copy of, and has its folders already.
+    let is_here = home.starts_with(before) && root.starts_with(home);
+    // Joined with nothing, a path would get a slash at its end.
+    (!is_here).then(|| if below.as_os_str().is_empty() { home.to_owned() } else { home.join(below) })
+}
+
 const COLUMNS: &str = "id, name, root, attached, intelligence, created_ms";
 
 impl Catalog {
@@ -36,6 +53,30 @@ impl Catalog {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+
+    /// Where the home was when it was opened the last time.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn home(&self) -> Result<Option<PathBuf>, CatalogError> {
+        Ok(self.meta(HOME)?.map(PathBuf::from))
+    }
+
+    /// Whether a workspace's index has held something: one that is empty now was lost.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn was_indexed(&self, workspace: WorkspaceId) -> Result<bool, CatalogError> {
+        Ok(self.meta(&indexed_key(workspace))?.is_some())
+    }
+
+    /// Notes that a workspace's index holds something.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn note_indexed(&self, workspace: WorkspaceId) -> Result<(), CatalogError> {
+        self.set_meta(&indexed_key(workspace), "1")
+    }
 }
 
 impl Tx<'_> {
@@ -46,7 +87,7 @@ impl Tx<'_> {
     pub fn put_workspace(
         &self,
         name: &WorkspaceName,
-        root: &std::path::Path,
+        root: &Path,
         attached: bool,
         now_ms: i64,
     ) -> Result<WorkspaceRow, CatalogError> {
@@ -71,14 +112,51 @@ impl Tx<'_> {
             "UPDATE workspaces SET intelligence = ?2 WHERE id = ?1",
             params![workspace.0, intelligence],
         )?;
+        self.expect_no_index(workspace)
+    }
+
+    fn expect_no_index(&self, workspace: WorkspaceId) -> Result<(), CatalogError> {
+        self.sql().execute("DELETE FROM meta WHERE key = ?1", [indexed_key(workspace)])?;
         Ok(())
     }
 
-    /// Gives a workspace the folder that the home keeps for it.
+    /// Notes where the home is. The folders of workspaces that lie in it are where it was before: they move with it.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
-    pub fn rehome(&self, workspace: WorkspaceId, root: &std::path::Path) -> Result<(), CatalogError> {
+    pub fn move_home(&self, home: &Path) -> Result<(), CatalogError> {
+        let here = home.to_string_lossy();
+        let before: Option<String> = self
+            .sql()
+            .query_row("SELECT value FROM meta WHERE key = ?1", [HOME], |row| row.get(0))
+            .optional()?;
+        if before.as_deref() == Some(&*here) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            self.move_roots(Path::new(&before), home)?;
+        }
+        self.set_meta(HOME, &here)
+    }
+
+    fn move_roots(&self, before: &Path, home: &Path) -> Result<(), CatalogError> {
+        let mut statement = self.sql().prepare("SELECT id, root FROM workspaces")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for (id, root) in rows.collect::<Result<Vec<(i64, String)>, _>>()? {
+            if let Some(root) = moved(Path::new(&root), before, home) {
+                let root = root.to_string_lossy();
+                self.sql().execute("UPDATE workspaces SET root = ?2 WHERE id = ?1", params![id, root])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a workspace the folder that the home keeps for it. No index is expected there.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn rehome(&self, workspace: WorkspaceId, root: &Path) -> Result<(), CatalogError> {
+        self.expect_no_index(workspace)?;
         self.sql().execute(
             "UPDATE workspaces SET root = ?2, attached = 0 WHERE id = ?1",
             params![workspace.0, root.to_string_lossy()],
@@ -93,7 +171,7 @@ impl Tx<'_> {
     pub fn remove_workspace(&self, workspace: WorkspaceId) -> Result<(), CatalogError> {
         self.sql().execute("DELETE FROM snapshots WHERE workspace = ?1", [workspace.0])?;
         self.sql().execute("DELETE FROM workspaces WHERE id = ?1", [workspace.0])?;
-        Ok(())
+        self.expect_no_index(workspace)
     }
 }
 
@@ -115,4 +193,24 @@ fn read_row(row: &Row<'_>) -> Result<WorkspaceRow, rusqlite::Error> {
         intelligence: row.get(4)?,
         created_ms: row.get(5)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_in_a_home_move_with_it_and_no_others() {
+        let check = |root: &str, (before, home): (&str, &str), expected: Option<&str>| {
+            let found = moved(Path::new(root), Path::new(before), Path::new(home));
+            assert_eq!(found.as_deref().and_then(Path::to_str), expected, "{root} from {before} to {home}");
+        };
+        check("/a", ("/a", "/b"), Some("/b"));
+        check("/a/docs", ("/a", "/b/c"), Some("/b/c/docs"));
+        check("/ab", ("/a", "/b"), None);
+        check("/elsewhere", ("/a", "/b"), None);
+        check("/a/b/docs", ("/a/b", "/a"), Some("/a/docs"));
+        check("/a", ("/a", "/a/copy"), Some("/a/copy"));
+        check("/a/copy/workspaces/w", ("/a", "/a/copy"), None);
+    }
 }

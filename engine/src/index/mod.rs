@@ -26,7 +26,7 @@ pub use terms::{ANALYZER_VERSION, Term, each_term, each_term_from, terms};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FileId, Seq, VersionId};
-use crate::location::Located;
+use crate::location::{Located, Section};
 use crate::span::Span;
 
 /// What makes an index stale: where any of it differs from today's, the index is rebuilt.
@@ -112,8 +112,11 @@ pub struct ChunkRecord {
     /// Pages, slides, cells … of `span`, in order; empty for formats without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub located: Vec<Located>,
-    /// Outermost first.
+    /// Over all of it, outermost first.
     pub headings: Vec<String>,
+    /// Its sections, where not all of it stands under the same headings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<Section>,
     /// The document's title.
     pub title: Option<String>,
     /// By content.
@@ -122,6 +125,14 @@ pub struct ChunkRecord {
     pub language: Option<String>,
     /// The text under `span`.
     pub text: String,
+}
+
+impl ChunkRecord {
+    /// The headings over a place of the extracted text, outermost first.
+    pub fn headings_at(&self, at: usize) -> &[String] {
+        let section = self.sections.iter().rev().find(|section| section.start <= at);
+        section.map_or(&self.headings, |section| &section.headings)
+    }
 }
 
 /// A chunk of one generation: segment and document number; meaningless to any other searcher.

@@ -1,8 +1,9 @@
 //! Takes text, gives the terms under which it is found.
 //!
 //! A word becomes its English stem (Porter 2). An identifier such as `parseHttpHeader` or `max_open_files` becomes
-//! itself, whole and lower-cased, and the stems of its parts. Chinese, Japanese and Korean text becomes
-//! overlapping pairs of characters. Latin letters lose their accents.
+//! itself, whole and lower-cased, and the stems of its parts. Text of scripts that put no space between words (Chinese,
+//! Japanese, Korean, Thai, Lao, Khmer, Burmese) becomes characters and overlapping pairs of them, each with its vowel
+//! signs and tone marks. Latin letters lose their accents.
 //! Documents and queries go through the same function; it knows no stop words, those are a query's business.
 
 use std::borrow::Cow;
@@ -11,7 +12,7 @@ use frostem::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
 /// Bumped when the same text gives other terms: an index of an older number is rebuilt.
-pub const ANALYZER_VERSION: u32 = 1;
+pub const ANALYZER_VERSION: u32 = 2;
 
 /// Longer words are cut: nobody asks for them, and they would fill the dictionary.
 const MAX_WORD_CHARS: usize = 80;
@@ -27,7 +28,7 @@ pub struct Term {
     pub start: usize,
     /// See `start`.
     pub end: usize,
-    /// Whether this is the identifier as a whole, beside its parts.
+    /// Whether it stands beside the terms that follow each other: an identifier beside its parts, a character beside pairs.
     pub whole: bool,
 }
 
@@ -55,12 +56,13 @@ pub fn each_term_from(text: &str, wants: impl Fn(char) -> bool, mut emit: impl F
     let mut position = 0;
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
-        if is_cjk(c) {
-            let end = run_end(text, at, is_cjk);
+        if is_cjk(c) || is_southeast_asian(c) {
+            let end =
+                if is_cjk(c) { run_end(text, at, is_cjk) } else { run_end(text, at, is_southeast_asian) };
             position = emit_pairs(text, at, end, position, &mut emit);
             at = end;
         } else if is_word(c) {
-            let end = run_end(text, at, |c| is_word(c) && !is_cjk(c));
+            let end = run_end(text, at, |c| is_word(c) && !is_cjk(c) && !is_southeast_asian(c));
             position = emit_word(text, at, end, position, (&stemmer, &wants), &mut emit);
             at = end;
         } else {
@@ -82,6 +84,15 @@ fn is_cjk(c: char) -> bool {
         0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0x20000..=0x3134F)
 }
 
+/// Letters and signs of Thai, Lao, Burmese and Khmer; digits and punctuation are none of them.
+fn is_southeast_asian(c: char) -> bool {
+    matches!(c as u32,
+        0xE01..=0xE3A | 0xE40..=0xE4E
+        | 0xE81..=0xEBD | 0xEC0..=0xECE | 0xEDC..=0xEDF
+        | 0x1000..=0x103F | 0x1050..=0x108F | 0x109A..=0x109D | 0xA9E0..=0xA9EF | 0xA9FA..=0xA9FE | 0xAA60..=0xAA7F
+        | 0x1780..=0x17D3 | 0x17D7 | 0x17DC..=0x17DD)
+}
+
 fn emit_pairs(
     text: &str,
     start: usize,
@@ -89,24 +100,44 @@ fn emit_pairs(
     mut position: usize,
     emit: &mut impl FnMut(Term),
 ) -> usize {
-    let chars: Vec<(usize, char)> = text[start..end].char_indices().map(|(at, c)| (start + at, c)).collect();
-    if let [(at, c)] = chars[..] {
-        emit(Term { text: c.to_string(), position, start: at, end, whole: false });
+    let bounds = [unit_starts(text, start, end), vec![end]].concat();
+    let mut put = |from: usize, to: usize, position, whole| {
+        emit(Term { text: plain(&text[from..to]), position, start: from, end: to, whole });
+    };
+    let [first, .., last] = bounds.as_slice() else { return position };
+    if bounds.len() == 2 {
+        put(*first, *last, position, false);
         return position + 1;
     }
-    for pair in chars.windows(2) {
-        let [(first_at, first), (second_at, second)] = [pair[0], pair[1]];
-        let pair_end = second_at + second.len_utf8();
-        emit(Term {
-            text: [first, second].iter().collect(),
-            position,
-            start: first_at,
-            end: pair_end,
-            whole: false,
-        });
+    for unit in bounds.windows(3) {
+        put(unit[0], unit[1], position, true);
+        put(unit[0], unit[2], position, false);
         position += 1;
     }
+    put(bounds[bounds.len() - 2], *last, position - 1, true);
     position
+}
+
+/// Where each character of a run begins, with what is written around it: signs, and letters that are stacked under it.
+fn unit_starts(text: &str, start: usize, end: usize) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut is_stacking = false;
+    for (at, c) in text[start..end].char_indices() {
+        if starts.is_empty() || !(is_stacking || unicode_normalization::char::is_combining_mark(c)) {
+            starts.push(start + at);
+        }
+        is_stacking = matches!(c, '\u{1039}' | '\u{17D2}');
+    }
+    starts
+}
+
+/// Characters as they are looked up: what is written alike is the same, however it was typed. CJK stays as it is.
+fn plain(text: &str) -> String {
+    if text.starts_with(is_southeast_asian) {
+        text.nfkd().take(MAX_WORD_CHARS).collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 fn emit_word(
@@ -219,7 +250,14 @@ mod tests {
             ("__init__", &["init"]),
             ("sha256", &["sha256", "sha", "256"]),
             ("café Ärger", &["cafe", "arger"]),
-            ("中文搜索", &["中文", "文搜", "搜索"]),
+            ("中文搜索", &["中", "中文", "文", "文搜", "搜", "搜索", "索"]),
+            ("中", &["中"]),
+            ("กรุงเทพ", &["ก", "กรุ", "รุ", "รุง", "ง", "งเ", "เ", "เท", "ท", "ทพ", "พ"]),
+            ("ปี", &["ปี"]),
+            ("ພາສາ", &["ພ", "ພາ", "າ", "າສ", "ສ", "ສາ", "າ"]),
+            ("ខ្មែរ", &["ខ្មែ", "ខ្មែរ", "រ"]),
+            ("မြန်မာ", &["မြ", "မြန်", "န်", "န်မာ", "မာ"]),
+            ("ราคา25บาท", &["ร", "รา", "า", "าค", "ค", "คา", "า", "25", "บ", "บา", "า", "าท", "ท"]),
             ("_", &[]),
             ("", &[]),
         ];
@@ -231,7 +269,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_begins_otherwise_is_all_that_is_left_out(
-            text in "([a-z]{1,9}(ing|ed|ies|s|ly|ational)?|[A-Z][a-z]{0,4}[A-Z]{0,3}[a-z0-9_]{0,5}|[çéßÄǅ中文a-zA-Z_0-9]{1,6}|[ .,'-]){0,12}",
+            text in "([a-z]{1,9}(ing|ed|ies|s|ly|ational)?|[A-Z][a-z]{0,4}[A-Z]{0,3}[a-z0-9_]{0,5}|[çéßÄǅ中文กุรa-zA-Z_0-9]{1,6}|[ .,'-]){0,12}",
             wanted in prop::collection::vec(any::<char>(), 0..2),
         ) {
             // Letters of the text, and letters of none.
@@ -246,8 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_found_inside_a_phrase_without_spaces() {
+        let cases = [
+            ("การประชุมจะจัดขึ้นที่กรุงเทพในวันพรุ่งนี้", "กรุงเทพ"),
+            ("ນະຄອນຫຼວງວຽງຈັນ", "ວຽງຈັນ"),
+            ("រាជធានីភ្នំពេញ", "ភ្នំពេញ"),
+            ("ရန်ကုန်မြို့တော်", "ရန်ကုန်"),
+        ];
+        for (phrase, word) in cases {
+            let (phrase, word) = (texts(phrase), texts(word));
+            assert!(
+                word.len() > 1 && phrase.windows(word.len()).any(|part| part == word),
+                "{word:?} in {phrase:?}"
+            );
+        }
+    }
+
+    #[test]
     fn each_term_stands_on_the_bytes_that_it_names() {
-        let text = "Ünïcode fooBar 中文字 x_y";
+        let text = "Ünïcode fooBar 中文字 x_y กรุงเทพ";
         for term in terms(text) {
             assert!(text.get(term.start..term.end).is_some_and(|cut| !cut.is_empty()), "{term:?}");
         }

@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(background.rests(), None);
         put("BAT0", "status", "Discharging");
         assert!(background.rests().unwrap().contains("battery"));
-        let never = Background { power: power.path().to_owned(), ..Background::new(BackgroundSettings::default()) };
+        let never =
+            Background { power: power.path().to_owned(), ..Background::new(BackgroundSettings::default()) };
         assert_eq!(never.rests(), None, "only where it is asked for");
     }
 
@@ -139,16 +140,23 @@ mod tests {
     fn background_work_gives_way_and_nothing_else_does() {
         let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
         let here = niceness();
-        let background = Background::new(BackgroundSettings { n_threads: 1, ..BackgroundSettings::default() });
+        let background =
+            Background::new(BackgroundSettings { n_threads: 1, ..BackgroundSettings::default() });
         assert_eq!(background.run(niceness), NICENESS.max(here));
-        let equal = Background::new(BackgroundSettings { n_threads: 1, gives_way: false, ..BackgroundSettings::default() });
+        let equal = Background::new(BackgroundSettings {
+            n_threads: 1,
+            gives_way: false,
+            ..BackgroundSettings::default()
+        });
         assert_eq!(equal.run(niceness), here);
         assert_eq!(niceness(), here);
     }
 
     #[test]
     fn a_busy_machine_is_left_alone() {
-        let at = |max_load| Background::new(BackgroundSettings { max_load: Some(max_load), ..BackgroundSettings::default() });
+        let at = |max_load| {
+            Background::new(BackgroundSettings { max_load: Some(max_load), ..BackgroundSettings::default() })
+        };
         assert_eq!(at(1e9).rests(), None);
         // Where tests run something runs.
         assert!(at(-1.0).rests().unwrap().contains("load"));

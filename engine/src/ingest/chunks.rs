@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::{Context, IngestError};
@@ -134,15 +136,17 @@ pub fn chunks_of(document: &Document, embedder: Option<&dyn Embedder>) -> Vec<Ch
 fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> Prepared {
     let chunks = chunks_of(document, embedder);
     let mut prepared = Prepared::nothing(row.id);
+    let is_json = document.mime_type.contains("json");
     for (ordinal, chunk) in chunks.into_iter().enumerate() {
         let Some(text) = chunk.span.of(&document.text) else { continue };
         let context = context_line(document.title.as_deref(), &chunk.headings, text);
+        let said = if is_json { text::unescaped(text) } else { Cow::Borrowed(text) };
         let stem = row.path.file_name().rsplit_once('.').map_or(row.path.file_name(), |(stem, _)| stem);
-        prepared.embedded_texts.push(join(&context, text));
+        prepared.embedded_texts.push(join(&context, &said));
         prepared.chunks.push(NewChunk {
             file: row.id,
             ordinal: ordinal as u32,
-            indexed_text: format!("{stem}\n{}", join(&context, text)),
+            indexed_text: format!("{stem}\n{}", join(&context, &said)),
             vector: None,
             record: ChunkRecord {
                 path: row.path.as_str().to_owned(),
@@ -150,6 +154,7 @@ fn cut(row: &FileRow, document: &Document, embedder: Option<&dyn Embedder>) -> P
                 span: chunk.span,
                 lines: chunk.lines,
                 headings: chunk.headings,
+                sections: chunk.sections,
                 title: document.title.clone(),
                 located: chunk.located,
                 mime_type: document.mime_type.clone(),

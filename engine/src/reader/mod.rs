@@ -126,6 +126,14 @@ impl Reader {
         Ok(self.cache.retain(keep)?)
     }
 
+    /// Reads all that is kept; whether it was damaged and begun anew since the last time that this was asked.
+    ///
+    /// # Errors
+    /// [`ReaderError::Cache`].
+    pub fn check_cache(&self) -> Result<bool, ReaderError> {
+        Ok(self.cache.check()?)
+    }
+
     /// Of a name only what says how to read a file counts, but for formats whose text is made of the name.
     fn key(&self, name: &str) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();

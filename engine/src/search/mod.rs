@@ -23,7 +23,7 @@ pub use citation::Citation;
 pub use error::SearchError;
 pub use query::{ParsedQuery, parse, parse_plain};
 pub use rerank::Reranker;
-pub use snippet::snippet;
+pub use snippet::{Snippet, snippet};
 
 use crate::embed::Embedder;
 use crate::index::{ChunkRecord, ChunkRef};

@@ -6,12 +6,28 @@ use crate::index::each_term_from;
 /// An excerpt is at most this long, without the dots at its ends.
 pub const MAX_SNIPPET_BYTES: usize = 280;
 
-/// An excerpt around what matched, and the byte ranges in it that hold words of the query, ascending.
-pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>) {
+/// What of a chunk is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snippet {
+    /// Three dots stand where it was cut.
+    pub text: String,
+    /// Byte ranges of `text` that hold words of the query, ascending.
+    pub highlights: Vec<(usize, usize)>,
+    /// Where in the chunk's text the first of them stands.
+    pub matched_at: Option<usize>,
+}
+
+/// An excerpt around what matched.
+pub fn snippet(text: &str, query: &ParsedQuery) -> Snippet {
     let wanted = &query.lexical.terms;
     let begins_one = |c: char| wanted.iter().any(|(wanted, _)| wanted.starts_with(c));
     let mut matched: Vec<(usize, usize, usize)> = Vec::new();
     each_term_from(text, begins_one, |term| {
+        // A character alone matches anywhere; pairs show where the words are.
+        let is_lone = term.whole && term.text.chars().nth(1).is_none();
+        if is_lone && wanted.len() > 1 {
+            return;
+        }
         let idx = wanted.iter().position(|(wanted, _)| *wanted == term.text);
         matched.extend(idx.map(|idx| (term.start, term.end, idx)));
     });
@@ -19,22 +35,21 @@ pub fn snippet(text: &str, query: &ParsedQuery) -> (String, Vec<(usize, usize)>)
     let body = &text[start..end];
     let mut out = String::with_capacity(body.len() + 8);
     if start > 0 {
-        out.push_str("… ");
+        out.push_str("... ");
     }
     let shift = out.len();
     // White space of any kind shows as one blank of the same length, so that offsets keep their meaning.
     out.extend(body.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }));
     if end < text.len() {
-        out.push_str(" …");
+        out.push_str(" ...");
     }
-    let mut highlights: Vec<(usize, usize)> = matched
-        .iter()
-        .filter(|(from, to, _)| *from >= start && *to <= end)
-        .map(|(from, to, _)| (from - start + shift, to - start + shift))
-        .collect();
+    let inside = matched.iter().filter(|(from, to, _)| *from >= start && *to <= end);
+    let mut highlights: Vec<(usize, usize)> =
+        inside.map(|(from, to, _)| (from - start + shift, to - start + shift)).collect();
     highlights.sort_unstable();
     highlights.dedup();
-    (out, merge(highlights))
+    let matched_at = highlights.first().map(|(from, _)| from + start - shift);
+    Snippet { text: out, highlights: merge(highlights), matched_at }
 }
 
 /// The stretch that holds the most different words of the query, then the most of them, then the earliest.
@@ -117,11 +132,15 @@ mod tests {
             "filler words ".repeat(60),
             "tail ".repeat(90)
         );
-        let (excerpt, marks) = snippet(&text, &parse("retry budget attempts"));
-        let marked: Vec<&str> = marks.iter().map(|(from, to)| &excerpt[*from..*to]).collect();
+        let Snippet { text: excerpt, highlights, matched_at } =
+            snippet(&text, &parse("retry budget attempts"));
+        let marked: Vec<&str> = highlights.iter().map(|(from, to)| &excerpt[*from..*to]).collect();
         assert_eq!(marked, ["retry", "budget", "attempts"]);
+        assert_eq!(matched_at, text.find("retry"));
         assert!(
-            excerpt.starts_with("… ") && excerpt.ends_with(" …") && excerpt.len() < MAX_SNIPPET_BYTES + 16
+            excerpt.starts_with("... ")
+                && excerpt.ends_with(" ...")
+                && excerpt.len() < MAX_SNIPPET_BYTES + 16
         );
     }
 
@@ -131,9 +150,9 @@ mod tests {
             ["", "x", &"ä".repeat(500), &"中文".repeat(300), &"a b\u{0}\n".repeat(200), "\u{301}\u{301}"]
         {
             for query in ["", "a", "中文", "ä", "\"", "b \"a b\""] {
-                let (excerpt, marks) = snippet(text, &parse(query));
+                let excerpt = snippet(text, &parse(query));
                 assert!(
-                    marks.iter().all(|(from, to)| excerpt.get(*from..*to).is_some()),
+                    excerpt.highlights.iter().all(|(from, to)| excerpt.text.get(*from..*to).is_some()),
                     "{text:?} {query:?}"
                 );
             }

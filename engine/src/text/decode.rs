@@ -1,11 +1,13 @@
 //! Bytes → UTF-8, or the reason why not.
 //!
 //! Takes bytes without a known magic number, gives [`Decoded`] text: UTF-8 as it stands, UTF-16 with or without a
-//! mark, else the legacy encoding that fits best. Keeps line ends and a byte order mark of UTF-8, so that offsets
+//! mark and UTF-32 with one ([`wide`] tells them), else the legacy encoding that fits best. Keeps line ends and a byte order mark of UTF-8, so that offsets
 //! stay those of the file. Does not look at names or at structure.
 
+mod wide;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, X_MAC_CYRILLIC};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, X_MAC_CYRILLIC};
 
 use super::skip::SkipReason;
 
@@ -21,9 +23,6 @@ const CONTROL_SHARE: usize = 50;
 /// One broken sequence in so many bytes is a damaged UTF-8 file rather than another encoding.
 const DAMAGE_SHARE: usize = 200;
 
-/// Fewer UTF-16 units than this tell nothing.
-const MIN_WIDE_UNITS: usize = 4;
-
 /// A text and where it came from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
@@ -38,7 +37,7 @@ pub(super) struct Decoded {
 /// Whether the bytes read as text in some encoding.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
-    wide_encoding(sample).is_some() || !is_binary(sample)
+    wide::is_utf32(sample) || wide::encoding(sample).is_some() || !is_binary(sample)
 }
 
 /// The text of `bytes`.
@@ -53,7 +52,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, SkipReason> {
 
 fn decode_any(bytes: &[u8]) -> Result<Decoded, SkipReason> {
     let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
-    if let Some(encoding) = wide_encoding(sample) {
+    if wide::is_utf32(sample) {
+        return Ok(from_utf32(bytes));
+    }
+    if let Some(encoding) = wide::encoding(sample) {
         return Ok(from_encoding(bytes, encoding));
     }
     if is_binary(sample) {
@@ -74,6 +76,12 @@ fn from_encoding(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
     let loss = if damaged { ", broken sequences are shown as `\u{fffd}`" } else { "" };
     let warning = (damaged || used != UTF_8).then(|| format!("read as {}{loss}", used.name()));
     Decoded { text: text.trim_start_matches(BOM).to_owned(), verbatim: false, warning }
+}
+
+fn from_utf32(bytes: &[u8]) -> Decoded {
+    let text = wide::utf32(bytes);
+    let loss = if text.contains('\u{fffd}') { ", broken sequences are shown as `\u{fffd}`" } else { "" };
+    Decoded { text, verbatim: false, warning: Some(format!("read as UTF-32{loss}")) }
 }
 
 /// Japanese in seven bits: escapes switch between sets of characters (RFC 1468).
@@ -166,39 +174,6 @@ fn is_damaged_utf8(bytes: &[u8]) -> bool {
     whole > 4 * broken && broken * DAMAGE_SHARE <= bytes.len().max(DAMAGE_SHARE)
 }
 
-/// UTF-16 by its mark, or by how its units read.
-fn wide_encoding(sample: &[u8]) -> Option<&'static Encoding> {
-    match sample {
-        [0xff, 0xfe, 0, 0, ..] => None, // UTF-32, which nobody writes.
-        [0xff, 0xfe, rest @ ..] => reads_as_wide(rest, u16::from_le_bytes, false).then_some(UTF_16LE),
-        [0xfe, 0xff, rest @ ..] => reads_as_wide(rest, u16::from_be_bytes, false).then_some(UTF_16BE),
-        _ if !sample.contains(&0) => None,
-        _ if reads_as_wide(sample, u16::from_le_bytes, true) => Some(UTF_16LE),
-        _ if reads_as_wide(sample, u16::from_be_bytes, true) => Some(UTF_16BE),
-        _ => None,
-    }
-}
-
-/// Whether units of two bytes are readable text. Without a mark mostly ASCII is asked for, or a text that is long
-/// enough for its spaces to stand in the right places.
-fn reads_as_wide(bytes: &[u8], unit: fn([u8; 2]) -> u16, unmarked: bool) -> bool {
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
-    if unmarked && units.len() < MIN_WIDE_UNITS {
-        return false;
-    }
-    // Latin text in units of two bytes is half of it NULs; a log with a few of them is no such text.
-    let n_printable = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e | b'\n' | b'\r' | b'\t')).count();
-    if unmarked && n_printable * 5 > bytes.len() * 4 {
-        return false;
-    }
-    let text: String = char::decode_utf16(units.iter().copied()).map(|unit| unit.unwrap_or('\0')).collect();
-    let all = text.chars().count().max(1);
-    let odd = text.chars().filter(|ch| is_odd_control(*ch)).count();
-    let ascii = text.chars().filter(char::is_ascii).count();
-    let spaced = text.chars().any(|ch| ch == ' ' || ch == '\n') && all >= 32;
-    odd * CONTROL_SHARE <= all && (!unmarked || ascii * 2 > all || (odd == 0 && spaced && is_readable(&text)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +206,44 @@ mod tests {
         check(&wide(text, u16::to_be_bytes), Ok((text, false)));
         let russian = "Семантический индекс находит смысл, а не слова. Он работает на одной машине.";
         check(&wide(russian, u16::to_le_bytes), Ok((russian, false)));
+    }
+
+    #[test]
+    fn utf32_is_found_by_its_mark() {
+        let text = "Grüße, 你好 😀.\n";
+        let wide = |to_bytes: fn(u32) -> [u8; 4]| {
+            std::iter::once(BOM).chain(text.chars()).flat_map(|ch| to_bytes(ch.into())).collect::<Vec<u8>>()
+        };
+        check(&wide(u32::to_le_bytes), Ok((text, false)));
+        check(&wide(u32::to_be_bytes), Ok((text, false)));
+        assert!(is_text(&wide(u32::to_le_bytes)));
+        // What is no text behind a mark stays what it is.
+        check(&[0xff, 0xfe, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], Err("binary"));
+        check(&[0xff, 0xfe, 0, 0], Err("binary"));
+    }
+
+    #[test]
+    fn short_texts_of_east_asia_are_found_without_a_mark() {
+        for text in [
+            "これは日本語の文章です。今日の会議は十時です。\n",
+            "会議は十時に始まります",
+            "회의는 열 시에 시작합니다.\n",
+            "会议在十点开始，请大家准时参加。\n",
+        ] {
+            check(&wide(text, u16::to_le_bytes), Ok((text, false)));
+            check(&wide(text, u16::to_be_bytes), Ok((text, false)));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_east_asia_is_no_wide_text() {
+        // Pairs of small letters are ideographs in UTF-16.
+        check(b"bush hid the facts", Ok(("bush hid the facts", true)));
+        check(b"abcdefghijklmnopqrstuvwxyz/fabcdef\0\0", Err("binary"));
+        let numbers: Vec<u8> = (0x4e00_u16..0x4f00).step_by(8).flat_map(u16::to_le_bytes).collect();
+        check(&numbers, Err("binary"));
+        let (bytes, _, _) = encoding_rs::EUC_KR.encode("회의는 열 시에 시작합니다. 모두 제시간에 오세요.");
+        assert!(wide::encoding(&bytes).is_none());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use document::{Block, BlockKind, Document, Kind, Limits};
 pub use extract::{PageLinks, extract, page_links};
 pub use sentences::{document_sentences, sentences};
 pub use skip::SkipReason;
-pub use words::{TokenCounter, WordEstimate, words};
+pub use words::{TokenCounter, WordEstimate, unescaped, words};
 
 /// What was lost or guessed in a document, a line each, as it is noted beside the file.
 pub fn notes(document: &Document) -> String {
@@ -38,10 +38,10 @@ pub fn notes(document: &Document) -> String {
 }
 
 /// Raised whenever the text, blocks or fields that [`extract`] gives for the same bytes change.
-pub const EXTRACTOR_VERSION: u32 = 4;
+pub const EXTRACTOR_VERSION: u32 = 5;
 
 /// Raised whenever the spans that [`chunk`] gives for the same document change.
-pub const CHUNKER_VERSION: u32 = 2;
+pub const CHUNKER_VERSION: u32 = 3;
 
 #[cfg(test)]
 mod laws;

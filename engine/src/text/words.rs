@@ -3,6 +3,8 @@
 //! Takes text, gives its words, a count of model tokens ([`TokenCounter`]) and boundaries that never cut a
 //! character as a reader sees it. Does not normalise, stem or fold.
 
+use std::borrow::Cow;
+
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 /// Counts the tokens that a model would read, without the special ones it adds around them.
@@ -81,6 +83,47 @@ pub(super) fn grapheme_floor(text: &str, at: usize) -> usize {
     }
 }
 
+/// A JSON text with its `\uXXXX` read as the characters that they stand for (RFC 8259, section 7); what stands for none stays. It is
+/// what such a text says, for searching; a quote keeps the file's own bytes.
+pub fn unescaped(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\u") {
+        return Cow::Borrowed(json);
+    }
+    let unit = |at: usize| {
+        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
+    };
+    let mut out = String::with_capacity(json.len());
+    let mut at = 0;
+    while let Some(rest) = json.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some(step) = rest.find('\\') else {
+            out.push_str(rest);
+            break;
+        };
+        out.push_str(&rest[..step]);
+        at += step;
+        // A surrogate counts with the one behind it alone; an escaped backslash is no beginning of anything.
+        let pair = unit(at).map(|first| (first, unit(at + 6)));
+        let read = pair.and_then(|(first, second)| {
+            let units = [Some(first), second.filter(|_| (0xD800..0xDC00).contains(&first))];
+            let read = char::decode_utf16(units.into_iter().flatten()).next()?.ok()?;
+            Some((read, if read.len_utf16() == 2 { 12 } else { 6 }))
+        });
+        match read {
+            Some((read, n_bytes)) => {
+                out.push(read);
+                at += n_bytes;
+            }
+            None => {
+                let escaped = json[at + 1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&json[at..at + 1 + escaped]);
+                at += 1 + escaped;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +153,19 @@ mod tests {
             [(0, 0), (1, 0), (2, 0), (3, 3), (7, 3), (3 + family, 3 + family), (99, text.len())]
         {
             assert_eq!(grapheme_floor(text, at), floor, "{at}");
+        }
+    }
+
+    #[test]
+    fn escapes_of_json_are_read_where_they_are_some() {
+        for (json, said) in [
+            (r#"{"city": "M\u00fcnchen"}"#, r#"{"city": "München"}"#),
+            (r"\u6771\u4eac", "東京"),
+            (r"\ud83d\ude00!", "😀!"),
+            (r"\ud83d alone, \u12, \uzzzz, \n, \\u00fc, ü\", r"\ud83d alone, \u12, \uzzzz, \n, \\u00fc, ü\"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unescaped(json), said, "{json}");
         }
     }
 }

@@ -3,12 +3,16 @@
 use clap::Args;
 use waypost_engine::api::{AskReply, AskRequest};
 
-use super::home::{self, Fetch};
 use super::search::{PlaceArgs, print_status};
-use super::{Globals, NOTHING, Outcome};
+use super::{Globals, NOTHING, Outcome, asking};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost ask 'When are travel claims due?'\n  \
+                        waypost ask 'Who signs contracts?' --workspace legal --json";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct AskArgs {
     /// In plain words
     #[arg(required = true)]
@@ -24,7 +28,7 @@ pub struct AskArgs {
 }
 
 pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
-    let (engine, _) = home::open(&home::existing(globals)?, globals, Fetch::Never)?;
+    let engine = asking::open(globals, &args.place)?;
     let request = AskRequest {
         question: args.question.join(" "),
         workspaces: args.place.workspaces(),
@@ -38,15 +42,16 @@ pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
     if globals.json {
         output::json(&reply)?;
     } else {
-        print(&reply);
+        anstream::println!("{}", text(&reply));
         print_status(&reply.index, reply.took_ms, reply.citations.len());
     }
+    asking::tell_pending(reply.index.pending_files);
     Ok(if reply.abstained { NOTHING } else { 0 })
 }
 
 /// The answer, then where each sentence stands.
-pub fn print(reply: &AskReply) {
-    anstream::println!("{}", output::safe(&reply.answer));
+pub fn text(reply: &AskReply) -> String {
+    let mut told = vec![output::safe(&reply.answer)];
     for cited in &reply.citations {
         let lines = match (&cited.citation.location, cited.citation.lines) {
             (Some(place), _) => output::safe(&format!(", {place}")),
@@ -54,11 +59,12 @@ pub fn print(reply: &AskReply) {
             (None, Some((first, last))) => format!(":{first}-{last}"),
             (None, None) => String::new(),
         };
-        anstream::println!(
+        told.push(format!(
             "  [{}] {STRONG}{}{lines}{STRONG:#}  {FAINT}{}{FAINT:#}",
             cited.n,
             output::safe(&cited.citation.path),
             output::safe(&cited.citation.headings.join(" › "))
-        );
+        ));
     }
+    told.join("\n")
 }

@@ -36,6 +36,7 @@ pub struct BackupArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example: waypost restore home.tar ./home")]
 pub struct RestoreArgs {
     /// A file of `waypost backup`
     file: PathBuf,
@@ -157,7 +158,7 @@ pub fn restore(globals: &Globals, args: &RestoreArgs) -> Outcome {
             );
         }
         anstream::println!(
-            "{FAINT}the index is built by `waypost serve` or `waypost reindex`; serve only one of the two homes, for both would deliver to the same webhooks{FAINT:#}"
+            "{FAINT}the index is built by `waypost serve` or `waypost index`, and a search takes the words in before it answers; serve only one of the two homes, for both would deliver to the same webhooks{FAINT:#}"
         );
     }
     Ok(if findings.is_empty() { 0 } else { NOTHING })

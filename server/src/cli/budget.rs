@@ -17,7 +17,7 @@ use crate::output::{self, BAD, FAINT, STRONG};
 pub enum BudgetCommand {
     /// All budgets, with what is left of each
     List,
-    /// Limit what somebody may spend; of a budget with the same holder, target and period the limits change
+    /// Limit what somebody may spend; of a budget with the same holder, target and period the given limits change
     Add(AddArgs),
     /// Take a budget away
     Remove {

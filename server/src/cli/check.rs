@@ -10,7 +10,11 @@ use super::home::{self, Fetch};
 use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, Bar, FAINT, GOOD};
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost check --home ./home\n  waypost check --repair";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
     /// Build anew what does not hold
     #[arg(long)]
@@ -43,8 +47,8 @@ pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
         if report.findings.is_empty() {
             anstream::println!("{GOOD}everything fits{GOOD:#}");
         }
-        for workspace in &report.repaired {
-            anstream::println!("rebuilt the index of {workspace}");
+        for what in &report.repaired {
+            anstream::println!("{GOOD}repaired{GOOD:#} {}", output::safe(what));
         }
     }
     let is_sound = report.findings.is_empty() || (args.repair && engine.check(false)?.findings.is_empty());

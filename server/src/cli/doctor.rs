@@ -99,7 +99,7 @@ fn look(home: &Path, globals: &Globals) -> Vec<Finding> {
         Ok(config) => config,
         Err(error) => {
             let next = "mend `waypost.toml` or the variable that it names; `waypost config` shows what holds";
-            findings.push(Finding::bad("settings", format!("{error:#}"), next));
+            findings.push(Finding::bad("settings", output::causes(&error), next));
             return findings;
         }
     };
@@ -125,7 +125,7 @@ fn look(home: &Path, globals: &Globals) -> Vec<Finding> {
 fn broken_home(error: &anyhow::Error) -> Finding {
     Finding::bad(
         "home",
-        format!("{error:#}"),
+        output::causes(error),
         "compare it with `waypost check`, or `waypost restore` a backup",
     )
 }
@@ -134,6 +134,7 @@ fn settings(home: &Path, globals: &Globals) -> Result<Config> {
     let config = config::load(home, globals)?;
     config.engine_options(home)?;
     config.edge()?;
+    models::check(&config)?;
     Ok(config)
 }
 
@@ -209,7 +210,7 @@ fn workers() -> Finding {
             "run under Linux, where the program can start itself again",
         ),
         Err(error) => {
-            Finding::bad("reading", format!("{error:#}"), "see whether this user may start processes")
+            Finding::bad("reading", output::causes(&error), "see whether this user may start processes")
         }
     }
 }

@@ -14,7 +14,12 @@ use crate::config::{self, Config};
 use crate::models;
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags of `waypost config`.
+pub const CONFIG_EXAMPLES: &str =
+    "Examples:\n  waypost config --home ./home\n  WAYPOST_OFFLINE=yes waypost config --json";
+
 #[derive(Args)]
+#[command(after_help = "Example: waypost init ./home")]
 pub struct InitArgs {
     /// The directory; the current one where it is missing
     dir: Option<PathBuf>,
@@ -62,25 +67,32 @@ pub enum Fetch {
 /// Opens a home with its model; says so, once, where there is none.
 pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
-    let embedder = match models::open(&config, fetch == Fetch::IfMissing) {
-        Ok(embedder) => Some(embedder),
-        Err(error) => {
-            anstream::eprintln!(
-                "{FAINT}note: searching by words alone: {}{FAINT:#}",
-                output::safe(&error.to_string())
-            );
-            None
-        }
-    };
+    let embedder = model(&config, fetch)?;
     Ok((open_with(home, &config, embedder)?, config))
 }
 
-fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
+/// The model; says so where there is none.
+///
+/// # Errors
+/// Where the settings name none that there could be.
+pub fn model(config: &Config, fetch: Fetch) -> Result<Option<Arc<dyn Embedder>>> {
+    models::check(config)?;
+    Ok(match models::open(config, fetch == Fetch::IfMissing) {
+        Ok(embedder) => Some(embedder),
+        Err(error) => {
+            output::note(&format!("searching by words alone: {error}"));
+            None
+        }
+    })
+}
+
+/// Opens a home with this model.
+pub fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
     let options = config.engine_options(home)?.embedder(embedder);
     let engine = Arc::new(Engine::open(options)?);
     engine.set_tool_servers(config.upstreams.value.iter().map(upstream::Settings::tool_server).collect());
     for line in engine.rebuilt() {
-        anstream::eprintln!("{FAINT}note: the index is built anew: {}{FAINT:#}", output::safe(&line));
+        output::note(&format!("the index is built anew: {line}"));
     }
     Ok(engine)
 }
@@ -89,6 +101,7 @@ fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) 
 /// the one that its vectors are from takes its indexes for stale and throws them away.
 pub fn open_quietly(home: &Path, globals: &Globals) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
+    models::check(&config)?;
     let embedder = models::open(&config, false).ok();
     Ok((open_with(home, &config, embedder)?, config))
 }
@@ -126,6 +139,9 @@ pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
 
 pub fn config(globals: &Globals) -> Outcome {
     let home = locate(globals, Some(Path::new(".")))?;
+    if !home.is_dir() {
+        bail!("there is no folder `{}`: expected a home", home.display());
+    }
     let config = config::load(&home, globals)?;
     if globals.json {
         output::json(&config)?;

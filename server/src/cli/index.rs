@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use waypost_engine::api::IndexReport;
@@ -14,7 +15,11 @@ use super::home::{self, Fetch};
 use super::{Globals, Outcome};
 use crate::output::{self, Bar, FAINT, STRONG};
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost index ./docs\n  waypost index --explain ./docs/report.pdf";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct IndexArgs {
     /// The folder; without one every workspace of the home is brought up to its files
     dir: Option<PathBuf>,
@@ -31,6 +36,12 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
         return super::reading::explain(globals, file);
     }
     let Some(dir) = args.dir.clone() else { return catch_up(globals) };
+    if dir.is_file() {
+        let file = dir.display();
+        bail!(
+            "`{file}` is a file: expected a folder (`waypost index --explain FILE` shows what is read of a file)"
+        );
+    }
     let home = match &globals.home {
         Some(home) => home.clone(),
         None => dir.clone(),

@@ -3,6 +3,7 @@
 mod agent;
 mod approval;
 mod ask;
+mod asking;
 mod audit;
 mod backup;
 mod bench;
@@ -10,6 +11,8 @@ mod budget;
 mod check;
 mod demo;
 mod doctor;
+mod evaluate;
+mod failure;
 mod file;
 mod gate;
 mod grant;
@@ -43,10 +46,7 @@ use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use waypost_engine::api::{Error, ErrorKind};
-
-use crate::eval;
-use crate::output::{self, BAD};
+use waypost_engine::api::Error;
 
 /// Nothing found, or a check failed.
 pub const NOTHING: u8 = 1;
@@ -111,7 +111,7 @@ enum Command {
     /// List, fetch and measure embedding models
     Models(models::ModelsArgs),
     /// Measure quality on a data set
-    Eval(EvalArgs),
+    Eval(evaluate::EvalArgs),
     /// Measure what indexing and searching a folder of your own costs here
     Bench(bench::BenchArgs),
     /// Compare catalog, blobs and index with each other
@@ -187,6 +187,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Print the settings that hold, and where each comes from
+    #[command(after_help = home::CONFIG_EXAMPLES)]
     Config,
     /// Print what a shell needs to complete commands
     Completions(shell::CompletionsArgs),
@@ -194,46 +195,21 @@ enum Command {
     Man(shell::ManArgs),
 }
 
-#[derive(Args)]
-struct EvalArgs {
-    /// What to measure
-    kind: eval::Kind,
-    /// Folder with the data set, or the name of one in `WAYPOST_DATASETS`
-    dir: PathBuf,
-    /// Split or language in the files' names
-    #[arg(long)]
-    split: Option<String>,
-    /// For routing: use the first N examples of each route; 0 leaves descriptions alone [default: all]
-    #[arg(long, value_name = "N")]
-    shots: Option<usize>,
-    /// Keep the indexed corpus here and start from it (the indexing speed then means nothing)
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Without a model: lexical search alone
-    #[arg(long)]
-    no_model: bool,
-}
-
 /// What a command gives: the exit code, or an error that is printed.
 pub type Outcome = anyhow::Result<u8>;
 
 /// Reads the command line and runs it.
 pub fn run() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::tell_usage(&error),
+    };
     // A variable that is set to nothing counts as not set, as everywhere.
     cli.globals.home = cli.globals.home.filter(|home| !home.as_os_str().is_empty());
     let json = cli.globals.json;
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let code = exit_code(&error);
-            if json {
-                let line = serde_json::json!({"error": {"message": format!("{error:#}"), "exit_code": code}});
-                anstream::println!("{line}");
-            }
-            anstream::eprintln!("{BAD}error{BAD:#}: {}", output::safe(&format!("{error:#}")));
-            ExitCode::from(code)
-        }
+        Err(error) => failure::tell(&error, json),
     }
 }
 
@@ -250,7 +226,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::run(&globals, &args),
         Command::Route(args) => route::run(&globals, &args),
         Command::Models(args) => models::run(&globals, &args),
-        Command::Eval(args) => evaluate(&globals, &args),
+        Command::Eval(args) => evaluate::run(&globals, &args),
         Command::Bench(args) => bench::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
         Command::Doctor => doctor::run(&globals),
@@ -284,40 +260,6 @@ fn dispatch(cli: Cli) -> Outcome {
     }
 }
 
-fn evaluate(globals: &Globals, args: &EvalArgs) -> Outcome {
-    let dir = data_set(&args.dir)?;
-    let config = crate::config::load(&dir, globals)?;
-    let needs_none = args.no_model || matches!(args.kind, eval::Kind::Extraction);
-    let embedder = if needs_none { None } else { Some(crate::models::require(&config)?) };
-    let set = eval::Set {
-        folder: &dir,
-        split: args.split.as_deref(),
-        shots: args.shots,
-        keep: args.keep.as_deref(),
-    };
-    let report = eval::run(args.kind, &set, embedder)?;
-    if globals.json {
-        output::json(&report)?;
-    } else {
-        anstream::println!("{}", report.table());
-    }
-    Ok(0)
-}
-
-/// A folder as it is, or the one of that name where the public sets are kept.
-fn data_set(dir: &Path) -> anyhow::Result<PathBuf> {
-    if dir.is_dir() {
-        return Ok(dir.to_owned());
-    }
-    let kept = std::env::var_os("WAYPOST_DATASETS").map(|folder| Path::new(&folder).join(dir));
-    kept.filter(|folder| folder.is_dir()).ok_or_else(|| {
-        anyhow::anyhow!(
-            "there is no data set `{}`: expected a folder, or a name in the folder that `WAYPOST_DATASETS` names (`datasets/manifest.toml` says where the sets come from)",
-            dir.display()
-        )
-    })
-}
-
 /// The bytes of a file, or of standard input where none is named, or `-`.
 pub fn input(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     match file {
@@ -343,25 +285,4 @@ where
     I: PartialEq + Display,
 {
     items.iter().find(|item| id_of(item) == id).ok_or_else(|| Error::NotFound { what, name: id.to_string() })
-}
-
-/// The exit code of an error: what could not be had is told apart from what was asked wrongly.
-fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<crate::models::NoModel>() {
-        return UNAVAILABLE;
-    }
-    if let Some(waypost::upstream::RelayError::Broken { .. }) = error.downcast_ref() {
-        return UNAVAILABLE;
-    }
-    if let Some(waypost::serve::ServeError::Bind { .. }) = error.downcast_ref() {
-        return UNAVAILABLE;
-    }
-    match error.downcast_ref::<Error>().map(Error::kind) {
-        Some(ErrorKind::Invalid) => 2,
-        Some(ErrorKind::NotFound) => NOTHING,
-        Some(ErrorKind::Unauthorized | ErrorKind::Denied) => REFUSED,
-        Some(ErrorKind::Unavailable) => UNAVAILABLE,
-        Some(_) => NOTHING,
-        None => 2,
-    }
 }

@@ -14,7 +14,11 @@ use crate::config::{self, Config};
 use crate::models::{self, NoModel};
 use crate::output::{self, FAINT, GOOD, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost models list\n  waypost models pull";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ModelsArgs {
     #[command(subcommand)]
     command: ModelsCommand,
@@ -56,6 +60,7 @@ pub fn run(globals: &Globals, args: &ModelsArgs) -> Outcome {
         ModelsCommand::List => list(globals, &config),
         ModelsCommand::Pull { name, refresh } => pull(globals, &config, name.as_deref(), *refresh),
         ModelsCommand::Bench { texts, threads, seconds, kernels } => {
+            models::check(&config)?;
             let model = models::open_bert(&config, true, kernels.as_deref()).map_err(NoModel)?;
             measure(globals, &model, texts.as_ref(), *threads, Duration::from_secs(*seconds))
         }
@@ -118,8 +123,8 @@ fn list(globals: &Globals, config: &Config) -> Outcome {
 fn pull(globals: &Globals, config: &Config, name: Option<&str>, refresh: bool) -> Outcome {
     let manifest = Manifest::built_in();
     let spec = match name {
-        Some(name) => manifest.get(name).cloned().map_err(NoModel)?,
-        None => models::spec(&manifest, config).map_err(NoModel)?,
+        Some(name) => manifest.get(name)?.clone(),
+        None => models::spec(&manifest, config)?,
     };
     let sources = models::sources(config, true).refresh(refresh);
     let resolved = models::fetch(&spec, &sources).map_err(NoModel)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use waypost_engine::api::{DocumentExplanation, ReadingExplanation};
+use waypost_engine::store::Tree;
 
 use super::home::{self, Fetch};
 use super::{Globals, NOTHING, Outcome};
@@ -17,25 +18,63 @@ pub fn explain(globals: &Globals, file: &Path) -> Outcome {
     let home = globals.home.as_deref().or(around).unwrap_or(empty.path());
     let (engine, _) = home::open(home, globals, Fetch::Never)?;
     let found = engine.explain_reading(file)?;
+    let left_out = if found.path.is_none() { left_out(engine.home(), file)? } else { None };
     let code = if found.document.is_some() { 0 } else { NOTHING };
     if globals.json {
-        output::json(&found)?;
+        output::json(&as_json(&found, left_out.as_ref())?)?;
     } else {
-        print(&found);
+        print(&found, left_out.as_ref());
     }
     Ok(code)
 }
 
-fn print(found: &ReadingExplanation) {
+/// Why a scan passes over a file of the home, and what that is called.
+struct LeftOut {
+    status: &'static str,
+    reason: String,
+}
+
+/// What a scan of the folder around the file would leave out; a file that lies in no folder of the home is not judged.
+fn left_out(home: &Path, file: &Path) -> anyhow::Result<Option<LeftOut>> {
+    let Ok(file) = file.canonicalize() else { return Ok(None) };
+    let kept = file.strip_prefix(home.join("workspaces")).ok().and_then(|below| below.iter().next());
+    let root = kept.map_or_else(|| home.to_owned(), |name| home.join("workspaces").join(name));
+    let Some(below) = file.strip_prefix(&root).ok().and_then(Path::to_str) else { return Ok(None) };
+    let found = Tree::open(&root)?.walk();
+    if found.files.iter().any(|entry| entry.path.as_str() == below) {
+        return Ok(None);
+    }
+    let skipped = found.skipped.into_iter().find(|skipped| skipped.path == below);
+    Ok(Some(match skipped {
+        Some(skipped) => {
+            LeftOut { status: "skipped", reason: format!("{}: {}", skipped.code, skipped.reason) }
+        }
+        None => LeftOut {
+            status: "ignored",
+            reason: "ignored: a rule of `.gitignore`, `.ignore` or `.waypostignore` leaves it out".to_owned(),
+        },
+    }))
+}
+
+fn as_json(found: &ReadingExplanation, left_out: Option<&LeftOut>) -> serde_json::Result<serde_json::Value> {
+    let mut told = serde_json::to_value(found)?;
+    if let Some(left_out) = left_out {
+        told["status"] = left_out.status.into();
+        told["reason"] = left_out.reason.as_str().into();
+    }
+    Ok(told)
+}
+
+fn print(found: &ReadingExplanation, left_out: Option<&LeftOut>) {
     let status = serde_json::to_value(found.status).unwrap_or_default();
-    let status = status.as_str().unwrap_or_default();
+    let status = left_out.map_or(status.as_str().unwrap_or_default(), |left_out| left_out.status);
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {} · {} bytes · {status}",
         output::safe(found.path.as_deref().unwrap_or(&found.name)),
         found.mime_type,
         found.size
     );
-    if let Some(reason) = &found.reason {
+    if let Some(reason) = left_out.map(|left_out| &left_out.reason).or(found.reason.as_ref()) {
         anstream::println!("  {}", output::safe(reason));
     }
     if let Some(document) = &found.document {

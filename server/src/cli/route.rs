@@ -14,7 +14,12 @@ enum Kind {
     Tool,
 }
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost route 'translate the press release into German'\n  \
+                        waypost route 'transfer 50 euros' --kind tool --explain";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct RouteArgs {
     /// What is to be done, in plain words
     #[arg(required = true)]
@@ -46,52 +51,51 @@ pub fn run(globals: &Globals, args: &RouteArgs) -> Outcome {
     if globals.json {
         output::json(&reply)?;
     } else {
-        print(&reply);
+        anstream::println!("{}", text(&reply));
     }
     Ok(if reply.outcome == RouteOutcome::None { NOTHING } else { 0 })
 }
 
 /// The outcome, then who comes into question.
-pub fn print(reply: &RouteReply) {
-    match (&reply.decision, &reply.question) {
-        (Some(decision), _) => anstream::println!(
+pub fn text(reply: &RouteReply) -> String {
+    let mut told = vec![match (&reply.decision, &reply.question) {
+        (Some(decision), _) => format!(
             "{GOOD}routed{GOOD:#} to {STRONG}{}{STRONG:#} ({}), {:.0} % sure",
             output::safe(&decision.id),
             output::safe(&decision.name),
             100.0 * decision.confidence
         ),
-        (None, Some(question)) => anstream::println!("{STRONG}{}{STRONG:#}", output::safe(question)),
-        (None, None) => anstream::println!("{BAD}none{BAD:#}: nobody here is known to do this"),
-    }
+        (None, Some(question)) => format!("{STRONG}{}{STRONG:#}", output::safe(question)),
+        (None, None) => format!("{BAD}none{BAD:#}: nobody here is known to do this"),
+    }];
     for part in &reply.parts {
-        anstream::println!("  \"{}\" → {}", output::safe(&part.part), output::safe(&part.id));
+        told.push(format!("  \"{}\" → {}", output::safe(&part.part), output::safe(&part.id)));
     }
-    reply.candidates.iter().for_each(line);
+    told.extend(reply.candidates.iter().map(line));
     let degraded = match reply.degraded.is_empty() {
         true => String::new(),
         false => format!(" · without: {}", reply.degraded.join(", ")),
     };
-    anstream::println!(
+    told.push(format!(
         "{FAINT}{} · at most {} % of routed intents may go wrong · {:.1} ms{degraded}{FAINT:#}",
         reply.decision_id,
         100.0 * reply.max_error,
         reply.took_ms
-    );
+    ));
+    told.join("\n")
 }
 
-fn line(candidate: &RouteCandidate) {
-    anstream::println!(
+fn line(candidate: &RouteCandidate) -> String {
+    let line = format!(
         "  {:>4.0} %  {}  {FAINT}{}{FAINT:#}",
         100.0 * candidate.confidence,
         output::safe(&candidate.id),
         output::safe(&candidate.why)
     );
-    if let Some(figures) = &candidate.figures {
-        let cosine = figures.cosine.map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
-        anstream::println!(
-            "          {FAINT}cosine {cosine}, head {:.3}, margin {:.3}{FAINT:#}",
-            figures.probability,
-            candidate.margin
-        );
-    }
+    let Some(figures) = &candidate.figures else { return line };
+    let cosine = figures.cosine.map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.3}"));
+    format!(
+        "{line}\n          {FAINT}cosine {cosine}, head {:.3}, margin {:.3}{FAINT:#}",
+        figures.probability, candidate.margin
+    )
 }

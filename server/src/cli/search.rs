@@ -2,13 +2,18 @@
 
 use clap::Args;
 use waypost_engine::api::{IndexStatus, SearchHit, SearchRequest};
+use waypost_engine::id::WorkspaceName;
 use waypost_engine::search::{Degraded, Mode};
 
-use super::home::{self, Fetch};
-use super::{Globals, NOTHING, Outcome};
+use super::{Globals, NOTHING, Outcome, asking};
 use crate::output::{self, FAINT, MATCH, STRONG};
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost search refund policy\n  \
+                        waypost search '\"thirty days\" -draft ext:md' --workspace docs --limit 3";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct SearchArgs {
     /// Words, "phrases", -exclusions, field:value (path, ext, lang, type, in, after, before)
     #[arg(required = true)]
@@ -55,6 +60,12 @@ impl PlaceArgs {
     pub fn mode(&self) -> Mode {
         self.mode.mode()
     }
+
+    /// Whether a workspace may be among those that are asked; an id says nothing of a name.
+    pub fn may_be_in(&self, name: &WorkspaceName) -> bool {
+        let names = |asked: &String| asked.starts_with("ws_") || asked == name.as_str();
+        self.workspace.is_empty() || self.workspace.iter().any(names)
+    }
 }
 
 impl ModeArg {
@@ -68,7 +79,7 @@ impl ModeArg {
 }
 
 pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
-    let (engine, _) = home::open(&home::existing(globals)?, globals, Fetch::Never)?;
+    let engine = asking::open(globals, &args.place)?;
     let request = SearchRequest {
         query: args.query.join(" "),
         workspaces: args.place.workspaces(),
@@ -85,6 +96,7 @@ pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
         reply.results.iter().for_each(print);
         print_status(&reply.index, reply.took_ms, reply.results.len());
     }
+    asking::tell_pending(reply.index.pending_files);
     Ok(if reply.results.is_empty() { NOTHING } else { 0 })
 }
 

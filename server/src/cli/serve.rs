@@ -1,17 +1,20 @@
 //! `waypost serve` and `waypost mcp`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::{Map, Value, json};
 use waypost::mcp::stdio::serve_stdio;
 use waypost::renewal::Renewed;
 use waypost::serve::{ServeOptions, serve};
-use waypost::upstream::relay;
+use waypost::upstream::{RelayError, relay};
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 use waypost_engine::id::WorkspaceName;
+use waypost_engine::net::Url;
 
 use super::home::{self, Fetch};
 use super::{Globals, Outcome};
@@ -19,7 +22,19 @@ use crate::config::{self, Config};
 use crate::logs;
 use crate::output::{self, FAINT, STRONG};
 
+/// Until a server that is there must have taken a connection.
+const LOOK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Said below the flags of `waypost serve`.
+const SERVE_EXAMPLES: &str = "Examples:\n  waypost serve --home ./home\n  \
+                              waypost serve --attach docs=./docs --listen 127.0.0.1:8080";
+
+/// Said below the flags of `waypost mcp`.
+const MCP_EXAMPLES: &str = "Examples:\n  waypost mcp --home ./home --toolsets files,knowledge\n  \
+                            WAYPOST_TOKEN=wp_… waypost mcp --url http://127.0.0.1:7077";
+
 #[derive(Args, Clone)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub struct ServeArgs {
     /// Address and port; loopback unless you say otherwise
     #[arg(long, value_name = "ADDRESS")]
@@ -35,7 +50,18 @@ pub struct ServeArgs {
     tls_key: Option<PathBuf>,
 }
 
+/// What a server says of itself once it is there.
+pub struct Greeting {
+    /// For programs, on one line.
+    pub json: bool,
+    /// Of the owner.
+    pub token: Option<String>,
+    /// What a program is told beside it.
+    pub more: Map<String, Value>,
+}
+
 #[derive(Args)]
+#[command(after_help = MCP_EXAMPLES)]
 pub struct McpArgs {
     /// Speak for a server that runs already, such as http://127.0.0.1:7077, in place of opening a home
     #[arg(long, requires = "token")]
@@ -65,7 +91,7 @@ pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
         args.put_into(&mut config);
         Ok(config)
     };
-    run_server(engine, config, reread, is_json, token)
+    run_server(engine, config, reread, Greeting { json: is_json, token, more: Map::new() })
 }
 
 impl ServeArgs {
@@ -109,17 +135,16 @@ pub fn run_server(
     engine: Arc<Engine>,
     config: Config,
     reread: impl Fn() -> Result<Config> + Send + Sync + 'static,
-    json: bool,
-    token: Option<String>,
+    greeting: Greeting,
 ) -> Outcome {
     let options = options(&config)?;
     let telling = config.start_telling()?;
     let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
-    let reread = Arc::new(move || renew(&config, reread()).map_err(|error| format!("{error:#}")));
+    let reread = Arc::new(move || renew(&config, reread()).map_err(|error| output::causes(&error)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let on_ready = move |address| announce(scheme, address, json, token);
+    let on_ready = move |address| announce(scheme, address, greeting);
     runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
     drop((runtime, telling));
     Ok(0)
@@ -151,11 +176,15 @@ fn renew(before: &Config, newer: Result<Config>) -> Result<Renewed> {
     Ok(renewed)
 }
 
-fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>) {
+fn announce(scheme: &str, address: SocketAddr, greeting: Greeting) {
     let url = format!("{scheme}://{address}");
+    let Greeting { json, token, more: mut told } = greeting;
     if json {
+        told.insert("url".to_owned(), json!(url));
+        told.insert("mcp".to_owned(), json!(format!("{url}/mcp")));
+        told.insert("token".to_owned(), json!(token));
         // A line that can't be printed has no reader, and the server is up all the same.
-        let _ = output::json(&serde_json::json!({"url": url, "mcp": format!("{url}/mcp"), "token": token}));
+        let _ = output::json(&told);
         return;
     }
     anstream::println!(
@@ -169,11 +198,15 @@ fn announce(scheme: &str, address: SocketAddr, json: bool, token: Option<String>
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     if let (Some(url), Some(token)) = (&args.url, &args.token) {
         let _telling = logs::start("warn", logs::LogFormat::Text, None)?;
+        // A client that says nothing, or goes at once, would never learn that nobody is there.
+        let asked = url.clone();
+        let looked = std::thread::spawn(move || look_for(&asked));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let carried = runtime.block_on(relay(url, token, args.toolsets.as_deref()));
         // Reading from standard input can't be given up; nothing is left to be done.
         runtime.shutdown_background();
         carried?;
+        looked.join().unwrap_or(Ok(()))?;
         return Ok(0);
     }
     let home = home::locate(globals, Some(Path::new(".")))?;
@@ -191,4 +224,20 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     runtime.block_on(serve_stdio(Arc::clone(&engine), token, toolsets, config.upstream_plan()))?;
     drop((indexer, courier, supervisor));
     Ok(0)
+}
+
+/// Whether somebody listens at the address of a server.
+fn look_for(url: &str) -> Result<(), RelayError> {
+    // An address that is none is refused by the relay itself.
+    let Ok(address) = Url::parse(url) else { return Ok(()) };
+    let broken =
+        |error: std::io::Error| RelayError::Broken { url: url.to_owned(), detail: error.to_string() };
+    let mut last = Ok(());
+    for address in address.socket_addrs(|| None).map_err(broken)? {
+        match TcpStream::connect_timeout(&address, LOOK_PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = Err(broken(error)),
+        }
+    }
+    last
 }

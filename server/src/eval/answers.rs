@@ -8,6 +8,7 @@ use waypost_engine::api::{AskReply, AskRequest, NumberedCitation};
 
 use super::corpus::Corpus;
 use super::data::{Document, Gold, Question};
+use super::metrics::measured;
 use super::{Results, Speed};
 
 #[derive(Default)]
@@ -20,6 +21,7 @@ struct Tally {
     verified: f64,
     quote_chars: f64,
     quotes: f64,
+    answered: f64,
     abstained: f64,
     abstained_rightly: f64,
     unanswerable: f64,
@@ -37,29 +39,31 @@ pub fn run(corpus: &Corpus, documents: &[Document], questions: &[Question]) -> R
         count(corpus, &texts, question, &reply, &mut tally)?;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
-    let mut metrics = BTreeMap::from([
-        ("gold_doc_first".to_owned(), share(tally.cited_first, tally.answerable)),
-        ("gold_doc_top3".to_owned(), share(tally.cited_top3, tally.answerable)),
-        ("answer_in_quotes".to_owned(), share(tally.answer_in_quotes, tally.answerable)),
-        ("citations_verified".to_owned(), share(tally.verified, tally.citations)),
-        ("quotes_per_answer".to_owned(), share(tally.quotes, questions.len() as f64 - tally.abstained)),
-        ("quote_chars".to_owned(), share(tally.quote_chars, questions.len() as f64 - tally.abstained)),
-        ("abstained".to_owned(), tally.abstained),
-    ]);
-    // A share of nothing would read as perfect.
-    if tally.unanswerable > 0.0 {
-        metrics.insert("abstention_recall".to_owned(), tally.abstained_rightly / tally.unanswerable);
-    }
-    if tally.abstained > 0.0 {
-        metrics.insert("abstention_precision".to_owned(), tally.abstained_rightly / tally.abstained);
-    }
     let speed = Speed::from([
         ("documents_per_second".to_owned(), corpus.n_documents as f64 / corpus.indexing.as_secs_f64()),
         ("questions_per_second".to_owned(), questions.len() as f64 / seconds),
         ("questions".to_owned(), questions.len() as f64),
     ]);
-    Ok((Results::from([("ask".to_owned(), metrics)]), speed))
+    Ok((Results::from([("ask".to_owned(), tally.metrics())]), speed))
+}
+
+impl Tally {
+    /// A share of nothing would read as perfect, or as none, so it is left out.
+    fn metrics(&self) -> BTreeMap<String, f64> {
+        let n_abstentions = if self.unanswerable > 0.0 { self.abstained } else { 0.0 };
+        let shares = [
+            ("gold_doc_first", self.cited_first, self.answerable),
+            ("gold_doc_top3", self.cited_top3, self.answerable),
+            ("answer_in_quotes", self.answer_in_quotes, self.answerable),
+            ("citations_verified", self.verified, self.citations),
+            ("quotes_per_answer", self.quotes, self.answered),
+            ("quote_chars", self.quote_chars, self.answered),
+            ("abstention_recall", self.abstained_rightly, self.unanswerable),
+            ("abstention_precision", self.abstained_rightly, n_abstentions),
+            ("abstained", self.abstained, 1.0),
+        ];
+        measured(shares)
+    }
 }
 
 fn count(
@@ -69,9 +73,8 @@ fn count(
     reply: &AskReply,
     tally: &mut Tally,
 ) -> Result<()> {
-    if reply.abstained {
-        tally.abstained += 1.0;
-    }
+    tally.abstained += f64::from(u8::from(reply.abstained));
+    tally.answered += f64::from(u8::from(!reply.abstained));
     tally.quotes += reply.citations.len() as f64;
     tally.quote_chars +=
         reply.citations.iter().map(|cited| cited.citation.quote.chars().count() as f64).sum::<f64>();
@@ -110,4 +113,17 @@ fn covers(corpus: &Corpus, id: &str, text: &str, cited: &NumberedCitation, answe
         text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at) + corpus.text_start(id)
     };
     cited.citation.start_byte <= byte(start) && byte(end) <= cited.citation.end_byte
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let names = |tally: Tally| tally.metrics().into_keys().collect::<Vec<String>>();
+        assert_eq!(names(Tally::default()), ["abstained"]);
+        let never_right = Tally { abstained: 1.0, answerable: 1.0, ..Tally::default() };
+        assert_eq!(names(never_right), ["abstained", "answer_in_quotes", "gold_doc_first", "gold_doc_top3"]);
+    }
 }

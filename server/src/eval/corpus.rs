@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use waypost_engine::api::{Engine, EngineOptions, Session};
+use waypost_engine::api::{Engine, EngineOptions, IndexReport, Session};
 use waypost_engine::embed::Embedder;
 use waypost_engine::id::WorkspaceName;
+use waypost_engine::text::{SkipReason, mime_type};
 
 use super::data::Document;
-use crate::output::Bar;
+use crate::output::{self, Bar};
 
 /// An indexed corpus.
 pub struct Corpus {
@@ -20,6 +21,8 @@ pub struct Corpus {
     id_of_path: HashMap<String, String>,
     /// Bytes of a file before its document's text begins.
     text_start: HashMap<String, usize>,
+    /// Whether meaning is searched, too.
+    pub has_model: bool,
     /// Documents.
     pub n_documents: usize,
     /// From the first byte to the last vector.
@@ -41,6 +44,7 @@ impl Corpus {
             (None, Some(temporary)) => temporary.path().to_owned(),
             (None, None) => anyhow::bail!("no folder for the corpus"),
         };
+        let has_model = embedder.is_some();
         let engine = Arc::new(Engine::open(EngineOptions::new(&home).embedder(embedder))?);
         let name = WorkspaceName::new("corpus")?;
         engine.create_workspace(&name)?;
@@ -48,25 +52,37 @@ impl Corpus {
         let (mut id_of_path, mut text_start) = (HashMap::new(), HashMap::new());
         for (document_idx, document) in documents.iter().enumerate() {
             let file = format!("{document_idx:07}.txt");
-            let head =
-                if document.title.is_empty() { String::new() } else { format!("{}\n\n", document.title) };
-            let content = format!("{head}{}", document.text);
-            write_if_other(&root.join(&file), content.as_bytes())?;
-            text_start.insert(document.id.clone(), head.len());
+            let page = Page::new(document);
+            write_if_other(&root.join(&file), page.content.as_bytes())?;
+            text_start.insert(document.id.clone(), page.text_start);
             id_of_path.insert(format!("/corpus/{file}"), document.id.clone());
         }
         let begun = Instant::now();
         let mut bar = Bar::new();
-        engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
+        let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
         bar.finish();
-        Ok(Self {
+        let corpus = Self {
             session: engine.owner_session(),
             id_of_path,
             text_start,
+            has_model,
             n_documents: documents.len(),
             indexing: begun.elapsed(),
             _temporary: temporary,
-        })
+        };
+        corpus.tell_skipped(&report);
+        Ok(corpus)
+    }
+
+    /// A document without text is lost to every search; any other one that is left out is told.
+    fn tell_skipped(&self, report: &IndexReport) {
+        let lost = report.skipped.iter().filter(|(_, code, _)| code != SkipReason::Empty.code());
+        let lost: Vec<(&str, &str)> = lost
+            .filter_map(|(path, _, reason)| Some((self.id(&format!("/corpus/{path}"))?, reason.as_str())))
+            .collect();
+        if let Some((id, reason)) = lost.first() {
+            output::note(&format!("{} documents are not indexed, such as `{id}`: {reason}", lost.len()));
+        }
     }
 
     /// Asks this corpus.
@@ -85,10 +101,76 @@ impl Corpus {
     }
 }
 
+/// A document as a file: title first. A text is a text here, whatever it looks like.
+struct Page {
+    content: String,
+    /// In bytes; from here on every character lies where it lies in the document's text.
+    text_start: usize,
+}
+
+impl Page {
+    fn new(document: &Document) -> Self {
+        let head = if document.title.is_empty() { String::new() } else { format!("{}\n\n", document.title) };
+        let content: String = head.chars().chain(document.text.chars()).map(visible).collect();
+        let mut page = Self { content, text_start: head.len() };
+        if !page.is_text() {
+            // What makes another format of it stands at its very beginning.
+            page.content.insert(0, ' ');
+            page.text_start += 1;
+        }
+        if !page.is_text() {
+            page.content = page.content.replace("%PDF-", " PDF-");
+        }
+        page
+    }
+
+    fn is_text(&self) -> bool {
+        mime_type("page.txt", self.content.as_bytes()) == "text/plain"
+    }
+}
+
+/// A control character as a blank of the same length, for a file with some of them is taken for a binary one.
+fn visible(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' | '\u{c}' => c,
+        c if c.is_ascii_control() => ' ',
+        c if c.is_control() => '\u{a0}',
+        c => c,
+    }
+}
+
 /// A file that already holds these bytes keeps its modification time, and so its place in the index.
 fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
     std::fs::write(path, bytes).with_context(|| format!("can't write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_text_whatever_it_looks_like() {
+        let texts = [
+            "%PDF-1.4 a feather",
+            "\n%PDF-1.4 a feather endobj",
+            "PK\u{3}\u{4} a feather",
+            "{\\rtf a feather",
+            "RIFFabcdWAVE a feather",
+            "nul\0 \u{1}\u{2}\u{1b}$B\u{85} a feather",
+        ];
+        for (text, title) in texts.iter().flat_map(|text| [(*text, ""), (*text, "Birds"), ("plain", *text)]) {
+            let document = Document { id: "a".to_owned(), title: title.to_owned(), text: text.to_owned() };
+            let page = Page::new(&document);
+            assert!(page.is_text(), "{text:?} {title:?}");
+            assert_eq!(page.content.len(), page.text_start + text.len(), "{text:?} {title:?}");
+            if let Some(at) = text.find("feather") {
+                assert_eq!(page.content.find("feather").map(|found| found - page.text_start), Some(at));
+            }
+        }
+        let plain = Document { id: "a".to_owned(), title: "T".to_owned(), text: "a\tb".to_owned() };
+        assert_eq!(Page::new(&plain).content, "T\n\na\tb");
+    }
 }

@@ -1,14 +1,17 @@
-//! Reads evaluation sets: JSON lines, plain or gzipped, with the split before the ending.
+//! Reads evaluation sets: JSON lines and judgements, plain or gzipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::output;
 
 /// A document of a corpus.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,34 +50,6 @@ pub struct Gold {
 /// Relevance by query and document.
 pub type Qrels = BTreeMap<String, BTreeMap<String, f64>>;
 
-/// Which of several files of one kind: `queries.test.jsonl`, `corpus.en.jsonl.gz`, or the bare `corpus.jsonl`.
-pub fn find(folder: &Path, kind: &str, endings: &[&str], split: Option<&str>) -> Result<PathBuf> {
-    let mut tried = Vec::new();
-    let splits: Vec<Option<&str>> = match split {
-        Some(split) => vec![Some(split), None],
-        None => vec![Some("test"), None],
-    };
-    for split in splits {
-        for ending in endings {
-            let name = match split {
-                Some(split) => format!("{kind}.{split}.{ending}"),
-                None => format!("{kind}.{ending}"),
-            };
-            let path = folder.join(&name);
-            if path.is_file() {
-                return Ok(path);
-            }
-            tried.push(name);
-        }
-    }
-    bail!("`{}` has no file for `{kind}`: looked for {}", folder.display(), tried.join(", "))
-}
-
-/// The endings of JSON lines.
-pub const JSONL: &[&str] = &["jsonl", "jsonl.gz"];
-/// The endings of relevance judgements.
-pub const TSV: &[&str] = &["tsv", "tsv.gz"];
-
 fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let file = File::open(path).with_context(|| format!("can't open `{}`", path.display()))?;
     let is_gzip = path.extension().is_some_and(|ending| ending == "gz");
@@ -82,55 +57,156 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::new(reader)))
 }
 
-/// Every line of a file as one value; ids may be numbers.
-pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    for (line_idx, line) in open(path)?.lines().enumerate() {
-        let place = || format!("`{}`, line {}", path.display(), line_idx + 1);
-        let line = line.with_context(place)?;
+/// The lines of a file that are not blank, each with its number from 1.
+fn written_lines(path: &Path) -> Result<impl Iterator<Item = Result<(usize, String)>> + '_> {
+    let lines = (1..).zip(open(path)?.lines()).map(|(number, line)| {
+        let line = line.with_context(|| place(path, number))?;
         // Some programs begin a file with a byte order mark.
-        let line = line.trim_start_matches('\u{feff}');
-        if line.trim().is_empty() {
-            continue;
-        }
-        let mut value: serde_json::Value = serde_json::from_str(line).with_context(place)?;
-        // What is null is missing.
+        Ok((number, line.trim_start_matches('\u{feff}').to_owned()))
+    });
+    Ok(lines.filter(|line| !line.as_ref().is_ok_and(|(_, line)| line.trim().is_empty())))
+}
+
+/// A line of a file, as an error names it.
+pub fn place(path: &Path, number: usize) -> String {
+    format!("`{}`, line {number}", path.display())
+}
+
+/// Every line of a file as one value.
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    Ok(read_numbered(path)?.into_iter().map(|(_, value)| value).collect())
+}
+
+/// As [`read_lines`], each value with the number of its line. Ids may be numbers, and be called `_id`.
+pub fn read_numbered<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> {
+    let mut values = Vec::new();
+    for line in written_lines(path)? {
+        let (number, line) = line?;
+        let mut value: Value = serde_json::from_str(&line).with_context(|| place(path, number))?;
         if let Some(fields) = value.as_object_mut() {
-            fields.retain(|name, value| !value.is_null() || name == "route");
+            tidy(fields);
         }
-        for key in ["id", "doc_id"] {
-            if let Some(number) = value.get(key).filter(|id| id.is_number()).map(ToString::to_string) {
-                value[key] = serde_json::Value::String(number);
-            }
-        }
-        values.push(serde_json::from_value(value).with_context(place)?);
+        values.push((number, serde_json::from_value(value).with_context(|| place(path, number))?));
     }
     Ok(values)
 }
 
-/// Query, document, relevance by tabs, with a header line or without; judgements of 0 are left out.
+fn tidy(fields: &mut serde_json::Map<String, Value>) {
+    // What is null is missing.
+    fields.retain(|name, value| !value.is_null() || name == "route");
+    if let Some(id) = fields.remove("_id") {
+        fields.entry("id").or_insert(id);
+    }
+    for key in ["id", "doc_id"] {
+        if let Some(id) = fields.get_mut(key).filter(|id| id.is_number()) {
+            *id = Value::String(id.to_string());
+        }
+    }
+}
+
+/// As [`read_lines`], of a file that must hold something.
+pub fn read_some<T: DeserializeOwned>(path: &Path, what: &str) -> Result<Vec<T>> {
+    let values = read_lines(path)?;
+    if values.is_empty() {
+        bail!("`{}` has no {what}: expected one a line", path.display());
+    }
+    Ok(values)
+}
+
+/// As [`read_some`]; of several with one id the first counts, and it is said that there are others.
+pub fn read_once<T: DeserializeOwned>(
+    path: &Path,
+    what: &str,
+    id_of: impl Fn(&T) -> &String,
+) -> Result<Vec<T>> {
+    let mut values: Vec<T> = read_some(path, what)?;
+    let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+    values.retain(|value| {
+        let is_first = seen.insert(id_of(value).clone());
+        if !is_first {
+            repeated.insert(id_of(value).clone());
+        }
+        is_first
+    });
+    if let Some(id) = repeated.first() {
+        let (path, n) = (path.display(), repeated.len());
+        output::note(&format!(
+            "ids of more than one {what} in `{path}`: {n}, such as `{id}`; the first counts"
+        ));
+    }
+    Ok(values)
+}
+
+/// Query, document, relevance by tabs or blanks, with a header line or without; judgements of 0 are left out.
 pub fn read_qrels(path: &Path) -> Result<Qrels> {
     let mut qrels = Qrels::new();
-    for (line_idx, line) in open(path)?.lines().enumerate() {
-        let line = line?;
-        let mut columns: Vec<&str> = line.split('\t').map(str::trim).collect();
+    for (line_idx, line) in written_lines(path)?.enumerate() {
+        let (number, line) = line?;
+        let mut columns = columns(&line);
         if columns.len() == 4 {
             columns.remove(1);
         }
         let [query, document, relevance] = columns[..] else {
-            if line.trim().is_empty() {
-                continue;
-            }
-            bail!("`{}`, line {}: expected query, document, relevance", path.display(), line_idx + 1);
+            bail!("{}: expected query, document, relevance", place(path, number));
         };
-        match relevance.parse::<f64>() {
-            Ok(relevance) if relevance > 0.0 => {
+        match relevance.parse::<f64>().ok().filter(|relevance| relevance.is_finite()) {
+            Some(relevance) if relevance > 0.0 => {
                 qrels.entry(query.to_owned()).or_default().insert(document.to_owned(), relevance);
             }
-            Ok(_) => {}
-            Err(_) if line_idx == 0 => {}
-            Err(_) => bail!("`{}`, line {}: `{relevance}` is no number", path.display(), line_idx + 1),
+            Some(_) => {}
+            None if line_idx == 0 => {}
+            None => bail!("{}: `{relevance}` is no number", place(path, number)),
         }
     }
     Ok(qrels)
+}
+
+/// Ids may hold blanks where tabs stand between them.
+fn columns(line: &str) -> Vec<&str> {
+    match line.trim().contains('\t') {
+        true => line.trim().split('\t').map(str::trim).collect(),
+        false => line.split_whitespace().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(name: &str, text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn judgements_are_read_by_tabs_or_blanks_with_a_header_or_without() {
+        for text in [
+            "q1\td 1\t2\nq1\td2\t0\n",
+            "\n\nquery-id\tcorpus-id\tscore\nq1\td 1\t2\n",
+            "\u{feff}query-id\tcorpus-id\tscore\r\n\r\nq1\td 1\t2\r\n",
+            "q1\t0\td 1\t2\n",
+        ] {
+            let (_folder, path) = written("qrels.tsv", text);
+            let relevant = BTreeMap::from([("d 1".to_owned(), 2.0)]);
+            assert_eq!(read_qrels(&path).unwrap(), Qrels::from([("q1".to_owned(), relevant)]), "{text:?}");
+        }
+        let (_folder, path) = written("qrels.tsv", "q1 0 d1 1\n q2  d2 1\n");
+        assert_eq!(read_qrels(&path).unwrap().keys().collect::<Vec<_>>(), ["q1", "q2"]);
+        for wrong in ["q1\td1\n", "q1\td1\t1\nq1\td2\tgood\n", "q1\td1\t1\nq1\td2\tinf\n"] {
+            let (_folder, path) = written("qrels.tsv", wrong);
+            assert!(read_qrels(&path).unwrap_err().to_string().contains("line"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_may_be_a_number_and_be_called_otherwise_and_counts_once() {
+        let text = "{\"_id\": 7, \"title\": null, \"text\": \"a\"}\n\n{\"_id\": \"x\", \"id\": \"8\"}\n{\"id\": 7, \"text\": \"b\"}\n";
+        let (_folder, path) = written("corpus.jsonl", text);
+        let documents = read_once(&path, "document", |document: &Document| &document.id).unwrap();
+        let read: Vec<(&str, &str)> =
+            documents.iter().map(|document| (document.id.as_str(), document.text.as_str())).collect();
+        assert_eq!(read, [("7", "a"), ("8", "")]);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use waypost_engine::api::Isolation;
 use waypost_engine::id::VersionId;
@@ -62,6 +62,11 @@ pub fn run(folder: &Path, only: Option<&str>, isolation: Isolation) -> Result<(R
             sum.n_found += entry.words.iter().filter(|word| text.contains(&word.to_lowercase())).count();
             sum.n_pages += n_pages(&document);
         }
+    }
+    if let (Some(only), true) = (only, sums.is_empty()) {
+        let formats: BTreeSet<&str> = entries.iter().map(|entry| entry.format.as_str()).collect();
+        let formats: Vec<&str> = formats.into_iter().collect();
+        bail!("`{}` has no format `{only}`: it has {}", folder.display(), formats.join(", "));
     }
     let speed =
         Speed::from([("peak worker MiB".to_owned(), reader.peak_worker_bytes() as f64 / f64::from(1 << 20))]);

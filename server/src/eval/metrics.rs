@@ -44,6 +44,12 @@ pub fn auroc(higher: &[f64], lower: &[f64]) -> f64 {
     wins / (higher.len() as f64 * lower.len() as f64)
 }
 
+/// Each part as its share of a whole, by name; one of nothing is left out, for nothing was measured.
+pub fn measured<'a>(shares: impl IntoIterator<Item = (&'a str, f64, f64)>) -> BTreeMap<String, f64> {
+    let some = shares.into_iter().filter(|(_, _, whole)| *whole > 0.0);
+    some.map(|(name, part, whole)| (name.to_owned(), part / whole)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +69,11 @@ mod tests {
     fn auroc_counts_pairs() {
         assert_eq!(auroc(&[0.9, 0.5], &[0.1, 0.5]), 3.5 / 4.0);
         assert_eq!(auroc(&[1.0], &[0.0]), 1.0);
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_left_out() {
+        let shares = measured([("half", 1.0, 2.0), ("none", 0.0, 0.0)]);
+        assert_eq!(shares, BTreeMap::from([("half".to_owned(), 0.5)]));
     }
 }

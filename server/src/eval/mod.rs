@@ -4,20 +4,22 @@ mod answers;
 mod corpus;
 mod data;
 mod extraction;
+mod files;
 mod metrics;
 mod retrieval;
 mod routing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 use waypost_engine::embed::Embedder;
 
 use corpus::Corpus;
-use data::{Document, JSONL, Query, Question, TSV, find, read_lines, read_qrels};
+use data::{Document, Query, Question, read_once, read_qrels, read_some};
+use files::{CORPUS, Files, QA, QRELS, QUERIES, ROUTES};
 
 /// Metrics by mode.
 pub type Results = BTreeMap<String, BTreeMap<String, f64>>;
@@ -55,58 +57,92 @@ pub struct Set<'a> {
 pub struct Report {
     kind: &'static str,
     dataset: String,
-    split: String,
+    /// `None`: the set is in one piece.
+    split: Option<String>,
     model: Option<String>,
     results: Results,
     speed: Speed,
 }
 
+/// What one kind of measurement gives: its results, its speed, and the split that they are over.
+type Measured = (Results, Speed, Option<String>);
+
 /// Takes the set in and asks its questions.
+///
+/// # Errors
+/// Where the set does not say what to ask, or asking fails.
 pub fn run(kind: Kind, set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Report> {
     let model = embedder.as_ref().map(|embedder| embedder.id().to_string());
-    let lines = |name| find(set.folder, name, JSONL, set.split);
-    let corpus = |documents: &[Document]| Corpus::build(documents, embedder.clone(), set.keep);
-    let (kind, (results, speed)) = match kind {
-        Kind::Retrieval => {
-            let documents: Vec<Document> = read_lines(&lines("corpus")?)?;
-            let queries: Vec<Query> = read_lines(&lines("queries")?)?;
-            let qrels = read_qrels(&find(set.folder, "qrels", TSV, set.split)?)?;
-            ("retrieval", retrieval::run(&corpus(&documents)?, &queries, &qrels)?)
-        }
-        Kind::Answers => {
-            let documents: Vec<Document> = read_lines(&lines("corpus")?)?;
-            let questions: Vec<Question> = read_lines(&lines("qa")?)?;
-            ("answers", answers::run(&corpus(&documents)?, &documents, &questions)?)
-        }
-        Kind::Routing => {
-            let (routes, queries) = (read_lines(&lines("routes")?)?, read_lines(&lines("queries")?)?);
-            ("routing", routing::run(&routes, &queries, set.shots, embedder.as_ref())?)
-        }
-        Kind::Extraction => {
-            ("extraction", extraction::run(set.folder, set.split, crate::config::isolation())?)
-        }
+    let (kind, (results, speed, split)) = match kind {
+        Kind::Retrieval => ("retrieval", measure_retrieval(set, embedder)?),
+        Kind::Answers => ("answers", measure_answers(set, embedder)?),
+        Kind::Routing => ("routing", measure_routing(set, embedder.as_ref())?),
+        Kind::Extraction => ("extraction", measure_extraction(set)?),
     };
     let dataset = set.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(Report { kind, dataset, split: set.split.unwrap_or("test").to_owned(), model, results, speed })
+    Ok(Report { kind, dataset, split, model, results, speed })
+}
+
+fn measure_retrieval(set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Measured> {
+    let files = Files::choose(set.folder, &[CORPUS, QUERIES, QRELS], set.split)?;
+    let documents = read_documents(&files)?;
+    let (queries_path, qrels_path) = (files.find(QUERIES)?, files.find(QRELS)?);
+    let queries = read_once(&queries_path, "query", |query: &Query| &query.id)?;
+    let qrels = read_qrels(&qrels_path)?;
+    ensure!(
+        queries.iter().any(|query| qrels.contains_key(&query.id)),
+        "`{}` judges no query of `{}`: expected a relevance above 0 for one of them",
+        qrels_path.display(),
+        queries_path.display()
+    );
+    let corpus = Corpus::build(&documents, embedder, set.keep)?;
+    let (results, speed) = retrieval::run(&corpus, &queries, &qrels)?;
+    Ok((results, speed, files.split))
+}
+
+fn measure_answers(set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Measured> {
+    let files = Files::choose(set.folder, &[CORPUS, QA], set.split)?;
+    let documents = read_documents(&files)?;
+    let questions: Vec<Question> = read_some(&files.find(QA)?, "question")?;
+    let corpus = Corpus::build(&documents, embedder, set.keep)?;
+    let (results, speed) = answers::run(&corpus, &documents, &questions)?;
+    Ok((results, speed, files.split))
+}
+
+fn measure_routing(set: &Set<'_>, embedder: Option<&Arc<dyn Embedder>>) -> Result<Measured> {
+    let files = Files::choose(set.folder, &[ROUTES, QUERIES], set.split)?;
+    let routes = routing::read_routes(&files.find(ROUTES)?)?;
+    let queries = routing::read_queries(&files.find(QUERIES)?, &routes)?;
+    let (results, speed) = routing::run(&routes, &queries, set.shots, embedder)?;
+    Ok((results, speed, files.split))
+}
+
+fn measure_extraction(set: &Set<'_>) -> Result<Measured> {
+    let (results, speed) = extraction::run(set.folder, set.split, crate::config::isolation())?;
+    Ok((results, speed, set.split.map(str::to_owned)))
+}
+
+fn read_documents(files: &Files<'_>) -> Result<Vec<Document>> {
+    read_once(&files.find(CORPUS)?, "document", |document: &Document| &document.id)
 }
 
 impl Report {
     /// A table for a person.
     pub fn table(&self) -> String {
-        let mut lines = vec![format!("{} · {} · split {}", self.kind, self.dataset, self.split)];
-        let metrics: Vec<&String> =
-            self.results.values().next().map(|m| m.keys().collect()).unwrap_or_default();
+        let split = self.split.as_ref().map_or_else(String::new, |split| format!(" · split {split}"));
+        let mut lines = vec![format!("{} · {}{split}", self.kind, self.dataset)];
+        let metrics: BTreeSet<&String> = self.results.values().flat_map(BTreeMap::keys).collect();
         lines.push(format!(
             "{:12}{}",
             "",
             metrics.iter().map(|name| format!("{name:>22}")).collect::<String>()
         ));
         for (mode, values) in &self.results {
-            let row: String = metrics
-                .iter()
-                .map(|name| format!("{:>22.4}", values.get(*name).copied().unwrap_or(0.0)))
-                .collect();
-            lines.push(format!("{mode:12}{row}"));
+            let cell = |name: &&String| match values.get(*name) {
+                Some(value) => format!("{value:>22.4}"),
+                None => format!("{:>22}", "–"),
+            };
+            lines.push(format!("{mode:12}{}", metrics.iter().map(cell).collect::<String>()));
         }
         for (name, value) in &self.speed {
             lines.push(format!("{name:24}{value:>10.1}"));

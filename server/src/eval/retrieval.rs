@@ -11,11 +11,12 @@ use super::corpus::Corpus;
 use super::data::{Qrels, Query};
 use super::metrics::{ndcg, recall, reciprocal_rank};
 use super::{Results, Speed};
+use crate::output;
 
 /// Hits fetched per query: several chunks of one document may stand before the next document.
 const HITS: usize = 400;
 
-/// Metrics by mode, and speed.
+/// Metrics by mode, and speed. Without a model there is the lexical mode alone.
 pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results, Speed)> {
     let judged: Vec<(&Query, &BTreeMap<String, f64>)> =
         queries.iter().filter_map(|query| Some((query, qrels.get(&query.id)?))).collect();
@@ -24,10 +25,16 @@ pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results
     speed
         .insert("documents_per_second".to_owned(), corpus.n_documents as f64 / corpus.indexing.as_secs_f64());
     speed.insert("indexing_seconds".to_owned(), corpus.indexing.as_secs_f64());
-    for (name, mode) in [("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)] {
+    let modes: &[(&str, Mode)] = if corpus.has_model {
+        &[("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)]
+    } else {
+        output::note("without a model `lexical` is all there is to measure");
+        &[("lexical", Mode::Lexical)]
+    };
+    for (name, mode) in modes {
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
         for (query, relevant) in &judged {
-            let ranked = documents(corpus, &query.text, mode, HITS)?;
+            let ranked = documents(corpus, &query.text, *mode, HITS)?;
             *sums.entry("ndcg@10").or_default() += ndcg(&ranked, relevant, 10);
             *sums.entry("recall@10").or_default() += recall(&ranked, relevant, 10);
             *sums.entry("recall@100").or_default() += recall(&ranked, relevant, 100);
@@ -35,13 +42,14 @@ pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results
         }
         let n = judged.len().max(1) as f64;
         results.insert(
-            name.to_owned(),
+            (*name).to_owned(),
             sums.into_iter().map(|(metric, sum)| (metric.to_owned(), sum / n)).collect(),
         );
     }
+    let usual = if corpus.has_model { Mode::Hybrid } else { Mode::Lexical };
     let begun = Instant::now();
     for (query, _) in &judged {
-        documents(corpus, &query.text, Mode::Hybrid, 10)?;
+        documents(corpus, &query.text, usual, 10)?;
     }
     speed.insert("queries_per_second".to_owned(), judged.len() as f64 / begun.elapsed().as_secs_f64());
     speed.insert("queries".to_owned(), judged.len() as f64);

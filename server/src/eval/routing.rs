@@ -1,18 +1,21 @@
 //! Routing quality: every query to its route, or to none, with and without the right to abstain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 use waypost_engine::embed::{Embedder, Features};
 use waypost_engine::route::{
     DEFAULT_MAX_ERROR, Embedded, Entry, EntryKind, Intent, Ranking, Router, Verdict, asked, parts,
 };
 
-use super::metrics::{auroc, ndcg};
+use super::data::{place, read_numbered, read_some};
+use super::metrics::{auroc, measured, ndcg};
 use super::{Results, Speed};
+use crate::output;
 
 /// Texts embedded in one call.
 const TEXTS_PER_CALL: usize = 64;
@@ -25,6 +28,18 @@ pub struct Route {
     description: String,
     #[serde(default)]
     examples: Vec<String>,
+}
+
+impl Route {
+    /// Adds what another line says of this route.
+    fn take_in(&mut self, other: &Self) {
+        if self.description.is_empty() {
+            self.description.clone_from(&other.description);
+        }
+        let new = other.examples.iter().filter(|example| !self.examples.contains(example));
+        let new: Vec<String> = new.cloned().collect();
+        self.examples.extend(new);
+    }
 }
 
 /// A query of a routing set: for one route, for several, or for none.
@@ -48,6 +63,44 @@ impl RoutedQuery {
     }
 }
 
+/// The routes of a set; one that stands there several times is one, with all its examples.
+pub fn read_routes(path: &Path) -> Result<Vec<Route>> {
+    let mut routes: Vec<Route> = Vec::new();
+    let mut repeated = BTreeSet::new();
+    for route in read_some::<Route>(path, "route")? {
+        match routes.iter_mut().find(|known| known.route == route.route) {
+            Some(known) => {
+                known.take_in(&route);
+                repeated.insert(route.route);
+            }
+            None => routes.push(route),
+        }
+    }
+    if let Some(route) = repeated.first() {
+        let (path, n) = (path.display(), repeated.len());
+        output::note(&format!(
+            "routes that stand in `{path}` more than once: {n}, such as `{route}`; their examples count together"
+        ));
+    }
+    Ok(routes)
+}
+
+/// The queries of a set with these routes.
+///
+/// # Errors
+/// Where there is none, or one is for a route that the set does not have.
+pub fn read_queries(path: &Path, routes: &[Route]) -> Result<Vec<RoutedQuery>> {
+    let names: BTreeSet<&str> = routes.iter().map(|route| route.route.as_str()).collect();
+    let queries: Vec<(usize, RoutedQuery)> = read_numbered(path)?;
+    ensure!(!queries.is_empty(), "`{}` has no query: expected one a line", path.display());
+    for (number, query) in &queries {
+        if let Some(route) = query.gold().keys().find(|route| !names.contains(route.as_str())) {
+            bail!("{}: the set has no route `{route}`", place(path, *number));
+        }
+    }
+    Ok(queries.into_iter().map(|(_, query)| query).collect())
+}
+
 /// Metrics by mode, and speed. Without a model there is the lexical mode alone.
 pub fn run(
     routes: &[Route],
@@ -55,10 +108,6 @@ pub fn run(
     shots: Option<usize>,
     embedder: Option<&Arc<dyn Embedder>>,
 ) -> Result<(Results, Speed)> {
-    let names: BTreeSet<&str> = routes.iter().map(|route| route.route.as_str()).collect();
-    let known = |query: &&RoutedQuery| query.gold().keys().all(|route| names.contains(route.as_str()));
-    ensure!(!routes.is_empty(), "the set has no route");
-    ensure!(queries.iter().all(|query| known(&query)), "a query names a route that the set does not have");
     let (mut results, mut speed) = (Results::new(), Speed::new());
     let mut entries: Vec<Embedded> =
         (1..).zip(routes).map(|(revision, route)| Embedded::new(revision, entry(route, shots))).collect();
@@ -246,23 +295,19 @@ impl Tally {
     }
 
     fn metrics(&self) -> BTreeMap<String, f64> {
-        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
-        let mut metrics = BTreeMap::from([
-            ("accuracy", share(self.hit_1, self.inside)),
-            ("hit@1", share(self.hit_1, self.inside)),
-            ("hit@5", share(self.hit_5, self.inside)),
-            ("all@5", share(self.all_5, self.inside)),
-            ("ndcg@5", share(self.ndcg_5, self.inside)),
-            ("stated_error", DEFAULT_MAX_ERROR),
-            ("coverage", share(self.routed_inside, self.inside)),
-            ("error", share(self.routed_inside - self.right, self.routed_inside)),
-            ("error_with_oos", share(self.routed - self.right, self.routed)),
-            ("ambiguous", share(self.ambiguous, self.inside)),
-        ]);
-        if self.outside > 0.0 {
-            metrics.insert("oos_recall", share(self.none_outside, self.outside));
-            metrics.insert("oos_precision", share(self.none_outside, self.none));
-        }
-        metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        measured([
+            ("accuracy", self.hit_1, self.inside),
+            ("hit@1", self.hit_1, self.inside),
+            ("hit@5", self.hit_5, self.inside),
+            ("all@5", self.all_5, self.inside),
+            ("ndcg@5", self.ndcg_5, self.inside),
+            ("stated_error", DEFAULT_MAX_ERROR, 1.0),
+            ("coverage", self.routed_inside, self.inside),
+            ("error", self.routed_inside - self.right, self.routed_inside),
+            ("error_with_oos", self.routed - self.right, self.routed),
+            ("ambiguous", self.ambiguous, self.inside),
+            ("oos_recall", self.none_outside, self.outside),
+            ("oos_precision", self.none_outside, if self.outside > 0.0 { self.none } else { 0.0 }),
+        ])
     }
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use rmcp::ServerHandler;
@@ -19,8 +19,12 @@ use super::{Server, Toolsets};
 use crate::auth::TokenId;
 use crate::problem::Problem;
 use crate::serve::{App, MAX_BODY_BYTES};
+use crate::streams;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The first revision whose streams begin with an event without data (SEP-1699); clients of older ones take it for a broken message.
+const PRIMING_SINCE: &str = "2025-11-25";
 /// Only requests of the newer era, which has no sessions, carry it.
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// A session that is not used for so long is closed; many clients do not open a new one by themselves.
@@ -56,19 +60,39 @@ pub fn routes_of<H: ServerHandler>(
 /// Reads the toolsets, holds sessions to their tokens, and words rmcp's refusals as problems.
 async fn layer(State(bindings): State<Arc<Bindings>>, request: Request, next: Next) -> Response {
     // The body can't be shared between threads, so only the head is looked at while others may wait.
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    accept_what_is_given(&mut head);
+    let knows_priming =
+        head.headers.get(VERSION).is_some_and(|version| version.as_bytes() >= PRIMING_SINCE.as_bytes());
+    let is_end = head.method == Method::DELETE;
     match admit(&bindings, &head).await {
         Ok((toolsets, token)) => {
             let mut request = Request::from_parts(head, body);
             request.extensions_mut().insert(toolsets);
             let is_new = !request.headers().contains_key(SESSION);
-            let response = next.run(request).await;
+            let mut response = next.run(request).await;
+            if response.status() == StatusCode::ACCEPTED && is_end {
+                // The session is gone, not about to go.
+                *response.status_mut() = StatusCode::NO_CONTENT;
+            }
+            if !knows_priming {
+                response = streams::without_priming(response);
+            }
             if let Some(session) = session_id(response.headers()).filter(|_| is_new) {
                 bindings.bind(session, token);
             }
             as_problem(response).await
         }
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// Who accepts anything accepts what this transport answers with.
+fn accept_what_is_given(head: &mut Parts) {
+    let accepts = head.headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
+    if accepts.is_none_or(|accepts| accepts.contains("*/*")) {
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        head.headers.insert(header::ACCEPT, both);
     }
 }
 

@@ -16,7 +16,7 @@ use waypost_engine::clock::parse_rfc3339;
 use waypost_engine::pattern::Pattern;
 
 use super::extract::{Body, Content, NoParams, Params};
-use crate::paging::{Page, PageParams, page, page_in_order};
+use crate::paging::{Page, PageParams, find, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
@@ -53,7 +53,9 @@ pub struct TokenRequest {
     principal: String,
     #[serde(default)]
     name: String,
+    #[serde(alias = "expires")]
     expires_at: Option<String>,
+    #[serde(alias = "expires_in", alias = "ttl_seconds")]
     expires_in_seconds: Option<u64>,
     verbs: Option<BTreeSet<Verb>>,
     paths: Option<Vec<String>>,
@@ -71,6 +73,7 @@ pub struct GrantRequest {
     tool: Option<OneOrMany>,
     #[serde(alias = "agents")]
     agent: Option<OneOrMany>,
+    #[serde(alias = "verb", deserialize_with = "super::extract::verbs")]
     verbs: BTreeSet<Verb>,
     effect: Option<Effect>,
     #[serde(default)]
@@ -145,6 +148,17 @@ pub async fn principals(
 ) -> Result<Json<Page<PrincipalInfo>>, Problem> {
     let principals = app.bridge.run(move || session.principals()).await?;
     page(principals, &params, |principal| principal.id.clone()).map(Json)
+}
+
+/// `GET /v1/principals/{id}`.
+pub async fn principal(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<PrincipalInfo>, Problem> {
+    let all = app.bridge.run(move || session.principals()).await?;
+    find(all, "principal", &id, |one| &one.id).map(Json)
 }
 
 /// `POST /v1/principals`.
@@ -230,6 +244,17 @@ pub async fn tokens(
     page_in_order(tokens, &params).map(Json)
 }
 
+/// `GET /v1/tokens/{id}`.
+pub async fn token(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<TokenInfo>, Problem> {
+    let all = app.bridge.run(move || session.tokens()).await?;
+    find(all, "token", &id, |one| &one.id).map(Json)
+}
+
 /// `POST /v1/tokens`: the only answer that ever holds the secret.
 pub async fn issue_token(
     State(app): State<Arc<App>>,
@@ -288,6 +313,17 @@ pub async fn grants(
 ) -> Result<Json<Page<Grant>>, Problem> {
     let grants = app.bridge.run(move || session.grants()).await?;
     page(grants, &params, |grant| grant.id.clone()).map(Json)
+}
+
+/// `GET /v1/grants/{id}`.
+pub async fn grant(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<Grant>, Problem> {
+    let all = app.bridge.run(move || session.grants()).await?;
+    find(all, "grant", &id, |one| &one.id).map(Json)
 }
 
 /// `POST /v1/grants`.

@@ -52,6 +52,7 @@ pub struct NewRequest {
     /// What it is about, a file or folder that the asker may read.
     path: String,
     /// What is to be decided.
+    #[serde(alias = "reason")]
     request: String,
 }
 
@@ -125,6 +126,26 @@ pub async fn deny(
     reason: Option<Body<Reason>>,
 ) -> Result<Json<Settled>, Problem> {
     settle(app, session, id, false, reason.and_then(|Body(body)| body.reason)).await
+}
+
+/// `POST /v1/approvals/{id}/approve`.
+pub async fn approve(
+    app: State<Arc<App>>,
+    session: Extension<Session>,
+    id: Path<String>,
+    reason: Option<Body<Reason>>,
+) -> Result<Json<Settled>, Problem> {
+    grant(app, session, id, reason).await
+}
+
+/// `POST /v1/approvals/{id}/reject`.
+pub async fn reject(
+    app: State<Arc<App>>,
+    session: Extension<Session>,
+    id: Path<String>,
+    reason: Option<Body<Reason>>,
+) -> Result<Json<Settled>, Problem> {
+    deny(app, session, id, reason).await
 }
 
 async fn settle(

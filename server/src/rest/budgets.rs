@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use waypost_engine::api::{
     Budget, BudgetInfo, BudgetLimits, Error, GroupBy, Period, Session, TargetPattern, UsageInfo, UsageReport,
     UsageRequest,
@@ -26,8 +27,14 @@ pub struct BudgetRequest {
     tool: Option<String>,
     agent: Option<String>,
     period: Option<Period>,
-    /// By unit: `{"usd": "1.50", "calls": 100}`.
+    /// By unit: `{"usd": "1.50", "calls": 100}`; or each unit by itself, beside `holder`.
+    #[serde(default)]
     limits: UsageReport,
+    #[serde(default)]
+    usd: Value,
+    tokens: Option<u64>,
+    calls: Option<u64>,
+    bytes: Option<u64>,
     #[serde(default)]
     note: String,
 }
@@ -42,8 +49,14 @@ impl BudgetRequest {
             (None, Some(agent)) => Some(TargetPattern::Agent(pattern(agent)?)),
             _ => return Err(Problem::invalid("expected at most one of `tool` and `agent`")),
         };
-        let UsageReport { usd_micros, tokens, calls, bytes } = self.limits;
-        let limits = BudgetLimits { usd_micros, tokens, calls, bytes };
+        let beside: UsageReport = serde_json::from_value(json!({"usd": self.usd}))
+            .map_err(|error| Problem::invalid(format!("`usd`: {error}")))?;
+        let limits = BudgetLimits {
+            usd_micros: self.limits.usd_micros.or(beside.usd_micros),
+            tokens: self.limits.tokens.or(self.tokens),
+            calls: self.limits.calls.or(self.calls),
+            bytes: self.limits.bytes.or(self.bytes),
+        };
         let period = self.period.unwrap_or(Period::Day);
         Budget::new(&self.holder, target, period, limits, &self.note)
             .map_err(|error| Error::from(error).into())

@@ -9,6 +9,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use waypost_engine::api::{Error, EventFilter, EventInfo, EventsPage, Session};
 
 use super::extract::{Body, NoParams, Params};
@@ -23,6 +24,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PAGE: usize = 200;
 /// Told first where the place that was given lies before what the journal still knows in full.
 const GAP: &[u8] = b"event: gap\ndata: {\"hint\":\"older changes may have been forgotten; list the files to see how they stand\"}\n\n";
+/// A stream that nobody bounds goes on for so long: a year.
+const MAX_STREAM_SECONDS: u64 = 365 * 24 * 60 * 60;
 /// Pieces that wait for a slow reader; then reading the journal waits, too.
 const MAX_WAITING: usize = 16;
 /// Events of one long poll where nothing else is asked.
@@ -36,8 +39,9 @@ pub struct EventParams {
     /// Patterns, separated by commas.
     path: Option<String>,
     /// Kinds, separated by commas.
+    #[serde(alias = "kind", alias = "event", alias = "events")]
     kinds: Option<String>,
-    /// Of a long poll: 0 to 25 seconds.
+    /// Of a long poll: 0 to 25 seconds. A stream ends after it, and after `limit` events.
     timeout_seconds: Option<u64>,
     limit: Option<usize>,
 }
@@ -56,9 +60,25 @@ impl EventParams {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishRequest {
-    workspace: String,
-    #[serde(default)]
+    /// Where several may be seen it must be named.
+    workspace: Option<String>,
+    #[serde(default, alias = "payload")]
     data: Value,
+}
+
+/// How long a stream goes on: for ever, where its reader says nothing else.
+struct Left {
+    events: usize,
+    until: Instant,
+}
+
+impl Left {
+    fn of(params: &EventParams) -> Self {
+        let longest = Duration::from_secs(
+            params.timeout_seconds.map_or(MAX_STREAM_SECONDS, |seconds| seconds.min(MAX_STREAM_SECONDS)),
+        );
+        Self { events: params.limit.unwrap_or(usize::MAX), until: Instant::now() + longest }
+    }
 }
 
 /// `GET /v1/events`: server-sent events from `Last-Event-ID` or `after` on; from now on without either.
@@ -69,6 +89,7 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = params.filter()?;
+    let left = Left::of(&params);
     let resumed = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
     // A place that is none is told before the stream begins.
@@ -82,7 +103,7 @@ pub async fn stream(
             .await?
     };
     let (pieces, received) = mpsc::channel(MAX_WAITING);
-    tokio::spawn(follow(app, session, filter, first, pieces, place));
+    tokio::spawn(follow(app, session, filter, first, left, pieces, place));
     let body = HttpBody::from_stream(Pieces(received));
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, body).into_response())
@@ -94,24 +115,38 @@ async fn follow(
     session: Session,
     filter: EventFilter,
     mut page: EventsPage,
+    mut left: Left,
     pieces: mpsc::Sender<Bytes>,
     _place: OwnedSemaphorePermit,
 ) {
     let mut news = app.news.clone();
+    let mut n_revocations = app.engine.n_revocations();
     if page.gap && pieces.send(Bytes::from_static(GAP)).await.is_err() {
         return;
     }
     loop {
-        for event in &page.items {
-            if pieces.send(piece(event)).await.is_err() {
+        // What happened after a token was taken away is not told any more.
+        if std::mem::replace(&mut n_revocations, app.engine.n_revocations()) != n_revocations {
+            let (engine, token) = (Arc::clone(&app.engine), session.token_id().to_owned());
+            if !matches!(app.tokens.run(move || engine.is_token_alive(&token)).await, Ok(true)) {
                 return;
             }
+        }
+        for event in &page.items {
+            if left.events == 0 || pieces.send(piece(event)).await.is_err() {
+                return;
+            }
+            left.events -= 1;
+        }
+        if left.events == 0 {
+            return;
         }
         let was_full = page.items.len() >= PAGE;
         if !was_full {
             let quiet = tokio::select! {
                 () = app.stop.cancelled() => return,
                 () = pieces.closed() => return,
+                () = tokio::time::sleep_until(left.until) => return,
                 changed = news.changed() => {
                     if changed.is_err() {
                         return;
@@ -164,6 +199,9 @@ pub async fn publish(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<PublishRequest>,
 ) -> Result<(StatusCode, Json<EventInfo>), Problem> {
-    let publish = move || session.publish(&request.workspace, &topic, &request.data);
+    let publish = move || {
+        let workspace = session.workspace_or_only(request.workspace.as_deref())?;
+        session.publish(&workspace, &topic, &request.data)
+    };
     Ok((StatusCode::CREATED, Json(app.bridge.run(publish).await?)))
 }

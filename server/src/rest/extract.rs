@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{
@@ -5,8 +7,9 @@ use axum::extract::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use waypost_engine::access::Verb;
 
 use crate::problem::Problem;
 use crate::serve::{MAX_BODY_BYTES, MAX_FILE_BODY_BYTES};
@@ -83,13 +86,52 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
-        let detail = error.to_string();
+        let detail = in_plain_words(&error.to_string());
         if error.is_data() {
             Problem::invalid(detail)
         } else {
             Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail)
         }
     })
+}
+
+/// Verbs as a list, or in one text, separated by commas.
+pub fn verbs<'de, D: Deserializer<'de>>(given: D) -> Result<BTreeSet<Verb>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of verbs, such as [\"list\", \"read\"]")]
+    enum Given {
+        Many(Vec<String>),
+        One(String),
+    }
+    let words = match Given::deserialize(given)? {
+        Given::Many(words) => words,
+        Given::One(text) => text.split(',').map(|word| word.trim().to_owned()).collect(),
+    };
+    words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+/// What a value should be, for people who know JSON and not our types.
+fn in_plain_words(said: &str) -> String {
+    let mut said = said
+        .replace("invalid type: sequence", "invalid type: list")
+        .replace("invalid type: map", "invalid type: object");
+    for number in ["usize", "u64", "u32", "u16", "u8"] {
+        said = said.replace(&format!("expected {number}"), "expected a whole number, 0 or more");
+    }
+    said = said
+        .replace("expected a sequence", "expected a list")
+        .replace("expected a map", "expected an object");
+    // `expected struct Name with 5 elements`, or `expected struct Name`.
+    if let Some((before, rest)) = said.split_once("expected struct ") {
+        let name = rest.find([' ', ',']).unwrap_or(rest.len());
+        let rest = &rest[name..];
+        let after = rest
+            .strip_prefix(" with ")
+            .and_then(|rest| rest.split_once(" element"))
+            .map_or(rest, |(_, rest)| rest.strip_prefix('s').unwrap_or(rest));
+        said = format!("{before}expected an object{after}");
+    }
+    said
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
@@ -110,6 +152,29 @@ impl<S: Send + Sync> FromRequestParts<S> for FilePath {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(path)) => Ok(Self(format!("/{path}"))),
             Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not UTF-8")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_type_is_told() {
+        for (said, plain) in [
+            (
+                "limit: invalid type: floating point `3.0`, expected usize at line 1 column 9",
+                "limit: invalid type: floating point `3.0`, expected a whole number, 0 or more at line 1 column 9",
+            ),
+            (
+                "invalid type: string \"x\", expected struct SearchFilters with 5 elements at line 1",
+                "invalid type: string \"x\", expected an object at line 1",
+            ),
+            ("invalid type: map, expected a sequence", "invalid type: object, expected a list"),
+            ("invalid type: null, expected struct Price", "invalid type: null, expected an object"),
+        ] {
+            assert_eq!(in_plain_words(said), plain);
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::serve::App;
 
 /// The fence of the lock that a change stands under.
 const FENCE: HeaderName = HeaderName::from_static("waypost-fence");
+/// The same, as some would write it.
+const OTHER_FENCES: [HeaderName; 2] =
+    [HeaderName::from_static("x-waypost-fence"), HeaderName::from_static("fence")];
 /// Folders of a tree where nothing else is asked.
 const DEFAULT_DEPTH: usize = 3;
 /// Paths of one answer where nothing else is asked, and at most.
@@ -100,6 +103,20 @@ pub struct EditRequest {
     fence: Option<u64>,
 }
 
+/// Of a change of bytes.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FenceParams {
+    /// Of the lock that the change stands under; `Waypost-Fence` says the same.
+    fence: Option<u64>,
+}
+
+impl FenceParams {
+    fn over(self, options: WriteOptions) -> WriteOptions {
+        WriteOptions { fence: self.fence.or(options.fence), ..options }
+    }
+}
+
 /// Of `POST /v1/folders`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -159,11 +176,11 @@ pub async fn write(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     FilePath(path): FilePath,
-    Params(NoParams {}): Params<NoParams>,
+    Params(params): Params<FenceParams>,
     headers: HeaderMap,
     Content(bytes): Content,
 ) -> Result<Response, Problem> {
-    let options = options(&headers)?;
+    let options = params.over(options(&headers)?);
     written(app.bridge.run(move || session.write_file(&path, &bytes, &options)).await?)
 }
 
@@ -172,11 +189,11 @@ pub async fn append(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     FilePath(path): FilePath,
-    Params(NoParams {}): Params<NoParams>,
+    Params(params): Params<FenceParams>,
     headers: HeaderMap,
     Content(bytes): Content,
 ) -> Result<Response, Problem> {
-    let options = options(&headers)?;
+    let options = params.over(options(&headers)?);
     written(app.bridge.run(move || session.append_file(&path, &bytes, &options)).await?)
 }
 
@@ -369,14 +386,13 @@ fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
             return Err(Problem::invalid("expected at most one of `If-Match` and `If-None-Match`"));
         }
     };
-    let fence =
-        match text(headers, FENCE) {
-            None => None,
-            Some(fence) => Some(fence.parse().map_err(|_| {
-                Problem::invalid("`Waypost-Fence` is no number: expected the `fence` of a lock")
-            })?),
-        };
-    Ok(WriteOptions { expected, fence })
+    let [other, short] = OTHER_FENCES;
+    let given = text(headers, FENCE).or_else(|| text(headers, other)).or_else(|| text(headers, short));
+    let read = |fence: &str| {
+        let wrong = || Problem::invalid("`Waypost-Fence` is no number: expected the `fence` of a lock");
+        fence.parse().map_err(|_| wrong())
+    };
+    Ok(WriteOptions { expected, fence: given.map(read).transpose()? })
 }
 
 /// The version of a strong tag (RFC 9110, section 8.8.3); a weak one matches nothing here.

@@ -8,7 +8,7 @@ use waypost_engine::api::{LockInfo, Session};
 use waypost_engine::store::LockMode;
 
 use super::extract::{Body, NoParams, Params};
-use crate::paging::{Page, PageParams, page_in_order};
+use crate::paging::{Page, PageParams, find, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
@@ -44,6 +44,17 @@ pub async fn all(
 ) -> Result<Json<Page<LockInfo>>, Problem> {
     let locks = app.bridge.run(move || session.locks()).await?;
     page_in_order(locks, &params).map(Json)
+}
+
+/// `GET /v1/locks/{id}`.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<LockInfo>, Problem> {
+    let all = app.bridge.run(move || session.locks()).await?;
+    find(all, "lock", &id, |one| &one.id).map(Json)
 }
 
 /// `POST /v1/locks`.

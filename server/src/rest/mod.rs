@@ -179,10 +179,12 @@ fn state_routes() -> Routes {
         .get("/v1/index/{*path}", indexed::all, "What the index has of the files below a path")
         .get("/v1/locks", locks::all, "The locks")
         .post("/v1/locks", locks::take, about("Takes a lock on a path or a pattern").creates())
+        .get("/v1/locks/{id}", locks::one, "One lock")
         .delete("/v1/locks/{id}", locks::release, "Gives a lock back")
         .post("/v1/locks/{id}/heartbeat", locks::heartbeat, "Keeps a lock longer")
         .get("/v1/snapshots", snapshots::all, "The snapshots")
         .post("/v1/snapshots", snapshots::take, take.example(json!({"workspace": "docs", "name": "before"})))
+        .get("/v1/snapshots/{id}", snapshots::one, "One snapshot")
         .delete("/v1/snapshots/{id}", snapshots::remove, "Forgets a snapshot")
         .post("/v1/snapshots/{id}/restore", snapshots::restore, "Brings a workspace back to it")
         .post("/v1/snapshots/{id}/clone", snapshots::clone, about("Makes a workspace of it").creates())
@@ -296,12 +298,14 @@ fn access_routes() -> Routes {
         .get("/v1/whoami", access::whoami, "Who the token stands for")
         .get("/v1/principals", access::principals, "The principals")
         .post("/v1/principals", access::put_principal, put)
+        .get("/v1/principals/{id}", access::principal, "One principal")
         .delete("/v1/principals/{id}", access::remove_principal, "Removes a principal, its tokens and grants")
         .get("/v1/groups", access::groups, "The groups")
         .put("/v1/groups/{id}", access::put_group, "Says who is in a group")
         .delete("/v1/groups/{id}", access::remove_group, "Empties a group")
         .get("/v1/tokens", access::tokens, "The tokens, without their secrets")
         .post("/v1/tokens", access::issue_token, issue.example(json!({"principal": "agent:writer"})))
+        .get("/v1/tokens/{id}", access::token, "One token, without its secret")
         .delete("/v1/tokens/{id}", access::revoke_token, "Revokes a token")
 }
 
@@ -316,6 +320,7 @@ fn grant_routes() -> Routes {
         .get("/v1/grants", access::grants, "The grants")
         .post("/v1/grants", access::put_grant, put)
         .get("/v1/grants/explain", access::explain, "Which rule decides")
+        .get("/v1/grants/{id}", access::grant, "One grant")
         .delete("/v1/grants/{id}", access::remove_grant, "Removes a grant")
         .get("/v1/gates", access::gates, "The gates")
         .post("/v1/gates", access::put_gate, gate)
@@ -337,6 +342,8 @@ fn approval_routes() -> Routes {
         .delete("/v1/approvals/{id}", approvals::withdraw, "Takes one's own request back")
         .post("/v1/approvals/{id}/grant", approvals::grant, "Grants, and does it")
         .post("/v1/approvals/{id}/deny", approvals::deny, "Denies")
+        .post("/v1/approvals/{id}/approve", approvals::approve, "The same as `grant`")
+        .post("/v1/approvals/{id}/reject", approvals::reject, "The same as `deny`")
 }
 
 fn budget_routes() -> Routes {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use waypost_engine::api::{PruneReport, RestoreReport, Retention, Session, SnapshotDiff, SnapshotInfo};
 
 use super::extract::{Body, NoParams, Params};
-use crate::paging::{Page, PageParams, page_in_order};
+use crate::paging::{Page, PageParams, find, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
@@ -62,6 +62,17 @@ pub async fn all(
 ) -> Result<Json<Page<SnapshotInfo>>, Problem> {
     let snapshots = app.bridge.run(move || session.snapshots()).await?;
     page_in_order(snapshots, &params).map(Json)
+}
+
+/// `GET /v1/snapshots/{id}`.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<Json<SnapshotInfo>, Problem> {
+    let all = app.bridge.run(move || session.snapshots()).await?;
+    find(all, "snapshot", &id, |one| &one.id).map(Json)
 }
 
 /// `POST /v1/snapshots`.

@@ -20,6 +20,7 @@ use crate::serve::App;
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
     workspace: Option<String>,
+    #[serde(alias = "status")]
     state: Option<TaskState>,
     to: Option<String>,
     #[schemars(range(min = 1, max = 1000))]
@@ -30,6 +31,7 @@ pub struct ListParams {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InboxParams {
+    #[serde(alias = "status")]
     state: Option<TaskState>,
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,

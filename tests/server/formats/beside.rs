@@ -32,7 +32,7 @@ fn check_order(document: &Document, words: &[&str]) {
 
 /// The places of the text that holds these words, as a person would name them.
 #[track_caller]
-fn place(document: &Document, words: &str) -> String {
+pub(super) fn place(document: &Document, words: &str) -> String {
     let at = document.text.find(words).unwrap_or_else(|| panic!("{words:?} in {:?}", document.text));
     let entry = document.located.iter().find(|entry| entry.span.start <= at && at < entry.span.end);
     entry.map(|entry| entry.location.to_string()).unwrap_or_default()
@@ -40,7 +40,7 @@ fn place(document: &Document, words: &str) -> String {
 
 /// The headings over the block that holds these words.
 #[track_caller]
-fn headings(document: &Document, words: &str) -> String {
+pub(super) fn headings(document: &Document, words: &str) -> String {
     let at = document.text.find(words).unwrap_or_else(|| panic!("{words:?} in {:?}", document.text));
     let block = document.blocks.iter().find(|block| block.span.start <= at && at < block.span.end);
     block.map(|block| block.headings.join(" > ")).unwrap_or_default()

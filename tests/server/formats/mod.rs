@@ -3,6 +3,7 @@ mod beside;
 mod documents;
 mod fuzz;
 mod made;
+mod mails;
 mod programs;
 mod sets;
 

@@ -2,7 +2,7 @@
 
 use waypost_engine::text::{Limits, SkipReason};
 
-use super::made::{pdf_of, relations, rows, xlsx, zipped};
+use super::made::{docx, pdf_of, relations, rows, xlsx, zipped};
 use super::{Desk, workers};
 
 #[track_caller]
@@ -96,6 +96,59 @@ fn old_asian_fonts_say_what_their_codes_are() {
 }
 
 #[test]
+fn hebrew_in_an_english_line_is_read_as_it_is_said() {
+    let map = cmap(
+        "1 begincodespacerange\n<0000> <ffff>\nendcodespacerange\n2 beginbfrange\n<0020> <007e> <0020>\n<05d0> <05ea> <05d0>\nendbfrange",
+    );
+    let font = "<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>";
+    let descendant = "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) \
+                      /Supplement 0 >> /DW 500 /FontDescriptor 8 0 R >>";
+    let codes: String =
+        "English then תירבע then more".encode_utf16().map(|unit| format!("{unit:04x}")).collect();
+    let drawn = format!("BT /F1 10 Tf 72 720 Td <{codes}> Tj ET");
+    assert_eq!(
+        text("shaped.pdf", &page(&drawn, &[font, descendant, &stream(&map), DESCRIPTOR])),
+        "English then עברית then more"
+    );
+}
+
+#[test]
+fn letters_that_are_set_apart_in_a_pdf_are_words() {
+    for points in ["0", "1", "2", "3", "5"] {
+        let drawn = format!("BT /F1 12 Tf {points} Tc 72 720 Td (A harbour of lanterns) Tj ET");
+        assert_eq!(text("tracked.pdf", &page(&drawn, &[HELVETICA])), "A harbour of lanterns", "{points}");
+    }
+}
+
+#[test]
+fn a_head_that_is_set_larger_than_the_text_is_no_heading() {
+    let mut objects =
+        vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned(), String::new(), HELVETICA.to_owned()];
+    for number in 1..=3 {
+        let line =
+            |size: u32, down: u32, text: &str| format!("BT /F1 {size} Tf 56 {down} Td ({text}) Tj ET\n");
+        let body =
+            format!("The committee considered matter {number} at length and resolved to go on with it.");
+        let drawn = [
+            line(12, 760, "Annual report"),
+            if number == 1 { line(18, 730, "First part") } else { String::new() },
+            line(10, 700, &body),
+            line(12, 28, &format!("Draft {number} of Ada")),
+        ];
+        objects.push(stream(&drawn.concat()));
+        objects.push(format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents {} 0 R >>",
+            objects.len()
+        ));
+    }
+    objects[1] = "<< /Type /Pages /Kids [5 0 R 7 0 R 9 0 R] /Count 3 >>".to_owned();
+    let document = Desk::new(Limits::default(), workers()).read("report.pdf", &pdf_of(&objects)).unwrap();
+    let bodies: Vec<_> = document.blocks.iter().skip(2).collect();
+    assert!(bodies.iter().all(|block| block.headings == ["First part"]), "{:?}", document.blocks);
+    assert_eq!(document.text.matches("Annual report").count(), 3, "{}", document.text);
+}
+
+#[test]
 fn a_pdf_of_which_no_page_can_be_read_says_so() {
     let broken =
         "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /90ms-RKSJ-H /DescendantFonts [6 0 R] >>";
@@ -119,6 +172,22 @@ fn asian_mail_and_fonts_of_rtf_are_read_in_their_encodings() {
     let rtf = br"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0\fcharset0 Arial;}{\f1\fcharset204 Arial;}{\f2\fcharset128 MS;}}
 \f0 plain {\f1 \'cf\'f0\'e8\'e2\'e5\'f2} {\f2 \'89\'ef\'8b\'63}{\deleted gone} end\par}";
     assert_eq!(text("charset.rtf", rtf), "plain Привет 会議 end");
+}
+
+#[test]
+fn pictures_of_word_are_read_by_the_words_in_their_place() {
+    let picture = |words: &str| {
+        format!(
+            r#"<w:r><w:drawing><wp:inline><wp:docPr id="1" name="Picture 1" descr="{words}"/><pic:cNvPr descr="{words}"/></wp:inline></w:drawing></w:r>"#
+        )
+    };
+    let body = format!(
+        "<w:p>{}<w:r><w:t>The pier</w:t></w:r></w:p><w:p>{}</w:p><w:tbl><w:tr><w:tc><w:p>{}</w:p></w:tc></w:tr></w:tbl>",
+        picture("A lantern &amp; a boat"),
+        picture(""),
+        picture("In stock"),
+    );
+    assert_eq!(text("pier.docx", &docx(&body)), "A lantern & a boat\n\nThe pier\n\nIn stock");
 }
 
 #[test]

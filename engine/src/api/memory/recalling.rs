@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::asking::{Asked, check_limit, citation_of, ms_since};
 use super::super::error::{Error, Result};
@@ -22,6 +22,8 @@ use crate::span::{LineIndex, Span};
 const ACTION: &str = "memory.recall";
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: usize = 100;
+/// How long is waited for the words of what was remembered; what takes longer is told as pending.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Hits for each memory that is wanted, and as many again: a thread's hit is several messages, a long note several hits.
 const HITS_PER_MEMORY: usize = 3;
 const MORE_HITS: usize = 20;
@@ -106,6 +108,11 @@ impl Session {
                 self.wait(&workspace, seq, request.wait_for_seq.as_deref().unwrap_or_default(), arm)?;
             }
             let files = self.wanted_files(&workspace, wanted)?;
+            // Who has just remembered something asks for it: its words are in the index in a moment.
+            let newest = files.values().map(|(shelved, _)| shelved.row.seq).max();
+            if let Some(newest) = newest.filter(|_| workspace.row.intelligence) {
+                workspace.wait_for(newest, Arm::Lexical, MOMENT)?;
+            }
             let ids = FileSet::new(files.values().map(|(shelved, _)| shelved.row.id).collect());
             out.push((Asked::live(workspace, Some(Arc::new(ids))), files));
         }

@@ -1,5 +1,6 @@
 //! The registry's agents: their cards, who may see them, and what routing takes from a card.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,13 +8,14 @@ use serde_json::Value;
 
 use super::super::error::{Error, Result};
 use super::super::session::Session;
+use super::dispatching::INBOX;
 use super::linting::Finding;
 use super::replies::Standing;
-use crate::access::{Target, Verb};
+use crate::access::{Effect, Grant, Target, Verb};
 use crate::cards::{self, AgentCard, AgentRow, Capability, CardError, MAX_CARD_BYTES};
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
-use crate::id::{WorkspaceName, join_path};
+use crate::id::{RelPath, WorkspaceName, join_path};
 use crate::journal::Outcome;
 use crate::net::{Method, Outgoing};
 use crate::route::{Entry, EntryKind};
@@ -73,7 +75,8 @@ impl Session {
         self.agent_info(row)
     }
 
-    /// Takes an agent in, or its new card; tells what its entry does to the others.
+    /// Takes an agent in, or its new card; tells what its entry does to the others. A new one gets grants on its inbox and on its own
+    /// card, which can be taken away like any other.
     ///
     /// # Errors
     /// [`Error::Card`]; [`Error::Forbidden`], [`Error::NotFound`]: it takes `admin` on the agent.
@@ -123,11 +126,14 @@ impl Session {
         let read = AgentCard::read(card).map_err(Error::from);
         let (card, ignored) = self.note_failure("agent.put", Verb::Admin, &id, read)?;
         self.may_place_inbox(&id, &card)?;
+        let is_new = cards::agent(&self.engine.catalog, &id)?.is_none();
+        let own = if is_new { self.own_grants(&id, &card)? } else { Vec::new() };
         let now_ms = self.now_ms();
         let put = self.engine.change_entries(|tx| -> std::result::Result<(), ChangeError> {
             if !tx.policy()?.principals.contains_key(&id) {
                 tx.put_principal(&id, &card.name, now_ms)?;
             }
+            own.iter().try_for_each(|grant| tx.put_grant(grant))?;
             tx.put_agent(&id, &card, source, now_ms)?;
             let learned = tx.route_entry(EntryKind::Agent, &id)?;
             let mut entry = entry_of(&id, &card);
@@ -205,6 +211,23 @@ impl Session {
         }
         self.record("agent.put", Verb::Write, &path, "", Outcome::Denied, &decision.rule)?;
         Err(Error::Forbidden { principal: self.actor.principal.clone(), verb: "write", path })
+    }
+
+    /// What a new agent may do from the start, as far as whoever takes it in may do so: work on its inbox, and see its own card.
+    fn own_grants(&self, id: &str, card: &AgentCard) -> Result<Vec<Grant>> {
+        let workspace = WorkspaceName::new(card.inbox.as_deref().unwrap_or(INBOX))?;
+        let queue = Queue::inbox(&workspace, id.trim_start_matches("agent:"));
+        let task = queue.path(TaskState::Pending, "task.json");
+        let path = join_path(&workspace, &task);
+        let folder = join_path(&workspace, &task.parent().unwrap_or_else(RelPath::root));
+        let verbs = [Verb::List, Verb::Read, Verb::Write].into_iter();
+        let verbs: BTreeSet<Verb> = verbs.filter(|verb| self.decide(*verb, &path).allowed).collect();
+        let grant = |target, pattern: String, verbs| {
+            Grant::new(id, target, &[pattern], verbs, Effect::Allow, "given when the agent was taken in")
+        };
+        let card = grant(Target::Agent, id.to_owned(), BTreeSet::from([Verb::List, Verb::Read]));
+        let inbox = (!verbs.is_empty()).then(|| grant(Target::Path, format!("{folder}/**"), verbs));
+        Ok([Some(card), inbox].into_iter().flatten().collect::<std::result::Result<_, _>>()?)
     }
 
     fn agent_info(&self, row: AgentRow) -> Result<AgentInfo> {

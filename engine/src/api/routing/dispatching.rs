@@ -23,7 +23,7 @@ use crate::route::{Dispatched, EntryKind};
 use crate::tasks::{self, TaskFilter, TaskState};
 
 /// Where inboxes are when a card says nothing.
-const INBOX: &str = "inbox";
+pub(super) const INBOX: &str = "inbox";
 
 /// What is to be handed on.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]

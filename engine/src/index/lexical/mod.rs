@@ -4,6 +4,7 @@
 //! of its path, the last word on ties), `body` (terms with places),
 //! `record` (what a hit shows) and `vector`, which [`plugin`] keeps as a file of its own in each segment.
 
+mod damage;
 mod plugin;
 mod reader;
 mod scope;

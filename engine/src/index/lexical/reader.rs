@@ -8,6 +8,7 @@ use tantivy::schema::Value as _;
 use tantivy::{DocSet as _, IndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
 
 use super::Fields;
+use super::damage::guarded;
 use super::plugin::vector_bytes;
 use super::scope::{DocSet, FileSet, SegmentDocs, segment_docs};
 use super::scores::{LexicalScores, segment_scores};
@@ -168,11 +169,11 @@ impl Searcher {
                 None => all_bits(reader.max_doc()),
             };
             for phrase in &query.required {
-                let with = self.phrase_bits(reader, phrase)?;
+                let with = guarded("postings", || self.phrase_bits(reader, phrase))?;
                 bits.iter_mut().zip(&with).for_each(|(word, other)| *word &= other);
             }
             for phrase in &query.excluded {
-                let with = self.phrase_bits(reader, phrase)?;
+                let with = guarded("postings", || self.phrase_bits(reader, phrase))?;
                 bits.iter_mut().zip(&with).for_each(|(word, other)| *word &= !other);
             }
             let n_docs = bits.iter().map(|word| word.count_ones()).sum();
@@ -212,9 +213,11 @@ impl Searcher {
             let term = Term::from_field_text(self.fields.body, text);
             let mut by_segment = Vec::with_capacity(self.segments.len());
             for (reader, docs) in self.inner.segment_readers().iter().zip(&set.segments) {
-                let inverted = reader.inverted_index(self.fields.body)?;
-                let postings = inverted.read_block_postings(&term, IndexRecordOption::WithFreqs)?;
-                by_segment.push(postings.map_or_else(Vec::new, |postings| allowed_postings(postings, docs)));
+                by_segment.push(guarded("postings", || {
+                    let inverted = reader.inverted_index(self.fields.body)?;
+                    let postings = inverted.read_block_postings(&term, IndexRecordOption::WithFreqs)?;
+                    Ok(postings.map_or_else(Vec::new, |postings| allowed_postings(postings, docs)))
+                })?);
             }
             by_term.push(by_segment);
         }
@@ -302,7 +305,7 @@ impl Searcher {
     /// [`IndexError`] where the store can't be read.
     pub fn record(&self, chunk: ChunkRef) -> Result<ChunkRecord, IndexError> {
         let address = tantivy::DocAddress { segment_ord: chunk.segment, doc_id: chunk.doc };
-        let document: TantivyDocument = self.inner.doc(address)?;
+        let document: TantivyDocument = guarded("store", || Ok(self.inner.doc(address)?))?;
         let bytes =
             document.get_first(self.fields.record).and_then(|value| value.as_bytes()).unwrap_or_default();
         serde_json::from_slice(bytes).map_err(|error| IndexError::Damaged {
@@ -327,6 +330,10 @@ impl Searcher {
     /// # Errors
     /// [`IndexError`] where the postings can't be read.
     pub fn chunks_of(&self, file: FileId) -> Result<Vec<ChunkRef>, IndexError> {
+        guarded("postings", || self.find_chunks(file))
+    }
+
+    fn find_chunks(&self, file: FileId) -> Result<Vec<ChunkRef>, IndexError> {
         let term = Term::from_field_u64(self.fields.file, file.0);
         let mut chunks = Vec::new();
         for (segment_idx, reader) in self.inner.segment_readers().iter().enumerate() {

@@ -83,7 +83,7 @@ impl SegmentDocs {
     #[inline]
     pub fn allows(&self, doc: u32) -> bool {
         match &self.bits {
-            None => true,
+            None => doc < self.n_docs,
             Some(bits) => bits[doc as usize / 64] >> (doc % 64) & 1 == 1,
         }
     }

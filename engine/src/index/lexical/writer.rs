@@ -5,6 +5,7 @@ use tantivy::directory::error::OpenReadError;
 use tantivy::indexer::LogMergePolicy;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
+use super::damage::{guarded, verify};
 use super::reader::Searcher;
 use super::{Fields, open_or_create};
 use crate::id::FileId;
@@ -33,7 +34,7 @@ impl WorkspaceIndex {
     pub fn open(folder: &Path, fingerprint: &Fingerprint) -> Result<(Self, Option<String>), IndexError> {
         let in_folder = |source| IndexError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(in_folder)?;
-        let reason = match Self::open_existing(folder, fingerprint) {
+        let reason = match guarded("index", || Self::open_existing(folder, fingerprint)) {
             Ok(index) if index.position().fingerprint.does_for(fingerprint) => return Ok((index, None)),
             Ok(index) => {
                 let found = index.position().fingerprint;
@@ -57,6 +58,7 @@ impl WorkspaceIndex {
     fn open_existing(folder: &Path, fingerprint: &Fingerprint) -> Result<Self, IndexError> {
         let (index, fields) = open_or_create(folder, fingerprint.dim)?;
         let position = read_position(&index)?;
+        verify(&index)?;
         let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let mut merging = LogMergePolicy::default();
         merging.set_del_docs_ratio_before_merge(DEAD_SHARE_BEFORE_MERGE);
@@ -207,7 +209,7 @@ fn newest(
 ) -> Result<Searcher, IndexError> {
     let mut reloads = 0;
     loop {
-        match Searcher::open(reader, fields, position.clone(), before) {
+        match guarded("segment", || Searcher::open(reader, fields, position.clone(), before)) {
             Err(error) if is_file_gone(&error) && reloads < MAX_RELOADS => {
                 reloads += 1;
                 reader.reload()?;

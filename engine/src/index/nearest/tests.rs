@@ -130,6 +130,7 @@ fn chunks(file: &File, id: FileId) -> Vec<NewChunk> {
             span: Span::new(0, 4),
             lines: (1, 1),
             headings: Vec::new(),
+            sections: Vec::new(),
             title: None,
             mime_type: "text/plain".to_owned(),
             language: None,

@@ -13,7 +13,7 @@ mod split;
 use self::pieces::Piece;
 use super::document::{Block, Document};
 use super::words::TokenCounter;
-use crate::location::{Located, touching};
+use crate::location::{Located, Section, touching};
 use crate::span::{LineIndex, Span};
 
 /// How chunks are cut.
@@ -48,6 +48,8 @@ pub struct Chunk {
     pub lines: (u32, u32),
     /// The headings over all of it, outermost first.
     pub headings: Vec<String>,
+    /// Its sections, where not all of it stands under the same headings.
+    pub sections: Vec<Section>,
     /// Its tokens, by the counter.
     pub n_tokens: usize,
     /// Its parts of the document's [`located`](Document::located), all of one page, slide, sheet or chapter.
@@ -71,9 +73,9 @@ pub fn chunk(document: &Document, counter: &dyn TokenCounter, options: &ChunkOpt
         for group in plan::groups(&pieces, options) {
             let headings = plan::common_headings(&pieces[group.clone()]);
             for (span, n_tokens) in fitting(&pieces[group], &measure) {
-                let (lines, headings) = (lines.lines(span), headings.to_vec());
-                let located = clipped(&document.located, span);
-                chunks.push(Chunk { span, lines, headings, n_tokens, located });
+                let (lines, sections) = (lines.lines(span), sections(blocks, span));
+                let (headings, located) = (headings.to_vec(), clipped(&document.located, span));
+                chunks.push(Chunk { span, lines, headings, sections, n_tokens, located });
             }
         }
     }
@@ -87,6 +89,17 @@ fn units(document: &Document) -> impl Iterator<Item = &[Block]> {
         (Some(one), Some(next)) => one.is_same_unit(next),
         (one, next) => one.is_none() && next.is_none(),
     })
+}
+
+/// The sections under a span, where it has several.
+fn sections(blocks: &[Block], span: Span) -> Vec<Section> {
+    let from = blocks.partition_point(|block| block.span.end <= span.start);
+    let inside: Vec<&Block> = blocks[from..].iter().take_while(|block| block.span.start < span.end).collect();
+    let begin = inside.chunk_by(|one, next| one.headings == next.headings).filter_map(|run| run.first());
+    let sections: Vec<Section> = begin
+        .map(|block| Section { start: block.span.start.max(span.start), headings: block.headings.clone() })
+        .collect();
+    if sections.len() > 1 { sections } else { Vec::new() }
 }
 
 fn clipped(located: &[Located], span: Span) -> Vec<Located> {
@@ -161,6 +174,22 @@ mod tests {
             20,
             &[("A", "# A\n\n## B\n\none\n\n## C\n\ntwo")],
         );
+    }
+
+    #[test]
+    fn a_chunk_of_several_sections_knows_where_each_begins() {
+        let text = "# A\n\n## B\n\none\n\n## C\n\ntwo\n\nthree\n";
+        let document = extract("a.md", text.as_bytes(), &Limits::default()).unwrap();
+        let chunks = chunk(&document, &WordEstimate, &ChunkOptions::new(20));
+        let [only] = chunks.as_slice() else { panic!("{chunks:?}") };
+        let sections = only.sections.iter().map(|section| (section.start, section.headings.join(" > ")));
+        let expected = [("# A", "A"), ("## B", "A > B"), ("## C", "A > C")];
+        assert!(
+            sections.eq(expected.map(|(begin, path)| (text.find(begin).unwrap(), path.to_owned()))),
+            "{only:?}"
+        );
+        let alone = extract("a.md", b"# A\n\none\n", &Limits::default()).unwrap();
+        assert_eq!(chunk(&alone, &WordEstimate, &ChunkOptions::new(20))[0].sections, []);
     }
 
     #[test]

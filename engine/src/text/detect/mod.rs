@@ -139,16 +139,15 @@ fn is_packed(kind: Kind) -> bool {
 }
 
 fn text_type(named: Option<FileType>, bytes: &[u8]) -> FileType {
-    match named {
+    let is_what_it_is_called = |kind: Kind| match kind {
         // `.ts` is also the ending of translation files, which are XML.
-        Some(named)
-            if named.kind.is_some_and(Kind::reads_text)
-                && !(sniff::is_xml(bytes) && named.kind == Some(Kind::Code)) =>
-        {
-            named
-        }
-        _ => sniff::by_text(bytes),
-    }
+        Kind::Code => !sniff::is_xml(bytes),
+        Kind::Mail => sniff::is_mail(bytes, false),
+        Kind::Mailbox => sniff::is_mail(bytes, true),
+        kind => kind.reads_text(),
+    };
+    let named = named.filter(|named| named.kind.is_some_and(is_what_it_is_called));
+    named.unwrap_or_else(|| sniff::by_text(bytes))
 }
 
 #[cfg(test)]
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn content_decides_before_the_name() {
-        let cases: [(&str, &[u8], &str); 22] = [
+        let cases: [(&str, &[u8], &str); 29] = [
             ("notes.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
             ("foo.bin", b"just some text", "text/plain"),
             ("photo.png", b"just some text", "text/plain"),
@@ -184,6 +183,13 @@ mod tests {
             ),
             ("x.zip", b"PK\x03\x04\x14\0\0\0\x08\0abc", "application/zip"),
             ("x.txt", "\u{feff}text".as_bytes(), "text/plain"),
+            ("x.eml", b"just some text", "text/plain"),
+            ("x.eml", b"Note: buy milk\n\nand bread", "text/plain"),
+            ("x.eml", b"X-Sent: no\nSubject: tea\n\nAt four.", "message/rfc822"),
+            ("x.mht", b"From: Ada\n\nx", "message/rfc822"),
+            ("x.mbox", b"From here on it rains.\nAll day.", "text/plain"),
+            ("x.mbox", b"From - Mon Jan 1 00:00:00 2026\nTo: b@example.com\n\nx", "application/mbox"),
+            ("x.mbox", b"<html><p>x", "text/html"),
         ];
         for (name, bytes, expected) in cases {
             assert_eq!(mime_type(name, bytes), expected, "{name} {:?}", String::from_utf8_lossy(bytes));

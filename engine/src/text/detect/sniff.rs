@@ -8,6 +8,24 @@ use crate::text::document::Kind;
 /// Bytes that are looked at.
 const HEAD_BYTES: usize = 4096;
 
+/// Headers that tell a mail from other texts.
+const HEADERS: [&str; 8] =
+    ["from:", "to:", "subject:", "date:", "message-id:", "received:", "return-path:", "mime-version:"];
+
+/// Headers that are enough where the name says that it is a mail.
+const FURTHER_HEADERS: [&str; 10] = [
+    "cc:",
+    "bcc:",
+    "sender:",
+    "reply-to:",
+    "delivered-to:",
+    "content-",
+    "x-",
+    "arc-",
+    "dkim-signature:",
+    "authentication-results:",
+];
+
 /// The type of a text by its head.
 pub(super) fn by_text(bytes: &[u8]) -> FileType {
     let head = head(bytes);
@@ -46,28 +64,38 @@ fn is_html(head: &str) -> bool {
 
 /// A mail begins with headers, and a mailbox with a line before them.
 fn mail(head: &str) -> Option<FileType> {
-    const HEADERS: [&str; 8] =
-        ["from:", "to:", "subject:", "date:", "message-id:", "received:", "return-path:", "mime-version:"];
-    let is_header = |line: &str| {
-        let name = line.split(':').next().unwrap_or_default();
-        line.contains(':') && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    let mut lines = head.lines();
-    let first = lines.next()?;
-    let is_mailbox = first.starts_with("From ");
-    let first = if is_mailbox { lines.next()? } else { first };
-    if !is_header(first) {
-        return None;
-    }
-    let known = std::iter::once(first).chain(lines.take(40)).filter(|line| {
-        let line = line.to_ascii_lowercase();
-        HEADERS.iter().any(|header| line.starts_with(header))
-    });
-    match (known.count() >= 3, is_mailbox) {
+    let (is_mailbox, lines) = header_lines(head)?;
+    let n_known = lines.take(41).filter(|line| begins_with(line, &HEADERS)).count();
+    match (n_known >= 3, is_mailbox) {
         (false, _) => None,
         (true, true) => Some(FileType::text("application/mbox", Kind::Mailbox)),
         (true, false) => Some(FileType::text("message/rfc822", Kind::Mail)),
     }
+}
+
+/// Whether a text that is called a mail, or a mailbox, begins as one.
+pub(super) fn is_mail(bytes: &[u8], is_mailbox: bool) -> bool {
+    let head = head(bytes);
+    let Some((has_mark, lines)) = header_lines(head.trim_start()) else { return false };
+    let mut headers = lines.take_while(|line| !line.trim().is_empty());
+    let has_known = headers.any(|line| begins_with(line, &HEADERS) || begins_with(line, &FURTHER_HEADERS));
+    has_known && (has_mark || !is_mailbox)
+}
+
+/// The lines of a text that begins with a header, and whether the line that begins a mail in a mailbox stands before them.
+fn header_lines(head: &str) -> Option<(bool, impl Iterator<Item = &str>)> {
+    let is_header = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        line.contains(':') && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let mut lines = head.lines().peekable();
+    let is_mailbox = lines.next_if(|line| line.starts_with("From ")).is_some();
+    lines.peek().is_some_and(is_header).then_some((is_mailbox, lines))
+}
+
+fn begins_with(line: &str, headers: &[&str]) -> bool {
+    let line = line.to_ascii_lowercase();
+    headers.iter().any(|header| line.starts_with(header))
 }
 
 fn script(interpreter: &str) -> FileType {

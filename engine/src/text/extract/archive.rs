@@ -53,6 +53,12 @@ pub(super) fn read(
     Ok(files.rendering.finish())
 }
 
+/// The names of the files in a zip file, whether they may be read or not; none where it is no such file, or too large a one.
+pub(super) fn names(bytes: &[u8], allowance: &Allowance<'_>) -> Vec<String> {
+    let names = Parts::open(bytes, allowance).map(|parts| parts.names()).unwrap_or_default();
+    names.into_iter().filter(|name| !name.ends_with('/')).collect()
+}
+
 struct Files<'a> {
     rendering: Rendering,
     allowance: &'a Allowance<'a>,

@@ -1,8 +1,8 @@
 //! Word documents (Office Open XML) → text.
 //!
 //! Takes the zip file's parts, gives paragraphs under the headings that their styles make, lists, tables row by row,
-//! text boxes, then diagrams, charts, footnotes, endnotes, comments, and what stands at the head and foot of pages. What is
-//! deleted in a tracked change is left out. The format knows no pages: where one ends is decided when it is printed.
+//! text boxes, what is said in place of pictures, then diagrams, charts, footnotes, endnotes, comments, and what stands at
+//! the head and foot of pages. What is deleted in a tracked change is left out. The format knows no pages: where one ends is decided when it is printed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -160,6 +160,10 @@ impl<'a> Body<'a> {
             "tab" if !self.open.is_empty() => self.push("\t"),
             "br" | "cr" => self.push("\n"),
             "noBreakHyphen" => self.push("-"),
+            "docPr" => {
+                let text = element.attribute("descr").unwrap_or_default();
+                self.paragraph(&Draft { text, ..Draft::default() });
+            }
             "p" => self.open.push(Draft::default()),
             "pStyle" => {
                 let id = element.attribute("val").unwrap_or_default();

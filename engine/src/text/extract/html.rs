@@ -2,7 +2,8 @@
 //!
 //! Takes HTML, gives text with a block per paragraph, list item, heading, preformatted text and table. Scripts,
 //! styles and forms' inner workings are left out; where the page marks its main part or articles, so is all around
-//! them. Tables are written row by row, cells between ` | `; tables that only lay out a page are read as text.
+//! them. Tables are written row by row, cells between ` | `; tables that only lay out a page are read as text. A picture
+//! says what its author wrote in its place.
 
 use scraper::{ElementRef, Html, Node};
 
@@ -245,6 +246,7 @@ impl Writer {
         let Some(element) = element.filter(|element| !self.skips(*element)) else { return false };
         let name = element.value().name();
         match name {
+            "img" => self.picture(element.attr("alt").unwrap_or_default()),
             "table" if self.tables > 0 || !is_layout(element) => {
                 self.page.block(Some(BlockKind::Table));
                 self.tables += 1;
@@ -310,6 +312,13 @@ impl Writer {
             self.page.verbatim(text);
         } else {
             self.page.words(text);
+        }
+    }
+
+    /// The words in place of a picture; one without any is an ornament (HTML Standard, 4.8.4.4).
+    fn picture(&mut self, words: &str) {
+        if !words.trim().is_empty() {
+            self.page.words(&format!(" {words} "));
         }
     }
 
@@ -427,6 +436,17 @@ mod tests {
             "<article>one</article><div><p>What the page is about in many more words.</p></div><article>two</article>",
             &[("", "one"), ("", "What the page is about in many more words."), ("", "two")],
         );
+    }
+
+    #[test]
+    fn pictures_are_read_by_the_words_in_their_place() {
+        check(
+            "<h1>Pier</h1><p>See<img src=a.png alt='A  lantern' title='A lantern'>here.<img alt=''><img src=b.png></p>",
+            &[("Pier", "Pier"), ("Pier", "See A lantern here.")],
+        );
+        check("<main><pre>code</pre><img alt=Map></main>", &[("", "code"), ("", "Map")]);
+        check("<table><tr><td>1<td><img alt='In stock'></table>", &[("", "1 | In stock")]);
+        check("<p>words <img alt=spacer aria-hidden=true></p>", &[("", "words")]);
     }
 
     #[test]

@@ -2,14 +2,15 @@
 //!
 //! Takes a mail as it is sent, or many in a file, gives subject, sender, receivers and date, the words of the mail,
 //! and the text of what came with it where that can be read. Of the same words as text and as a web page the text is taken,
-//! but where it only says that there is a page. Each message is a place, and each attachment one of its own.
+//! but where it only says that there is a page. Each message is a place, and each attachment one of its own; what came with
+//! a mail that came with another one is named by the way to it.
 
 use mail_parser::mailbox::mbox::MessageIterator;
 use mail_parser::{Address, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::rendering::Rendering;
 use super::unpack::Allowance;
-use super::{Rendered, html, nested, plain};
+use super::{Rendered, archive, html, nested, plain};
 use crate::location::Location;
 use crate::text::document::BlockKind;
 use crate::text::skip::SkipReason;
@@ -181,14 +182,28 @@ pub(super) fn write(
     }
     rendering.locate(start, Location::Message { message, attachment: None });
     for (name, bytes) in &letter.attachments {
-        let start = rendering.len();
         rendering.enter(2, name);
         match nested(name, bytes, allowance) {
-            Ok(document) => rendering.append(&document),
+            Ok(document) => rendering.append_at(&document, |inner| Some(place(message, name, inner))),
             Err(reason @ SkipReason::Explodes { .. }) => return Err(reason),
-            Err(reason) => rendering.warn(format!("attachment `{name}`: {reason}")),
+            Err(reason) => {
+                if matches!(reason, SkipReason::ArchiveNotAllowed { .. }) {
+                    let start = rendering.len();
+                    rendering.block(&archive::names(bytes, allowance).join("\n"), BlockKind::Data);
+                    rendering.locate(start, place(message, name, None));
+                }
+                rendering.warn(format!("attachment `{name}`: {reason}"));
+            }
         }
-        rendering.locate(start, Location::Message { message, attachment: Some(name.clone()) });
     }
     Ok(())
+}
+
+/// Where a part of an attachment stands: `forwarded.eml/list.txt` is the list that came with the mail that came with this one.
+fn place(message: u32, name: &str, inner: Option<&Location>) -> Location {
+    let attachment = match inner {
+        Some(Location::Message { attachment: Some(inner), .. }) => format!("{name}/{inner}"),
+        _ => name.to_owned(),
+    };
+    Location::Message { message, attachment: Some(attachment) }
 }

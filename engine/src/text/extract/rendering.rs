@@ -131,13 +131,37 @@ impl Rendering {
     /// Writes another document's text under the headings that are open. Its pages and slides become headings, for a file
     /// that came inside of another one is a place itself; sheets and chapters are headings anyway.
     pub(super) fn append(&mut self, document: &Document) {
+        self.append_at(document, |_| None);
+    }
+
+    /// As [`append`](Self::append), with each part at the place that `outer` makes of its own.
+    pub(super) fn append_at(
+        &mut self,
+        document: &Document,
+        outer: impl Fn(Option<&Location>) -> Option<Location>,
+    ) {
         let base = self.outline.path();
         for block in &document.blocks {
-            let place = touching(&document.located, block.span).first().and_then(place_in_file);
+            let start = self.len();
+            let inner = touching(&document.located, block.span).first();
+            let place = inner.and_then(place_in_file);
             let headings = base.iter().cloned().chain(place).chain(block.headings.iter().cloned()).collect();
             self.block_under(block.span.of(&document.text).unwrap_or_default(), block.kind, headings);
+            if let Some(location) = outer(inner.map(|inner| &inner.location)) {
+                self.locate_on(start, location);
+            }
         }
         document.warnings.iter().for_each(|warning| self.warn(warning.clone()));
+    }
+
+    /// As [`locate`](Self::locate); what follows at the same place makes one span with it.
+    fn locate_on(&mut self, start: usize, location: Location) {
+        let from = match self.located.last() {
+            Some(last) if last.location == location => last.span.start,
+            _ => return self.locate(start, location),
+        };
+        self.located.pop();
+        self.locate(from, location);
     }
 
     /// As [`append`](Self::append), with a rendered text.

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use tokio::runtime::Runtime;
 use waypost_engine::api::{Engine, NewWebhook, Session, WriteOptions};
 
-use crate::output::{self, FAINT, STRONG};
+use crate::output::{self, FAINT, STRONG, Voice};
 
 /// Who leaves the file, and who is woken.
 pub const AGENTS: [&str; 2] = ["agent:marketing-writer", "agent:translator-de"];
@@ -25,7 +25,7 @@ const WEBHOOK: &str = "demo: drop-off";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Plays it. Each of the two acts with its own token.
-pub fn show(engine: &Arc<Engine>, writer_token: &str, reader_token: &str) -> Result<()> {
+pub fn show(engine: &Arc<Engine>, writer_token: &str, reader_token: &str, voice: Voice) -> Result<()> {
     let [writer_id, reader_id] = AGENTS;
     let (writer, reader) = (engine.session(writer_token)?, engine.session(reader_token)?);
     let _courier = engine.start_courier();
@@ -38,25 +38,25 @@ pub fn show(engine: &Arc<Engine>, writer_token: &str, reader_token: &str) -> Res
     );
     let begun = Instant::now();
     writer.write_file(REPORT, report.as_bytes(), &WriteOptions::default())?;
-    anstream::println!("{STRONG}>{STRONG:#} {writer_id} writes {REPORT}");
+    voice.say(format!("{STRONG}>{STRONG:#} {writer_id} writes {REPORT}"));
     let event = told.recv_timeout(PATIENCE).context("the webhook did not fire")?;
     let event: serde_json::Value = serde_json::from_slice(&event)?;
     let text = |field: &str| output::safe(event[field].as_str().unwrap_or_default());
-    anstream::println!(
+    voice.say(format!(
         "  {reader_id} is woken {:.1} ms later: {} {}",
         begun.elapsed().as_secs_f64() * 1e3,
         text("event"),
         text("path")
-    );
+    ));
     let found = reader.read_file(event["path"].as_str().unwrap_or_default(), None, None)?;
     let found = String::from_utf8_lossy(&found.bytes).into_owned();
     let last = found.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
     let summary = format!("# Summary of {REPORT}\n\n{last}\n");
     reader.write_file(SUMMARY, summary.as_bytes(), &WriteOptions::default())?;
-    anstream::println!("  it reads the file and writes {SUMMARY}");
-    anstream::println!(
+    voice.say(format!("  it reads the file and writes {SUMMARY}"));
+    voice.say(format!(
         "  {FAINT}had it been away, the delivery would wait for it, and so would the file{FAINT:#}\n"
-    );
+    ));
     reader.remove_webhook(&webhook)?;
     Ok(())
 }

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 use include_dir::{Dir, include_dir};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use waypost_engine::access::{ADMIN, NewToken};
-use waypost_engine::api::{AskRequest, Engine};
+use waypost_engine::api::{AskReply, AskRequest, Engine};
 use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
+use super::serve::Greeting;
 use super::{Globals, Outcome};
 use crate::config::Config;
-use crate::output::{FAINT, STRONG};
+use crate::output::{self, FAINT, STRONG, Voice};
 
 /// The company; the files are part of the program, so that the tour needs no checkout.
 static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../datasets/demo");
@@ -82,51 +84,96 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     for name in &names {
         engine.create_workspace(name)?;
     }
-    anstream::println!(
+    let voice = Voice::new(globals.json);
+    voice.say(format!(
         "{STRONG}Larkweir Ltd{STRONG:#}, an invented company: {} workspaces in {}",
         names.len(),
         home.display()
-    );
+    ));
     super::check::index_all(&engine)?;
     let tour = read_tour()?;
     let tokens = admit(&engine, &tour)?;
     let cards = DEMO.get_dir("agents").context("the demo has no agents")?;
     let n_agents = routes::register(&engine, cards)?;
-    anstream::println!("{FAINT}{n_agents} agents registered by their cards{FAINT:#}");
-    show(&engine, tour, &tokens)?;
-    routes::show(&engine, &tokens)?;
-    let [writer, reader] = handover::AGENTS.map(|agent| tokens.get(agent).map_or("", String::as_str));
-    handover::show(&engine, writer, reader)?;
+    voice.say(format!("{FAINT}{n_agents} agents registered by their cards{FAINT:#}"));
+    let told = Told {
+        home: engine.home().to_owned(),
+        questions: show(&engine, tour, &tokens, voice)?,
+        intents: routes::show(&engine, &tokens, voice)?,
+        principals: tokens.keys().cloned().collect(),
+        tokens,
+    };
+    let [writer, reader] = handover::AGENTS.map(|agent| told.tokens.get(agent).map_or("", String::as_str));
+    handover::show(&engine, writer, reader, voice)?;
     if args.exit {
-        return Ok(0);
+        return told.print(globals);
     }
-    for (principal, token) in &tokens {
-        anstream::println!("{principal:24} {FAINT}{token}{FAINT:#}");
+    for (principal, token) in &told.tokens {
+        voice.say(format!("{principal:24} {FAINT}{token}{FAINT:#}"));
     }
-    serve(engine, config, &home, globals, args)
+    serve(engine, config, &told, globals, args)
+}
+
+/// What a program is told of the tour.
+#[derive(Serialize)]
+struct Told {
+    home: PathBuf,
+    principals: Vec<String>,
+    tokens: Tokens,
+    questions: Vec<Answered>,
+    intents: Vec<routes::Routed>,
+}
+
+/// A question of the tour, and what it came to.
+#[derive(Serialize)]
+struct Answered {
+    question: String,
+    #[serde(rename = "as")]
+    principal: String,
+    #[serde(flatten)]
+    reply: AskReply,
+}
+
+impl Told {
+    /// Nobody serves the home, so there is no address.
+    fn print(&self, globals: &Globals) -> Outcome {
+        if globals.json {
+            let mut told = self.fields()?;
+            told.insert("url".to_owned(), Value::Null);
+            output::json(&told)?;
+        }
+        Ok(0)
+    }
+
+    fn fields(&self) -> Result<Map<String, Value>> {
+        match serde_json::to_value(self)? {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
 }
 
 fn serve(
     engine: Arc<Engine>,
     mut config: Config,
-    home: &Path,
+    told: &Told,
     globals: &Globals,
     args: &DemoArgs,
 ) -> Outcome {
     let token = new_token(&engine, ADMIN)?;
     config.listen.put(args.listen.clone());
-    anstream::println!(
+    Voice::new(globals.json).say(format!(
         "{FAINT}try: curl -s http://{}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}",
         config.listen.value
-    );
-    let (home, globals, listen) = (home.to_owned(), globals.clone(), args.listen.clone());
-    let is_json = globals.json;
+    ));
+    let (home, globals, listen) = (told.home.clone(), globals.clone(), args.listen.clone());
+    let greeting = Greeting { json: globals.json, token: Some(token), more: told.fields()? };
     let reread = move || {
         let mut config = crate::config::load(&home, &globals)?;
         config.listen.put(listen.clone());
         Ok(config)
     };
-    super::serve::run_server(engine, config, reread, is_json, Some(token))
+    super::serve::run_server(engine, config, reread, greeting)
 }
 
 /// Kept between runs beside the models, so that the second start has nothing to embed.
@@ -171,27 +218,22 @@ fn new_token(engine: &Arc<Engine>, principal: &str) -> Result<String> {
     Ok(engine.owner_session().issue_token(&new)?.token)
 }
 
-fn show(engine: &Arc<Engine>, tour: Tour, tokens: &Tokens) -> Result<()> {
-    for question in tour.questions {
-        for asking in question.expect {
-            let token = tokens.get(&asking.principal).context("everybody in the tour has a token")?;
-            anstream::println!(
-                "\n{STRONG}?{STRONG:#} {}  {FAINT}as {}{FAINT:#}",
-                question.question,
-                asking.principal
-            );
-            let request = AskRequest { question: question.question.clone(), ..AskRequest::default() };
+fn show(engine: &Arc<Engine>, tour: Tour, tokens: &Tokens, voice: Voice) -> Result<Vec<Answered>> {
+    let mut answered = Vec::new();
+    for TourQuestion { question, expect } in tour.questions {
+        for Asking { principal } in expect {
+            let token = tokens.get(&principal).context("everybody in the tour has a token")?;
+            voice.say(format!("\n{STRONG}?{STRONG:#} {question}  {FAINT}as {principal}{FAINT:#}"));
+            let request = AskRequest { question: question.clone(), ..AskRequest::default() };
             let reply = engine.session(token)?.ask(&request)?;
-            super::ask::print(&reply);
-            anstream::println!(
-                "  {FAINT}{:.1} ms, confidence {:.2}{FAINT:#}",
-                reply.took_ms,
-                reply.confidence
-            );
+            voice.say(super::ask::text(&reply));
+            let (took_ms, confidence) = (reply.took_ms, reply.confidence);
+            voice.say(format!("  {FAINT}{took_ms:.1} ms, confidence {confidence:.2}{FAINT:#}"));
+            answered.push(Answered { question: question.clone(), principal, reply });
         }
     }
-    anstream::println!();
-    Ok(())
+    voice.say("");
+    Ok(answered)
 }
 
 /// Every file of the company, by path.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use include_dir::Dir;
+use serde::Serialize;
 use serde_json::Value;
-use waypost_engine::api::{DispatchRequest, Engine, RouteRequest, Session};
+use waypost_engine::api::{DispatchRequest, Engine, RouteReply, RouteRequest, Session};
 use waypost_engine::route::EntryKind;
 
 use super::Tokens;
 use crate::cli::route;
-use crate::output::{self, FAINT, STRONG};
+use crate::output::{self, FAINT, STRONG, Voice};
 
 /// Who wants what done.
 const INTENTS: [(&str, &str); 4] = [
@@ -34,31 +35,44 @@ pub fn register(engine: &Arc<Engine>, cards: &Dir<'_>) -> Result<usize> {
     Ok(cards.files().count())
 }
 
+/// An intent of the tour, and where it goes.
+#[derive(Serialize)]
+pub struct Routed {
+    intent: &'static str,
+    #[serde(rename = "as")]
+    principal: &'static str,
+    #[serde(flatten)]
+    reply: RouteReply,
+}
+
 /// Routes, and hands the last intent on.
-pub fn show(engine: &Arc<Engine>, tokens: &Tokens) -> Result<()> {
+pub fn show(engine: &Arc<Engine>, tokens: &Tokens, voice: Voice) -> Result<Vec<Routed>> {
+    let mut routed = Vec::new();
     for (principal, intent) in INTENTS {
         let session = session(engine, tokens, principal)?;
-        anstream::println!("{STRONG}→{STRONG:#} {intent}  {FAINT}as {principal}{FAINT:#}");
+        voice.say(format!("{STRONG}→{STRONG:#} {intent}  {FAINT}as {principal}{FAINT:#}"));
         let request = RouteRequest {
             intent: intent.to_owned(),
             kinds: [EntryKind::Agent].into(),
             limit: Some(2),
             ..RouteRequest::default()
         };
-        route::print(&session.route(&request)?);
+        let reply = session.route(&request)?;
+        voice.say(route::text(&reply));
+        routed.push(Routed { intent, principal, reply });
     }
     let (principal, intent) = INTENTS[INTENTS.len() - 1];
     let request = DispatchRequest { intent: intent.to_owned(), ..DispatchRequest::default() };
     match session(engine, tokens, principal)?.dispatch(&request) {
-        Ok(sent) => anstream::println!(
+        Ok(sent) => voice.say(format!(
             "{STRONG}>{STRONG:#} {principal} dispatches it: {} lies in {}\n",
             sent.task_id,
             output::safe(&sent.path)
-        ),
+        )),
         // The tour was taken so often that the agent has enough to do, or the same was asked again and again.
-        Err(error) => anstream::println!("{STRONG}>{STRONG:#} {}\n", output::safe(&error.to_string())),
+        Err(error) => voice.say(format!("{STRONG}>{STRONG:#} {}\n", output::safe(&error.to_string()))),
     }
-    Ok(())
+    Ok(routed)
 }
 
 fn session(engine: &Arc<Engine>, tokens: &Tokens, principal: &str) -> Result<Session> {

@@ -11,7 +11,7 @@ use super::{Globals, Outcome};
 
 /// Said below the list of commands.
 const NOTE: &str = "Paths are `/workspace/folder/file`. A change is durable, has a version and stands in the audit log \
-                    at once; search shows it once `waypost serve` or `waypost index` has taken it in.";
+                    at once; `waypost search` finds its words at once, and its meaning once `waypost serve` or `waypost index` has taken it in.";
 
 #[derive(Subcommand)]
 #[command(after_help = NOTE)]

@@ -113,7 +113,7 @@ pub const SEARCH: Spec = Spec {
                 "query": {"type": "string"},
                 "path_prefix": folder(),
                 "workspaces": texts(),
-                "filters": {"type": "object", "description": "mime_type, language, extension, modified_after, modified_before"},
+                "filters": {"type": "object", "description": "by mime_type, language, extension"},
                 "mode": {"enum": ["hybrid", "lexical", "semantic"]},
                 "limit": {"type": "integer", "description": "1-1000, default 10"},
                 "wait_for_seq": {"type": "string"},

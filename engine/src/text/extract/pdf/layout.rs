@@ -1,17 +1,11 @@
-//! Glyphs → lines → paragraphs in reading order.
+//! Pieces of lines → lines → paragraphs in reading order.
 //!
-//! Takes glyphs as they are drawn, gives [`Paragraph`]s. Pieces of a line that are drawn one after another are joined;
-//! then the page is cut along the gutters between columns of running text and along its empty bands, again and again
+//! Takes glyphs as they are drawn, gives [`Paragraph`]s. Of the [`Piece`]s that [`line`](super::line) makes of them
+//! the page is cut along the gutters between columns of running text and along its empty bands, again and again
 //! (an XY cut: Nagy, Seth 1984), and what can't be cut is read row by row. Words that are cut at a line's end are joined.
-//! Lines of right-to-left scripts, which are stored as they look, are turned.
 
 use super::glyphs::Glyph;
-
-/// A gap in a line that is wider than this share of the type's size parts two words.
-const WORD_GAP: f64 = 0.16;
-
-/// A wider gap ends a piece of a line: columns, cells of a table.
-const PIECE_GAP: f64 = 1.0;
+use super::line::{Piece, WORD_GAP, pieces};
 
 /// Lines of running text in a column are longer than so many times their size; cells of tables are shorter.
 const COLUMN_WIDTH: f64 = 11.0;
@@ -34,17 +28,6 @@ pub(super) struct Paragraph {
     pub(super) size: f64,
 }
 
-/// A piece of a line.
-#[derive(Debug, Clone)]
-struct Piece {
-    text: String,
-    left: f64,
-    right: f64,
-    down: f64,
-    size: f64,
-    turn: u8,
-}
-
 /// The paragraphs of a page.
 pub(super) fn paragraphs(glyphs: Vec<Glyph>) -> Vec<Paragraph> {
     let pieces = pieces(glyphs);
@@ -54,85 +37,6 @@ pub(super) fn paragraphs(glyphs: Vec<Glyph>) -> Vec<Paragraph> {
         read(turned, 0, &mut paragraphs);
     }
     paragraphs
-}
-
-/// Joins glyphs to pieces, as long as each follows the one before.
-fn pieces(glyphs: Vec<Glyph>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut open: Vec<Glyph> = Vec::new();
-    for glyph in glyphs {
-        if open.last().is_some_and(|last| !follows(last, &glyph)) {
-            pieces.extend(piece(std::mem::take(&mut open)));
-        }
-        open.push(glyph);
-    }
-    pieces.extend(piece(open));
-    pieces
-}
-
-fn follows(last: &Glyph, next: &Glyph) -> bool {
-    let size = last.size.max(next.size);
-    let gap = if next.along >= last.along { next.along - last.end } else { last.along - next.end };
-    last.turn == next.turn
-        && (last.down - next.down).abs() < size * 0.45
-        && gap < size * PIECE_GAP
-        && gap > -size * 2.0
-}
-
-fn piece(mut glyphs: Vec<Glyph>) -> Option<Piece> {
-    let is_rtl = glyphs.iter().filter(|glyph| glyph.text.chars().any(is_right_to_left)).count() * 2
-        > glyphs.iter().filter(|glyph| glyph.text.chars().any(char::is_alphabetic)).count();
-    let is_backwards = glyphs.windows(2).any(|pair| pair[1].along < pair[0].along - pair[0].size * 0.3);
-    if is_rtl || is_backwards {
-        glyphs.sort_by(|one, other| one.along.total_cmp(&other.along));
-    }
-    // Bold type is sometimes made by drawing a letter twice.
-    glyphs.dedup_by(|next, last| {
-        next.text == last.text && (next.along - last.along).abs() < (last.end - last.along) * 0.4
-    });
-    let first = glyphs.first()?;
-    let size = glyphs.iter().map(|glyph| glyph.size).fold(0.0, f64::max);
-    let (left, down, turn) = (first.along, first.down, first.turn);
-    let right = glyphs.iter().map(|glyph| glyph.end).fold(left, f64::max);
-    let mut words: Vec<String> = Vec::new();
-    let mut end = left;
-    for glyph in glyphs {
-        if glyph.along - end > glyph.size * WORD_GAP && words.last().is_some_and(|last| last != " ") {
-            words.push(" ".to_owned());
-        }
-        end = glyph.end.max(glyph.along);
-        words.push(glyph.text);
-    }
-    let text = if is_rtl { turned(words) } else { words.concat() };
-    let is_blank = text.trim().is_empty();
-    (!is_blank).then_some(Piece { text, left, right, down, size: (size * 2.0).round() / 2.0, turn })
-}
-
-fn is_right_to_left(ch: char) -> bool {
-    matches!(ch, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
-}
-
-/// A line as it is read: letters from the right, numbers and Latin words in it from the left.
-fn turned(looks: Vec<String>) -> String {
-    let mut read: Vec<String> = looks.into_iter().rev().collect();
-    let is_ltr = |text: &String| text.chars().any(|ch| ch.is_alphanumeric() && !is_right_to_left(ch));
-    let mut at = 0;
-    while at < read.len() {
-        if !is_ltr(&read[at]) {
-            at += 1;
-            continue;
-        }
-        let joins = |text: &String| text.chars().all(|ch| ".,:/-%@_".contains(ch));
-        let mut end = at + 1;
-        while end < read.len()
-            && (is_ltr(&read[end]) || (joins(&read[end]) && read.get(end + 1).is_some_and(is_ltr)))
-        {
-            end += 1;
-        }
-        read[at..end].reverse();
-        at = end;
-    }
-    read.concat()
 }
 
 /// Cuts a region until it can be read row by row, and writes it.
@@ -246,7 +150,7 @@ fn write(mut pieces: Vec<Piece>, paragraphs: &mut Vec<Paragraph>) {
 
 /// One line of the pieces of a row.
 fn joined(mut row: Vec<Piece>) -> Option<Piece> {
-    let n_rtl = row.iter().filter(|piece| piece.text.chars().any(is_right_to_left)).count();
+    let n_rtl = row.iter().filter(|piece| piece.is_rtl).count();
     let n_words = row.iter().filter(|piece| piece.text.chars().any(char::is_alphabetic)).count();
     row.sort_by(|one, other| one.left.total_cmp(&other.left));
     if n_rtl * 2 > n_words {

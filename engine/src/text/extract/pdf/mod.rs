@@ -2,18 +2,20 @@
 //!
 //! Takes bytes, gives paragraphs in reading order, headings where the type is larger, then remarks and the values of forms,
 //! each page as a place. A page that draws no text is named in a warning: it may be a scan. [`glyphs`] asks the foreign
-//! reader for characters with their places, [`layout`] makes lines and paragraphs of them, [`running`] leaves out what each
-//! page says again, [`notes`] finds what is pinned to a page, [`mend`] rewrites what that reader misreads, [`repair`] finds
-//! the objects of a file whose table is broken.
+//! reader for characters with their places, [`line`] makes pieces of lines of them, [`layout`] lines and paragraphs,
+//! [`running`] leaves out what each page says again, [`notes`] finds what is pinned to a page, [`mend`] rewrites what that
+//! reader misreads, [`repair`] finds the objects of a file whose table is broken.
 //! A page over which the reader breaks down costs itself alone.
 
 mod glyphs;
 mod layout;
+mod line;
 mod mend;
 mod notes;
 mod repair;
 mod running;
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pdf_extract::{Document, Error, Object};
@@ -79,7 +81,7 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     if let Some(title) = title(&document) {
         rendering.title(&title);
     }
-    let sizes = Sizes::of(&pages);
+    let sizes = Sizes::of(&pages).without(running::heads(&pages));
     running::drop_repeated(&mut pages, |paragraph| sizes.heading_level(paragraph).is_some());
     for (page, paragraphs) in &pages {
         let start = rendering.len();
@@ -186,6 +188,8 @@ struct Sizes {
     body: f64,
     /// Sizes of headings, largest first.
     headings: Vec<f64>,
+    /// What runs through the pages.
+    heads: HashSet<String>,
 }
 
 impl Sizes {
@@ -201,13 +205,24 @@ impl Sizes {
         let mut headings: Vec<f64> = by_size.iter().map(|(size, _)| *size).collect();
         headings.retain(|size| *size > body * HEADING_RATIO);
         headings.sort_by(|one, other| other.total_cmp(one));
-        Self { body, headings }
+        Self { body, headings, heads: HashSet::new() }
+    }
+
+    /// With what runs through the pages, which is no heading where something larger is one: else it may be the title of
+    /// each page.
+    fn without(self, heads: HashSet<String>) -> Self {
+        Self { heads, ..self }
+    }
+
+    fn is_head(&self, paragraph: &Paragraph) -> bool {
+        let is_largest = self.headings.first().is_none_or(|largest| paragraph.size >= *largest);
+        !is_largest && self.heads.contains(&paragraph.text)
     }
 
     fn heading_level(&self, paragraph: &Paragraph) -> Option<u8> {
         let is_short = paragraph.text.chars().count() <= MAX_HEADING_CHARS;
         let has_words = paragraph.text.chars().filter(|ch| ch.is_alphabetic()).count() >= 3;
-        if !is_short || !has_words || paragraph.size <= self.body * HEADING_RATIO {
+        if !is_short || !has_words || paragraph.size <= self.body * HEADING_RATIO || self.is_head(paragraph) {
             return None;
         }
         let rank = self.headings.iter().position(|size| *size == paragraph.size)?;

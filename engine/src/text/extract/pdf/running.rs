@@ -2,7 +2,8 @@
 //!
 //! Takes the paragraphs of all pages, leaves out those at the top or bottom of a page that an earlier page has there, too,
 //! word for word but for the number of the page. The first page that has one keeps it, so that it is still found. What is
-//! set as a heading stays, and so does all where pages are few: there a repetition may be meant.
+//! set as a heading stays, and so does all where pages are few: there a repetition may be meant. [`heads`] tells what runs
+//! before that is decided, for a head may be set larger than the text.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +11,9 @@ use super::layout::Paragraph;
 
 /// On fewer pages nothing runs.
 const MIN_PAGES: usize = 4;
+
+/// What is said on fewer pages is no head, whatever it looks like.
+const MIN_HEAD_PAGES: usize = 3;
 
 /// One in so many pages has a head, at least: left ones, right ones, and a chapter's first one may differ.
 const ONE_IN: usize = 3;
@@ -40,6 +44,39 @@ pub(super) fn drop_repeated(pages: &mut [(u32, Vec<Paragraph>)], is_heading: imp
     }
 }
 
+/// What stands at the top or at the bottom of half of the pages, as each of them says it. At the bottom it may be numbered
+/// whatever it is: no heading stands there.
+pub(super) fn heads(pages: &[(u32, Vec<Paragraph>)]) -> HashSet<String> {
+    let said = |edge: fn(&[Paragraph]) -> Option<&Paragraph>| {
+        let of_page = move |(page, paragraphs): &(u32, Vec<Paragraph>)| {
+            (*page, edge(paragraphs).map_or_else(String::new, |paragraph| paragraph.text.clone()))
+        };
+        pages.iter().map(of_page).collect::<Vec<_>>()
+    };
+    let mut heads = running_in(said(|paragraphs| paragraphs.first()), keys);
+    let last = said(|paragraphs| paragraphs.get(1..)?.last());
+    heads.extend(running_in(last, |text, page| keys_where(text, page, |_| true)));
+    heads.remove("");
+    heads
+}
+
+/// What half of the pages say, by its keys.
+fn running_in(said: Vec<(u32, String)>, keys: fn(&str, u32) -> Vec<String>) -> HashSet<String> {
+    let n_needed = MIN_HEAD_PAGES.max(said.len().div_ceil(2));
+    let keys: Vec<Vec<String>> = said.iter().map(|(page, text)| keys(text, *page)).collect();
+    let counts = counts(&keys);
+    let runs = |keys: &[String]| keys.iter().any(|key| counts[key] >= n_needed);
+    let running: Vec<bool> = keys.iter().map(|keys| runs(keys)).collect();
+    said.into_iter().zip(running).filter(|(_, runs)| *runs).map(|((_, text), _)| text).collect()
+}
+
+/// On how many pages each key is found.
+fn counts(keys: &[Vec<String>]) -> HashMap<&String, usize> {
+    let mut counts = HashMap::new();
+    keys.iter().flatten().for_each(|key| *counts.entry(key).or_default() += 1);
+    counts
+}
+
 /// Leaves out what runs at one edge, whose paragraph `edge` tells.
 fn drop_edge(
     pages: &mut [(u32, Vec<Paragraph>)],
@@ -51,8 +88,7 @@ fn drop_edge(
         paragraph.map(|paragraph| keys(&paragraph.text, *page)).unwrap_or_default()
     };
     let keys: Vec<Vec<String>> = pages.iter().map(keys_of).collect();
-    let mut counts: HashMap<&String, usize> = HashMap::new();
-    keys.iter().flatten().for_each(|key| *counts.entry(key).or_default() += 1);
+    let counts = counts(&keys);
     let n_needed = MIN_PAGES.max(pages.len().div_ceil(ONE_IN));
     let mut seen = HashSet::new();
     for ((_, paragraphs), keys) in pages.iter_mut().zip(&keys) {
@@ -73,8 +109,13 @@ fn counts_pages(text: &str) -> bool {
 }
 
 /// A short paragraph as it would be said on another page: as it is, and once for each number near that of the page with
-/// how far it is from it. None for long ones.
+/// how far it is from it, where what stands beside it says that it counts pages. None for long ones.
 fn keys(text: &str, page: u32) -> Vec<String> {
+    keys_where(text, page, |around| around.iter().all(|part| counts_pages(part)))
+}
+
+/// As [`keys`], for the numbers alone beside which something stands that `fits`.
+fn keys_where(text: &str, page: u32, fits: impl Fn([&str; 2]) -> bool) -> Vec<String> {
     if text.chars().count() > MAX_CHARS {
         return Vec::new();
     }
@@ -85,9 +126,7 @@ fn keys(text: &str, page: u32) -> Vec<String> {
         at = start + n_digits;
         let offset = text[start..at].parse::<i64>().ok().map(|number| number - i64::from(page));
         let around = [&text[..start], &text[at..]];
-        let offset = offset
-            .filter(|offset| offset.abs() <= MAX_OFFSET && around.iter().all(|part| counts_pages(part)));
-        if let Some(offset) = offset {
+        if let Some(offset) = offset.filter(|offset| offset.abs() <= MAX_OFFSET && fits(around)) {
             keys.push(format!("{}\u{0}{offset}\u{0}{}", &text[..start], &text[at..]));
         }
     }
@@ -96,6 +135,8 @@ fn keys(text: &str, page: u32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// Pages with these paragraphs, of size 10, or 20 for those that begin with `#`.
@@ -125,6 +166,26 @@ mod tests {
             ],
             &[&["Larkweir Ltd", "one", "Page 1 of 5"], &["two"], &["three"], &["four"], &["five"]],
         );
+    }
+
+    #[test]
+    fn what_stands_at_the_edge_of_several_pages_is_a_head() {
+        let page = |page: u32, texts: &[&str]| {
+            let paragraph = |text: &&str| Paragraph { text: (*text).to_owned(), size: 10.0 };
+            (page, texts.iter().map(paragraph).collect::<Vec<_>>())
+        };
+        let mut pages = vec![
+            page(1, &["Annual report", "Costs", "one", "Draft 1 of Ada"]),
+            page(2, &["Annual report", "two", "Draft 2 of Ada"]),
+            page(3, &["Annual report", "Costs", "three", "Draft 3 of Ada"]),
+        ];
+        let found: BTreeSet<String> = heads(&pages).into_iter().collect();
+        let expected = ["Annual report", "Draft 1 of Ada", "Draft 2 of Ada", "Draft 3 of Ada"];
+        assert_eq!(Vec::from_iter(&found), expected.iter().collect::<Vec<_>>());
+        let questions = [1, 2, 3].map(|number| page(number, &[&format!("Question {number}"), "words"]));
+        assert!(!heads(&questions).contains("Question 1"));
+        pages.pop();
+        assert!(heads(&pages).is_empty());
     }
 
     #[test]
