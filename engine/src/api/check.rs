@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -215,9 +216,10 @@ fn check_chunks(
 ) -> Result<()> {
     let name = &workspace.row.name;
     let position = searcher.position().lexical();
+    let by_id: HashMap<FileId, &FileRow> = rows.iter().map(|row| (row.id, row)).collect();
     for (file, n_chunks) in indexed {
         report.chunks += u64::from(*n_chunks);
-        let Some(row) = rows.iter().find(|row| row.id == *file) else {
+        let Some(row) = by_id.get(file) else {
             // A file that went after the index last read the journal is only late, not wrong.
             if !crate::journal::changed_after(&engine.catalog, *file, position)? {
                 let what = "the index has chunks of a file that the catalog does not know";
