@@ -193,7 +193,7 @@ fn measure(criterion: &mut Criterion, n_chunks: usize) {
     let ask = |mode: Mode, files: &Option<Arc<FileSet>>, (query, embedder): &(String, Arc<dyn Embedder>)| {
         let source = Source { searcher: Arc::clone(&searcher), files: files.clone() };
         let parsed = parse_plain(query);
-        let request = SearchRequest { query: &parsed, mode, limit: 10 };
+        let request = SearchRequest { query: &parsed, mode, limit: 10, vector: None };
         search(&[source], Some(embedder), None, &request).expect("hits")
     };
     println!(

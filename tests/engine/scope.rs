@@ -21,7 +21,7 @@ fn shown(house: &House, query: &str, mode: Mode, below: Option<&str>) -> String 
     let source: Source = house.engine.source(&crate::house::name(), below.map(|_| &filter)).unwrap();
     let embedder = house.table.clone().map(|table| table as Arc<dyn Embedder>);
     let parsed = parse(query);
-    let request = SearchRequest { query: &parsed, mode, limit: 25 };
+    let request = SearchRequest { query: &parsed, mode, limit: 25, vector: None };
     told(&search(&[source], embedder.as_ref(), None, &request).unwrap())
 }
 
@@ -157,7 +157,7 @@ fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
         let files = FileSet::new(open.map(|(idx, _)| FileId(idx as u64)).collect());
         let source = Source { searcher: index.searcher(), files: Some(Arc::new(files)) };
         let parsed = parse(query);
-        let request = SearchRequest { query: &parsed, mode, limit: 25 };
+        let request = SearchRequest { query: &parsed, mode, limit: 25, vector: None };
         told(&search(&[source], embedder.as_ref(), None, &request).unwrap())
     };
     for query in ["harbour lantern", "n17 violin", "zanzibar ferry", "\"mill quarry\" n5", "n33 -anvil"] {

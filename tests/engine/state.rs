@@ -380,3 +380,26 @@ fn a_folder_that_is_put_in_an_others_place_is_opened_anew() {
     assert!(house.root().join("more.md").exists() && !away.join("more.md").exists());
     drop(indexer);
 }
+
+#[test]
+fn a_question_is_embedded_once_for_whoever_asks_it() {
+    let house = House::new("//- a.md\nherons wade\n//- b.md\nboats sail\n");
+    let reader = user(&house, "agent:reader", "/w/**", &[Verb::List, Verb::Read]);
+    let embedded_by = |session: &Session, query: &str| {
+        let before = house.n_embedded();
+        let found = crate::house::search(session, query, Mode::Hybrid, 5);
+        assert!(!found.results.is_empty(), "{found:?}");
+        house.n_embedded() - before
+    };
+    assert_eq!(embedded_by(&house.session(), "wading herons"), 1);
+    assert_eq!(embedded_by(&house.session(), "wading herons"), 0);
+    assert_eq!(embedded_by(&house.session(), "sailing boats"), 1);
+    // What somebody else has asked can't be told from how long an answer takes.
+    assert_eq!(embedded_by(&reader, "wading herons"), 1);
+    let first = crate::house::search(&house.session(), "new words of herons", Mode::Hybrid, 5);
+    let again = crate::house::search(&house.session(), "new words of herons", Mode::Hybrid, 5);
+    let scores = |reply: &waypost_engine::api::SearchReply| -> Vec<f32> {
+        reply.results.iter().map(|hit| hit.score).collect()
+    };
+    assert_eq!(scores(&first), scores(&again));
+}

@@ -518,8 +518,12 @@ fn leaky_answers(world: &World, home: &Home) -> Vec<String> {
             let source: Source = source;
             let embedder = Arc::clone(&home.table) as Arc<dyn Embedder>;
             let parsed = parse(query);
-            let request =
-                waypost_engine::search::SearchRequest { query: &parsed, mode: Mode::Lexical, limit: 50 };
+            let request = waypost_engine::search::SearchRequest {
+                query: &parsed,
+                mode: Mode::Lexical,
+                limit: 50,
+                vector: None,
+            };
             let hits = search(&[source], Some(&embedder), None, &request).unwrap();
             let shown = hits.hits.iter().filter(|hit| world.shows(&format!("/{name}/{}", hit.record.path)));
             let shown: Vec<Value> =

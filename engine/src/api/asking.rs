@@ -397,13 +397,19 @@ impl Session {
                 files: asked.source.files.clone(),
             })
             .collect();
-        let request = search::SearchRequest { query, mode, limit: limit + SPARE_HITS };
+        let (questions, principal) = (&self.engine.questions, &self.actor.principal);
+        let vector = if mode == Mode::Lexical { None } else { questions.vector(principal, &query.text) };
+        let is_known = vector.is_some();
+        let request = search::SearchRequest { query, mode, limit: limit + SPARE_HITS, vector };
         let mut hits = search::search(
             &sources,
             self.engine.embedder.as_ref(),
             self.engine.reranker.as_deref(),
             &request,
         )?;
+        if let Some(vector) = hits.vector.as_ref().filter(|_| !is_known) {
+            questions.keep(principal, &query.text, vector);
+        }
         // A path that can't be one is no file's.
         hits.hits.retain(|hit| RelPath::new(&hit.record.path).is_ok());
         let places: Vec<(WorkspaceId, RelPath)> = hits

@@ -10,6 +10,7 @@ use super::home::{self, HomeLock, Layout};
 use super::keys::{self, Keys};
 use super::memory::NoteCache;
 use super::past::PastCache;
+use super::questions::Questions;
 use super::reading::StatusCounts;
 use super::routing::RouteDesk;
 use super::session::Session;
@@ -232,6 +233,7 @@ pub struct Engine {
     pub(super) resting: Mutex<Option<String>>,
     pub(super) toolbox: Toolbox,
     pub(super) notes: NoteCache,
+    pub(super) questions: Questions,
     pub(super) generator: Option<Generator>,
     proven: Proven,
     policy: RwLock<Arc<Policy>>,
@@ -323,6 +325,7 @@ impl Engine {
             resting: Mutex::default(),
             toolbox,
             notes: NoteCache::default(),
+            questions: Questions::default(),
             generator: options.generate.map(Generator::open).transpose()?,
             policy,
             proven: Proven::default(),

@@ -31,6 +31,7 @@ mod memory;
 mod opening;
 mod past;
 mod places;
+mod questions;
 mod reading;
 mod repeating;
 mod replies;

@@ -25,9 +25,10 @@ pub struct Schedule {
 }
 
 impl Default for Schedule {
-    /// Eight attempts over 28 hours, 15 seconds each, paused after five days: as Svix has it.
+    /// Ten attempts over 28 hours, 15 seconds each, paused after five days: as Svix has it, with two more within the first minute
+    /// for endpoints that only restart.
     fn default() -> Self {
-        let seconds = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
+        let seconds = [1, 5, 30, 300, 1800, 7200, 18_000, 36_000, 36_000];
         Self {
             waits: seconds.map(Duration::from_secs).into(),
             timeout: Duration::from_secs(15),
@@ -104,13 +105,13 @@ mod tests {
     fn waits_grow_and_end() {
         let schedule = Schedule::default();
         let failed = attempt(500, None);
-        let waits: Vec<Verdict> = (1..=8).map(|n| schedule.judge(n, &failed, 0, 0.5)).collect();
-        let seconds = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
+        let waits: Vec<Verdict> = (1..=10).map(|n| schedule.judge(n, &failed, 0, 0.5)).collect();
+        let seconds = [1, 5, 30, 300, 1800, 7200, 18_000, 36_000, 36_000];
         for (verdict, seconds) in waits.iter().zip(seconds) {
             assert_eq!(*verdict, Verdict::Later { wait_ms: seconds * 1000, all: false });
         }
-        assert_eq!(waits[7], Verdict::Dead);
-        assert_eq!(schedule.judge(1, &failed, 0, 0.0), Verdict::Later { wait_ms: 4000, all: false });
+        assert_eq!(waits[9], Verdict::Dead);
+        assert_eq!(schedule.judge(1, &failed, 0, 0.0), Verdict::Later { wait_ms: 800, all: false });
     }
 
     #[test]

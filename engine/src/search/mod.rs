@@ -50,6 +50,8 @@ pub struct SearchRequest<'a> {
     pub mode: Mode,
     /// Hits at most.
     pub limit: usize,
+    /// The query's embedding, where it is known already.
+    pub vector: Option<Vec<f32>>,
 }
 
 /// One hit.
@@ -129,8 +131,11 @@ pub fn search(
 ) -> Result<Hits, SearchError> {
     let mut out = Hits::default();
     let pool = POOL.max(request.limit.saturating_mul(2));
-    let vector =
-        if request.mode == Mode::Lexical { None } else { query_vector(embedder, request, &mut out.degraded) };
+    let vector = match &request.vector {
+        _ if request.mode == Mode::Lexical => None,
+        Some(known) => Some(known.clone()),
+        None => query_vector(embedder, request, &mut out.degraded),
+    };
     let wants_lexical = request.mode != Mode::Semantic;
     let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
     answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
