@@ -131,13 +131,13 @@ mod tests {
         assert_eq!(wait("120"), Verdict::Later { wait_ms: 120_000, all: true });
         assert_eq!(wait("Sun, 06 Nov 1994 08:51:37 GMT"), Verdict::Later { wait_ms: 120_000, all: true });
         assert_eq!(wait("999999999"), Verdict::Later { wait_ms: 86_400_000, all: true });
-        assert_eq!(wait("soon"), Verdict::Later { wait_ms: 5000, all: false });
+        assert_eq!(wait("soon"), Verdict::Later { wait_ms: 1000, all: false });
     }
 
     #[test]
     fn an_endpoint_that_only_fails_is_asked_less_and_less() {
         let schedule = Schedule::default();
         let cools: Vec<i64> = [0, 4, 5, 6, 11, 40].map(|failures| schedule.cool_ms(failures)).into();
-        assert_eq!(cools, [0, 0, 5000, 10_000, 300_000, 300_000]);
+        assert_eq!(cools, [0, 0, 1000, 2000, 64_000, 300_000]);
     }
 }
