@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
 use axum::response::Response;
+use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::TokenId;
@@ -78,10 +79,7 @@ impl HttpBody for Unprimed {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<NextFrame>> {
         loop {
             let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
             if self.has_begun {
@@ -93,7 +91,7 @@ impl HttpBody for Unprimed {
                 Ok(data) => {
                     let rest = data.slice(priming_len(&data)..);
                     if !rest.is_empty() {
-                        return Poll::Ready(Some(Ok(hyper::body::Frame::data(rest))));
+                        return Poll::Ready(Some(Ok(Frame::data(rest))));
                     }
                 }
                 Err(frame) => return Poll::Ready(Some(Ok(frame))),
@@ -110,6 +108,9 @@ fn priming_len(data: &[u8]) -> usize {
         .all(|line| line.trim_ascii() == b"data:" || line.starts_with(b"id:") || line.starts_with(b"retry:"));
     if says_nothing { end + 2 } else { 0 }
 }
+
+/// What a body gives next.
+type NextFrame = Result<Frame<Bytes>, axum::Error>;
 
 /// Pieces of a body, as they come over a channel.
 pub struct Pieces(pub mpsc::Receiver<Bytes>);
@@ -132,10 +133,7 @@ impl HttpBody for Until {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<NextFrame>> {
         let is_over = match &mut self.end {
             None => true,
             // An end that is dropped without a word is no end.
