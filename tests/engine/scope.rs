@@ -1,6 +1,6 @@
 //! Non-interference: what lies outside a scope changes nothing inside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use waypost_engine::catalog::FileFilter;
@@ -8,6 +8,7 @@ use waypost_engine::embed::Embedder;
 use waypost_engine::id::{FileId, RelPath, VersionId};
 use waypost_engine::index::{
     ANALYZER_VERSION, ChunkRecord, FileSet, Fingerprint, INDEX_FORMAT, NewChunk, Position, WorkspaceIndex,
+    terms,
 };
 use waypost_engine::search::{Hits, Mode, SearchRequest, Source, parse, search};
 use waypost_engine::span::Span;
@@ -168,6 +169,83 @@ fn nor_does_it_in_a_workspace_that_is_too_large_to_be_scanned() {
                     let found = ask(mixed_index, &mixed, scope, query, mode);
                     assert_eq!(found, expected, "{query} {mode:?}, {} files", scope.len());
                 }
+            }
+        }
+    }
+}
+
+/// Texts in which word `x<k>` stands about once in `k` of them, up to three times.
+fn skewed(n: u64) -> Vec<(String, String)> {
+    let hash = |file: u64, word: u64| (file * 64 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    let text = |file| {
+        let times = |word| if hash(file, word) % word == 0 { 1 + hash(file, word + 32) % 3 } else { 0 };
+        let words = (1..26).map(|word| format!("x{} ", letter(word)).repeat(times(word) as usize));
+        format!("n{file} {}", words.collect::<String>())
+    };
+    (0..n).map(|file| (format!("{file}.md"), text(file))).collect()
+}
+
+fn letter(number: u64) -> char {
+    char::from_u32('a' as u32 + number as u32).unwrap()
+}
+
+/// BM25 as its formula has it, over these texts alone; best first.
+fn bm25_of(texts: &[&(String, String)], query: &[String]) -> Vec<(f64, String)> {
+    let words: Vec<Vec<String>> =
+        texts.iter().map(|(_, text)| terms(text).into_iter().map(|term| term.text).collect()).collect();
+    let n = texts.len() as f64;
+    let mean_len = words.iter().map(Vec::len).sum::<usize>() as f64 / n;
+    let idf = |term: &String| {
+        let df = words.iter().filter(|words| words.contains(term)).count() as f64;
+        (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
+    };
+    let idfs: Vec<f64> = query.iter().map(idf).collect();
+    let score = |words: &Vec<String>| -> f64 {
+        let part = |(term, idf): (&String, &f64)| {
+            let tf = words.iter().filter(|word| *word == term).count() as f64;
+            idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * words.len() as f64 / mean_len))
+        };
+        query.iter().zip(&idfs).map(part).sum()
+    };
+    let mut scored: Vec<(f64, String)> =
+        texts.iter().zip(&words).map(|((path, _), words)| (score(words), path.clone())).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored
+}
+
+/// Most of the postings are never read in windows that come late; what is found is what reading all of them gives.
+#[test]
+fn the_lexical_arm_finds_the_best_of_all() {
+    let files = skewed(15_000);
+    let whole = index_of(&files, usize::MAX);
+    whole.1.optimize().unwrap();
+    let segments = index_of(&files, 6_000);
+    let scopes: [&dyn Fn(usize) -> bool; 3] = [&|_| true, &|file| file % 3 != 0, &|file| file % 40 == 7];
+    let queries: [&[u64]; 6] =
+        [&[1], &[1, 2, 25], &[3, 7, 11, 19, 23, 24], &[24, 25], &[2, 3, 4], &[1, 2, 3, 4, 5, 22]];
+    for (scope_idx, allows) in scopes.iter().enumerate() {
+        let allowed: Vec<usize> = (0..files.len()).filter(|file| allows(*file)).collect();
+        let texts: Vec<&(String, String)> = allowed.iter().map(|file| &files[*file]).collect();
+        let set = Arc::new(FileSet::new(allowed.iter().map(|file| FileId(*file as u64)).collect()));
+        for query in queries {
+            let words: Vec<String> = query.iter().map(|word| format!("x{}", letter(*word))).collect();
+            let expected = bm25_of(&texts, &words);
+            for index in [&whole.1, &segments.1] {
+                let files = (scope_idx > 0).then(|| Arc::clone(&set));
+                let source = Source { searcher: index.searcher(), files };
+                let parsed = parse(&words.join(" "));
+                let request = SearchRequest { query: &parsed, mode: Mode::Lexical, limit: 150, vector: None };
+                let found = search(&[source], None, None, &request).unwrap().hits;
+                assert!(found.len() > 20, "{words:?} in scope {scope_idx}: {}", found.len());
+                let own: BTreeMap<&String, f64> =
+                    expected.iter().map(|(score, path)| (path, *score)).collect();
+                for hit in &found {
+                    let by_formula = own[&hit.record.path];
+                    assert!((f64::from(hit.score) - by_formula).abs() < 1e-4, "{hit:?}: {by_formula}");
+                }
+                let least = f64::from(found[found.len() - 1].score);
+                let n_better = expected.iter().filter(|(score, _)| *score > least + 1e-4).count();
+                assert!(n_better <= found.len(), "{words:?} in scope {scope_idx}: {n_better} are better");
             }
         }
     }

@@ -19,17 +19,45 @@ pub fn idf(n_with_term: u64, n_chunks: u64) -> f32 {
     (1.0 + (n - df + 0.5) / (df + 0.5)).ln() as f32
 }
 
-/// The part of the denominator that depends on a chunk's length alone, for each of the 256 length codes.
-pub fn length_norms(avg_len: f32, decode: impl Fn(u8) -> u32) -> [f32; 256] {
-    let avg_len = if avg_len > 0.0 { avg_len } else { 1.0 };
-    std::array::from_fn(|code| K1 * (1.0 - B + B * decode(code as u8) as f32 / avg_len))
+/// No term frequency counts as much.
+pub const MAX_SATURATION: f32 = K1 + 1.0;
+
+/// Frequencies up to here are looked up.
+const KNOWN: u32 = 8;
+
+/// What each term frequency in a chunk of each length counts, for one mean length.
+pub struct Saturations {
+    /// The part of the denominator that depends on a chunk's length alone, for each length code.
+    norms: [f32; 256],
+    /// By frequency from 1 and length code.
+    known: Box<[[f32; 256]; KNOWN as usize]>,
 }
 
-/// The saturated term frequency, in `[0, K1 + 1)`.
-#[inline]
-pub fn saturation(term_frequency: u32, length_norm: f32) -> f32 {
-    let tf = term_frequency as f32;
-    tf * (K1 + 1.0) / (tf + length_norm)
+impl Saturations {
+    /// `decode` gives the length that a code stands for.
+    pub fn new(mean_len: f32, decode: impl Fn(u8) -> u32) -> Self {
+        let mean_len = if mean_len > 0.0 { mean_len } else { 1.0 };
+        let norms = std::array::from_fn(|code| K1 * (1.0 - B + B * decode(code as u8) as f32 / mean_len));
+        let mut known = Box::new([[0.0; 256]; KNOWN as usize]);
+        for (frequency, row) in (1..).zip(known.iter_mut()) {
+            row.iter_mut().zip(&norms).for_each(|(cell, norm)| *cell = saturation(frequency, *norm));
+        }
+        Self { norms, known }
+    }
+
+    /// The saturated term frequency, in `[0, MAX_SATURATION)`.
+    #[inline]
+    pub fn of(&self, frequency: u32, length_code: u8) -> f32 {
+        match self.known.get((frequency as usize).wrapping_sub(1)) {
+            Some(row) => row[length_code as usize],
+            None => saturation(frequency, self.norms[length_code as usize]),
+        }
+    }
+}
+
+fn saturation(frequency: u32, norm: f32) -> f32 {
+    let tf = frequency as f32;
+    tf * MAX_SATURATION / (tf + norm)
 }
 
 #[cfg(test)]
@@ -44,9 +72,12 @@ mod tests {
 
     #[test]
     fn the_formula_gives_the_papers_value() {
-        let norms = length_norms(10.0, u32::from);
-        let score = idf(2, 10) * saturation(3, norms[20]);
-        let by_hand = (1.0f32 + 8.5 / 2.5).ln() * 3.0 * 2.2 / (3.0 + 1.2 * (0.25 + 0.75 * 2.0));
-        assert!((score - by_hand).abs() < 1e-6, "{score} against {by_hand}");
+        let saturations = Saturations::new(10.0, u32::from);
+        for tf in [1, 3, KNOWN, KNOWN + 1, 300] {
+            let score = idf(2, 10) * saturations.of(tf, 20);
+            let tf = tf as f32;
+            let by_hand = (1.0f32 + 8.5 / 2.5).ln() * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * 2.0));
+            assert!((score - by_hand).abs() < 1e-5, "{score} against {by_hand}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Takes chunks with their vectors, gives hits of one generation: the derived index of one workspace.
 //!
 //! Nouns: [`WorkspaceIndex`] (the open index and its one writer), [`Searcher`] (one immutable generation),
-//! [`FileSet`] (what a scope allows) and [`DocSet`] (that in a generation). The arms: [`Searcher::bm25`] and [`nearest`]. One commit publishes both arms. It can be thrown away and rebuilt
-//! from the plain tree; it knows no paths' permissions, only the files that a scope names.
+//! [`FileSet`] (what a scope allows) and [`DocSet`] (that in a generation). The arms: [`Bm25Query`] and [`nearest`]. One
+//! commit publishes both arms. It can be thrown away and rebuilt from the plain tree; it knows no paths' permissions, only
+//! the files that a scope names.
 
 mod bm25;
 mod error;
@@ -15,10 +16,9 @@ mod table;
 mod terms;
 mod vector;
 
-pub use bm25::idf;
 pub use error::IndexError;
 pub use kernels::{ScanStats, dot_f32};
-pub use lexical::{DocSet, FileSet, LexicalQuery, LexicalScores, Searcher, TermMatches, WorkspaceIndex};
+pub use lexical::{Bm25Query, DocSet, FileSet, Held, LexicalQuery, Searcher, WorkspaceIndex};
 pub use nearest::{Nearest, nearest};
 pub use table::VectorTable;
 pub use terms::{ANALYZER_VERSION, Term, each_term, each_term_from, terms};

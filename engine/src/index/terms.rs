@@ -3,7 +3,8 @@
 //! A word becomes its English stem (Porter 2). An identifier such as `parseHttpHeader` or `max_open_files` becomes
 //! itself, whole and lower-cased, and the stems of its parts. Text of scripts that put no space between words (Chinese,
 //! Japanese, Korean, Thai, Lao, Khmer, Burmese) becomes characters and overlapping pairs of them, each with its vowel
-//! signs and tone marks. Latin letters lose their accents.
+//! signs and tone marks; a Chinese, Japanese or Korean character makes a pair with a digit or letter beside it too, as in
+//! `2012年`. Latin letters lose their accents.
 //! Documents and queries go through the same function; it knows no stop words, those are a query's business.
 
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ use frostem::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
 /// Bumped when the same text gives other terms: an index of an older number is rebuilt.
-pub const ANALYZER_VERSION: u32 = 2;
+pub const ANALYZER_VERSION: u32 = 3;
 
 /// Longer words are cut: nobody asks for them, and they would fill the dictionary.
 const MAX_WORD_CHARS: usize = 80;
@@ -28,7 +29,8 @@ pub struct Term {
     pub start: usize,
     /// See `start`.
     pub end: usize,
-    /// Whether it stands beside the terms that follow each other: an identifier beside its parts, a character beside pairs.
+    /// Whether it stands beside the terms that follow each other: an identifier beside its parts, a character beside pairs,
+    /// a pair of two scripts.
     pub whole: bool,
 }
 
@@ -56,6 +58,7 @@ pub fn each_term_from(text: &str, wants: impl Fn(char) -> bool, mut emit: impl F
     let mut position = 0;
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
+        emit_edge(text, at, c, position, &mut emit);
         if is_cjk(c) || is_southeast_asian(c) {
             let end =
                 if is_cjk(c) { run_end(text, at, is_cjk) } else { run_end(text, at, is_southeast_asian) };
@@ -91,6 +94,16 @@ fn is_southeast_asian(c: char) -> bool {
         | 0xE81..=0xEBD | 0xEC0..=0xECE | 0xEDC..=0xEDF
         | 0x1000..=0x103F | 0x1050..=0x108F | 0x109A..=0x109D | 0xA9E0..=0xA9EF | 0xA9FA..=0xA9FE | 0xAA60..=0xAA7F
         | 0x1780..=0x17D3 | 0x17D7 | 0x17DC..=0x17DD)
+}
+
+/// Where a CJK run meets a word without a space, the two characters side by side are a term.
+fn emit_edge(text: &str, at: usize, c: char, position: usize, emit: &mut impl FnMut(Term)) {
+    let Some(before) = text[..at].chars().next_back() else { return };
+    let meets = |cjk, word| is_cjk(cjk) && is_word(word) && !is_cjk(word) && !is_southeast_asian(word);
+    if meets(before, c) || meets(c, before) {
+        let (start, end) = (at - before.len_utf8(), at + c.len_utf8());
+        emit(Term { text: fold(&text[start..end]).into_owned(), position, start, end, whole: true });
+    }
 }
 
 fn emit_pairs(
@@ -252,6 +265,8 @@ mod tests {
             ("café Ärger", &["cafe", "arger"]),
             ("中文搜索", &["中", "中文", "文", "文搜", "搜", "搜索", "索"]),
             ("中", &["中"]),
+            ("2012年在AI", &["2012", "2年", "年", "年在", "在", "在a", "ai"]),
+            ("第3 章", &["第", "第3", "3", "章"]),
             ("กรุงเทพ", &["ก", "กรุ", "รุ", "รุง", "ง", "งเ", "เ", "เท", "ท", "ทพ", "พ"]),
             ("ปี", &["ปี"]),
             ("ພາສາ", &["ພ", "ພາ", "າ", "າສ", "ສ", "ສາ", "າ"]),

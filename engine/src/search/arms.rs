@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ParsedQuery, SearchError};
-use crate::index::{ChunkRef, DocSet, FileSet, LexicalScores, Nearest, Searcher, TermMatches, idf, nearest};
+use crate::index::{Bm25Query, ChunkRef, DocSet, FileSet, Nearest, Searcher, nearest};
 
 /// One workspace's generation, and the files of it that may be seen.
 pub struct Source {
@@ -95,25 +95,24 @@ pub fn ask(
         has_semantic: vector.is_some(),
         ..Answers::default()
     };
-    let ask_words = || ask_lexical(sources, query, &scopes, &allowed);
+    let ask_words = || ask_lexical(sources, query, &scopes, &allowed, if wants_lexical { pool } else { 0 });
     let ask_meaning = || vector.map(|vector| ask_semantic(sources, vector, &allowed, pool));
     let (lexical, semantic) = if answers.n_chunks < PARALLEL_MIN_CHUNKS {
         (ask_words(), ask_meaning())
     } else {
         rayon::join(ask_words, ask_meaning)
     };
-    let lexical = lexical?;
-    let lexical_best = if wants_lexical { best(sources, &lexical.scores, pool) } else { Vec::new() };
-    answers.bm25_max = lexical_best.first().map_or(0.0, |(source, chunk)| lexical.score(*source, *chunk));
-    answers.coverage = lexical.coverage(&lexical_best);
+    let Lexical { words, best } = lexical?;
+    answers.bm25_max = best.first().map_or(0.0, |(_, score)| *score);
+    answers.coverage = coverage(&words, &best)?;
     let mut semantic_best = Vec::new();
     if let Some(semantic) = &semantic {
         let stats = semantic.stats;
         (answers.cosine_mean, answers.cosine_std) = (stats.mean as f32, stats.std as f32);
         semantic_best = semantic.chunks.iter().map(|(source, chunk, _)| (*source, *chunk)).collect();
     }
-    answers.candidates = join_arms(sources, vector, &lexical, &lexical_best, &semantic_best);
-    answers.term_weights = lexical.weights;
+    answers.candidates = join_arms(sources, vector, &words, &best, &semantic_best)?;
+    answers.term_weights = words.weights().to_vec();
     Ok(answers)
 }
 
@@ -123,113 +122,66 @@ const PARALLEL_MIN_CHUNKS: u64 = 30_000;
 /// Lexical hits that are looked at for how much of the query they cover.
 const COVERAGE_DEPTH: usize = 3;
 
-struct Lexical {
-    /// Per source.
-    scores: Vec<LexicalScores>,
-    weights: Vec<f32>,
-    matches: Vec<TermMatches>,
+struct Lexical<'a> {
+    words: Bm25Query<'a>,
+    /// Best first.
+    best: Vec<((usize, ChunkRef), f32)>,
 }
 
-impl Lexical {
-    fn score(&self, source: usize, chunk: ChunkRef) -> f32 {
-        self.scores[source].of(chunk)
-    }
-
-    fn coverage(&self, best: &[(usize, ChunkRef)]) -> f32 {
-        let total: f32 = self.weights.iter().sum();
-        if total <= 0.0 {
-            return 0.0;
-        }
-        let held = |(source, chunk): &(usize, ChunkRef)| {
-            let terms = self.weights.iter().enumerate();
-            terms
-                .filter(|(term_idx, _)| self.matches[*source].holds(*term_idx, *chunk))
-                .map(|(_, weight)| weight)
-                .sum()
-        };
-        best.iter().take(COVERAGE_DEPTH).map(|hit| -> f32 { held(hit) }).fold(0.0, f32::max) / total
-    }
-}
-
-fn ask_lexical(
-    sources: &[Source],
+fn ask_lexical<'a>(
+    sources: &'a [Source],
     query: &ParsedQuery,
     scopes: &[Arc<DocSet>],
     allowed: &[Arc<DocSet>],
-) -> Result<Lexical, SearchError> {
-    let terms = &query.lexical.terms;
-    let matches: Vec<TermMatches> = sources
-        .iter()
-        .zip(scopes)
-        .map(|(source, scope)| source.searcher.matches(terms, scope))
-        .collect::<Result<_, _>>()?;
-    let n_chunks: u64 = scopes.iter().map(|scope| scope.n_chunks).sum();
-    let n_terms: u64 = scopes.iter().map(|scope| scope.n_terms).sum();
-    let mean_len = if n_chunks == 0 { 0.0 } else { (n_terms as f64 / n_chunks as f64) as f32 };
-    let weights: Vec<f32> = terms
-        .iter()
-        .enumerate()
-        .map(|(term_idx, (_, factor))| {
-            let n_with_term = matches.iter().map(|matches| matches.n_with_term(term_idx)).sum();
-            factor * idf(n_with_term, n_chunks)
-        })
-        .collect();
-    let scores = sources
-        .iter()
-        .zip(&matches)
-        .zip(allowed)
-        .map(|((source, matches), allowed)| source.searcher.bm25(matches, &weights, mean_len, allowed))
-        .collect();
-    Ok(Lexical { scores, weights, matches })
+    pool: usize,
+) -> Result<Lexical<'a>, SearchError> {
+    let scopes: Vec<(&Searcher, &DocSet)> = pairs(sources, scopes);
+    let words = Bm25Query::new(&scopes, &query.lexical.terms)?;
+    let best = if pool > 0 { words.best(allowed, pool)? } else { Vec::new() };
+    Ok(Lexical { words, best })
+}
+
+/// See [`Answers::coverage`].
+fn coverage(words: &Bm25Query<'_>, best: &[((usize, ChunkRef), f32)]) -> Result<f32, SearchError> {
+    let total: f32 = words.weights().iter().sum();
+    if total <= 0.0 {
+        return Ok(0.0);
+    }
+    let first: Vec<_> = best.iter().take(COVERAGE_DEPTH).map(|(chunk, _)| *chunk).collect();
+    Ok(words.held(&first)?.iter().map(|held| held.weight).fold(0.0, f32::max) / total)
+}
+
+fn pairs<'a, 'b>(sources: &'a [Source], sets: &'b [Arc<DocSet>]) -> Vec<(&'a Searcher, &'b DocSet)> {
+    sources.iter().zip(sets).map(|(source, set)| (source.searcher.as_ref(), set.as_ref())).collect()
 }
 
 fn ask_semantic(sources: &[Source], vector: &[f32], allowed: &[Arc<DocSet>], pool: usize) -> Nearest {
-    let scopes: Vec<(&Searcher, &DocSet)> =
-        sources.iter().zip(allowed).map(|(source, set)| (source.searcher.as_ref(), set.as_ref())).collect();
-    nearest(&scopes, vector, pool)
-}
-
-/// The `pool` best over all sources, best first.
-fn best(sources: &[Source], scores: &[LexicalScores], pool: usize) -> Vec<(usize, ChunkRef)> {
-    let mut all: Vec<(usize, ChunkRef, f32)> = Vec::new();
-    for (source_idx, (source, scores)) in sources.iter().zip(scores).enumerate() {
-        let found = source.searcher.best(scores, pool);
-        all.extend(found.into_iter().map(|(chunk, score)| (source_idx, chunk, score)));
-    }
-    all.sort_by(|a, b| b.2.total_cmp(&a.2));
-    all.truncate(pool);
-    all.into_iter().map(|(source, chunk, _)| (source, chunk)).collect()
+    nearest(&pairs(sources, allowed), vector, pool)
 }
 
 fn join_arms(
     sources: &[Source],
     vector: Option<&[f32]>,
-    lexical: &Lexical,
-    lexical_best: &[(usize, ChunkRef)],
+    words: &Bm25Query<'_>,
+    lexical_best: &[((usize, ChunkRef), f32)],
     semantic_best: &[(usize, ChunkRef)],
-) -> Vec<Candidate> {
+) -> Result<Vec<Candidate>, SearchError> {
     let mut by_name = BTreeMap::new();
-    let mut put = |(source, chunk): (usize, ChunkRef), rank: u32, is_lexical: bool| {
-        let name = (source, sources[source].searcher.place(chunk));
-        let candidate = by_name.entry(name).or_insert_with(|| Candidate {
-            source,
-            chunk,
-            bm25: lexical.score(source, chunk),
-            cosine: vector.and_then(|vector| sources[source].searcher.cosine(vector, chunk)),
-            lexical_rank: None,
-            semantic_rank: None,
-        });
-        if is_lexical {
-            candidate.lexical_rank = Some(rank);
-        } else {
-            candidate.semantic_rank = Some(rank);
-        }
+    let name = |(source, chunk): (usize, ChunkRef)| (source, sources[source].searcher.place(chunk));
+    let candidate = |(source, chunk): (usize, ChunkRef), bm25| Candidate {
+        source,
+        chunk,
+        bm25,
+        cosine: vector.and_then(|vector| sources[source].searcher.cosine(vector, chunk)),
+        lexical_rank: None,
+        semantic_rank: None,
     };
-    for (rank, found) in (1..).zip(lexical_best) {
-        put(*found, rank, true);
+    for (rank, (found, bm25)) in (1..).zip(lexical_best) {
+        by_name.insert(name(*found), Candidate { lexical_rank: Some(rank), ..candidate(*found, *bm25) });
     }
-    for (rank, found) in (1..).zip(semantic_best) {
-        put(*found, rank, false);
+    for ((rank, found), held) in (1..).zip(semantic_best).zip(words.held(semantic_best)?) {
+        let known = by_name.entry(name(*found)).or_insert_with(|| candidate(*found, held.bm25));
+        known.semantic_rank = Some(rank);
     }
-    by_name.into_values().collect()
+    Ok(by_name.into_values().collect())
 }

@@ -6,9 +6,9 @@
 
 mod damage;
 mod plugin;
+mod ranking;
 mod reader;
 mod scope;
-mod scores;
 mod writer;
 
 use std::path::Path;
@@ -19,9 +19,9 @@ use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextO
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use tantivy::{Index, IndexSettings};
 
-pub use reader::{LexicalQuery, Searcher, TermMatches};
+pub use ranking::{Bm25Query, Held};
+pub use reader::{LexicalQuery, Searcher};
 pub use scope::{DocSet, FileSet};
-pub use scores::LexicalScores;
 pub use writer::WorkspaceIndex;
 
 use super::IndexError;

@@ -1,19 +1,16 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tantivy::index::SegmentId;
-use tantivy::postings::BlockSegmentPostings;
 use tantivy::query::{EnableScoring, PhraseQuery, Query, TermQuery};
 use tantivy::schema::IndexRecordOption;
-use tantivy::schema::Value as _;
+use tantivy::schema::{Field, Value as _};
 use tantivy::{DocSet as _, IndexReader, SegmentReader, TERMINATED, TantivyDocument, Term};
 
 use super::Fields;
 use super::damage::guarded;
 use super::plugin::vector_bytes;
 use super::scope::{DocSet, FileSet, SegmentDocs, segment_docs};
-use super::scores::{LexicalScores, segment_scores};
 use crate::id::FileId;
-use crate::index::bm25;
 use crate::index::nearest::{Samples, SegmentRows};
 use crate::index::vector::MappedVectors;
 use crate::index::{ChunkKey, ChunkRecord, ChunkRef, IndexError, Position};
@@ -33,12 +30,13 @@ pub struct Searcher {
 
 /// What is held of a segment's files. They never change, so one generation takes it over from the one before; what is deleted in it
 /// is the generation's own.
-struct Segment {
+pub(super) struct Segment {
     id: SegmentId,
-    file_of_doc: Vec<u64>,
+    pub(super) file_of_doc: Vec<u64>,
     ord_of_doc: Vec<u64>,
     place_of_doc: Vec<u64>,
-    norms: tantivy::fieldnorm::FieldNormReader,
+    /// The code of each document's number of terms.
+    pub(super) length_of_doc: Vec<u8>,
     vectors: MappedVectors,
     samples: Samples,
 }
@@ -52,27 +50,6 @@ pub struct LexicalQuery {
     pub required: Vec<Vec<String>>,
     /// A chunk with one of these phrases is no hit of either arm.
     pub excluded: Vec<Vec<String>>,
-}
-
-/// Where each term of a query stands: per term and segment the documents, with the term's frequency in them.
-#[derive(Debug)]
-pub struct TermMatches {
-    by_term: Vec<Vec<Vec<(u32, u32)>>>,
-}
-
-impl TermMatches {
-    /// Whether a chunk holds a term.
-    pub fn holds(&self, term_idx: usize, chunk: ChunkRef) -> bool {
-        let docs = self.by_term.get(term_idx).and_then(|by_segment| by_segment.get(chunk.segment as usize));
-        docs.is_some_and(|docs| docs.binary_search_by_key(&chunk.doc, |(doc, _)| *doc).is_ok())
-    }
-
-    /// How many chunks hold a term.
-    pub fn n_with_term(&self, term_idx: usize) -> u64 {
-        self.by_term
-            .get(term_idx)
-            .map_or(0, |by_segment| by_segment.iter().map(|docs| docs.len() as u64).sum())
-    }
 }
 
 impl Searcher {
@@ -142,13 +119,13 @@ impl Searcher {
     fn compile(&self, files: Option<&FileSet>) -> DocSet {
         let (mut segments, mut n_chunks, mut n_vectors, mut n_terms) = (Vec::new(), 0, 0, 0);
         for (segment, reader) in self.segments.iter().zip(self.inner.segment_readers()) {
-            let (docs, terms) = segment_docs(reader, &segment.file_of_doc, &segment.norms, files);
+            let (docs, terms) = segment_docs(reader, &segment.file_of_doc, &segment.length_of_doc, files);
             n_chunks += u64::from(docs.n_docs);
             n_vectors += docs.count_in(segment.vectors.present());
             n_terms += terms;
             segments.push(docs);
         }
-        DocSet { segments, is_restricted: files.is_some(), n_chunks, n_vectors, n_terms }
+        DocSet::new(segments, files.is_some(), (n_chunks, n_vectors, n_terms))
     }
 
     /// Narrows a set to the chunks that hold every required phrase and no excluded one. The statistics stay those of
@@ -182,7 +159,7 @@ impl Searcher {
             n_vectors += docs.count_in(segment.vectors.present());
             segments.push(docs);
         }
-        Ok(Arc::new(DocSet { segments, is_restricted: true, n_chunks, n_vectors, n_terms: set.n_terms }))
+        Ok(Arc::new(DocSet::new(segments, true, (n_chunks, n_vectors, set.n_terms))))
     }
 
     fn phrase_bits(&self, reader: &SegmentReader, phrase: &[String]) -> Result<Vec<u64>, IndexError> {
@@ -203,48 +180,14 @@ impl Searcher {
         Ok(bits)
     }
 
-    /// Where each term stands inside a set.
-    ///
-    /// # Errors
-    /// [`IndexError`] where the postings can't be read.
-    pub fn matches(&self, terms: &[(String, f32)], set: &DocSet) -> Result<TermMatches, IndexError> {
-        let mut by_term = Vec::with_capacity(terms.len());
-        for (text, _) in terms {
-            let term = Term::from_field_text(self.fields.body, text);
-            let mut by_segment = Vec::with_capacity(self.segments.len());
-            for (reader, docs) in self.inner.segment_readers().iter().zip(&set.segments) {
-                by_segment.push(guarded("postings", || {
-                    let inverted = reader.inverted_index(self.fields.body)?;
-                    let postings = inverted.read_block_postings(&term, IndexRecordOption::WithFreqs)?;
-                    Ok(postings.map_or_else(Vec::new, |postings| allowed_postings(postings, docs)))
-                })?);
-            }
-            by_term.push(by_segment);
-        }
-        Ok(TermMatches { by_term })
+    /// The segments, and how tantivy reads each.
+    pub(super) fn readers(&self) -> impl Iterator<Item = (&Segment, &SegmentReader)> {
+        self.segments.iter().map(Arc::as_ref).zip(self.inner.segment_readers())
     }
 
-    /// BM25 of every allowed chunk that holds a term. `weights` has the idf of each term times its factor, `mean_len` the
-    /// terms of a chunk on average, both over everything that is searched.
-    pub fn bm25(
-        &self,
-        matches: &TermMatches,
-        weights: &[f32],
-        mean_len: f32,
-        allowed: &DocSet,
-    ) -> LexicalScores {
-        let norms = bm25::length_norms(mean_len, tantivy::fieldnorm::FieldNormReader::id_to_fieldnorm);
-        let segments = self.segments.iter().zip(&allowed.segments).enumerate();
-        let scores = segments.map(|(segment_idx, (segment, allowed))| {
-            let matches = matches.by_term.iter().map(|by_segment| by_segment[segment_idx].as_slice());
-            let weighted = matches.zip(weights.iter().copied());
-            segment_scores(segment.file_of_doc.len(), weighted, |doc, frequency| {
-                allowed
-                    .allows(doc)
-                    .then(|| bm25::saturation(frequency, norms[segment.norms.fieldnorm_id(doc) as usize]))
-            })
-        });
-        LexicalScores::new(scores.collect())
+    /// The field that has the terms.
+    pub(super) fn body(&self) -> Field {
+        self.fields.body
     }
 
     /// Each segment's rows, with what a set allows of them.
@@ -271,8 +214,7 @@ impl Searcher {
 
     /// What decides between equal scores: a hash of the path, then the place in the file; the same in every home.
     pub fn place(&self, chunk: ChunkRef) -> (u64, u64) {
-        let segment = &self.segments[chunk.segment as usize];
-        (segment.place_of_doc[chunk.doc as usize], segment.ord_of_doc[chunk.doc as usize])
+        self.segments[chunk.segment as usize].place(chunk.doc)
     }
 
     /// The name of a chunk that outlives this generation.
@@ -282,21 +224,6 @@ impl Searcher {
             file: FileId(segment.file_of_doc[chunk.doc as usize]),
             ordinal: segment.ord_of_doc[chunk.doc as usize] as u32,
         }
-    }
-
-    /// The `n` best chunks that hold a term, best first; ties by [`Self::place`].
-    pub fn best(&self, scores: &LexicalScores, n: usize) -> Vec<(ChunkRef, f32)> {
-        let order = |a: &(ChunkRef, f32), b: &(ChunkRef, f32)| {
-            b.1.total_cmp(&a.1).then_with(|| self.place(a.0).cmp(&self.place(b.0)))
-        };
-        let mut best = scores.best(n);
-        // Thousands may tie, and only so many are asked for.
-        if n > 0 && best.len() > n {
-            best.select_nth_unstable_by(n - 1, order);
-            best.truncate(n);
-        }
-        best.sort_unstable_by(order);
-        best
     }
 
     /// What is stored with a chunk.
@@ -365,16 +292,22 @@ impl Segment {
         }
         let ord_of_doc = columns.u64("ord")?.values_for_doc_range(reader.max_doc());
         let place_of_doc = columns.u64("place")?.values_for_doc_range(reader.max_doc());
+        let lengths = reader.get_fieldnorms_reader(fields.body)?;
         let samples = Samples::new(place_of_doc.iter().copied().zip(ord_of_doc.iter().copied()));
         Ok(Self {
             id: reader.segment_id(),
             file_of_doc: columns.u64("file")?.values_for_doc_range(reader.max_doc()),
             ord_of_doc,
             place_of_doc,
-            norms: reader.get_fieldnorms_reader(fields.body)?,
+            length_of_doc: (0..reader.max_doc()).map(|doc| lengths.fieldnorm_id(doc)).collect(),
             vectors,
             samples,
         })
+    }
+
+    /// See [`Searcher::place`].
+    pub(super) fn place(&self, doc: u32) -> (u64, u64) {
+        (self.place_of_doc[doc as usize], self.ord_of_doc[doc as usize])
     }
 }
 
@@ -397,39 +330,4 @@ fn all_bits(n_docs: u32) -> Vec<u64> {
         *last = (1 << (n_docs % 64)) - 1;
     }
     bits
-}
-
-/// A term in more than so many documents for each allowed one is looked up under the allowed ones.
-const POSTINGS_PER_ALLOWED: u32 = 16;
-
-fn allowed_postings(mut postings: BlockSegmentPostings, docs: &SegmentDocs) -> Vec<(u32, u32)> {
-    let mut out = Vec::with_capacity((postings.doc_freq() as usize).min(docs.n_docs as usize));
-    if let Some(bits) = &docs.bits
-        && docs.n_docs < postings.doc_freq() / POSTINGS_PER_ALLOWED
-    {
-        for doc in ones(bits) {
-            let at = postings.seek(doc);
-            if postings.docs().get(at) == Some(&doc) {
-                out.push((doc, postings.freq(at)));
-            }
-        }
-        return out;
-    }
-    while postings.block_len() > 0 {
-        for (doc, frequency) in postings.docs().iter().zip(postings.freqs()) {
-            if docs.allows(*doc) {
-                out.push((*doc, *frequency));
-            }
-        }
-        postings.advance();
-    }
-    out
-}
-
-/// The numbers of the bits that are set, ascending.
-fn ones(bits: &[u64]) -> impl Iterator<Item = u32> + '_ {
-    (0..).zip(bits).flat_map(|(word_idx, word)| {
-        let rests = std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
-        rests.take_while(|rest| *rest != 0).map(move |rest| word_idx * 64 + rest.trailing_zeros())
-    })
 }

@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::SegmentReader;
 use tantivy::fieldnorm::FieldNormReader;
@@ -58,7 +59,12 @@ pub struct DocSet {
     pub n_vectors: u64,
     /// Terms in them, as the length codes round them.
     pub n_terms: u64,
+    /// How many of the chunks hold a term, of terms that take long to count.
+    counts: Mutex<HashMap<String, u64>>,
 }
+
+/// Terms whose counts are kept with a set; when there are more, counting begins anew.
+const MAX_COUNTS: usize = 1024;
 
 /// The allowed documents of one segment.
 #[derive(Debug, Clone)]
@@ -90,14 +96,32 @@ impl SegmentDocs {
 }
 
 impl DocSet {
+    /// Of these documents, with the numbers of chunks, of vectors and of terms in them.
+    pub(super) fn new(
+        segments: Vec<SegmentDocs>,
+        is_restricted: bool,
+        (n_chunks, n_vectors, n_terms): (u64, u64, u64),
+    ) -> Self {
+        Self { segments, is_restricted, n_chunks, n_vectors, n_terms, counts: Mutex::default() }
+    }
+
     /// Whether a chunk is allowed.
     pub fn allows(&self, chunk: super::super::ChunkRef) -> bool {
         self.segments.get(chunk.segment as usize).is_some_and(|segment| segment.allows(chunk.doc))
     }
 
-    /// The mean number of terms in an allowed chunk.
-    pub fn mean_len(&self) -> f32 {
-        if self.n_chunks == 0 { 0.0 } else { (self.n_terms as f64 / self.n_chunks as f64) as f32 }
+    /// How many of the chunks hold a term, if it was counted before.
+    pub(super) fn known_count(&self, term: &str) -> Option<u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).get(term).copied()
+    }
+
+    /// Keeps how many of the chunks hold a term.
+    pub(super) fn keep_count(&self, term: &str, n: u64) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MAX_COUNTS {
+            counts.clear();
+        }
+        counts.insert(term.to_owned(), n);
     }
 }
 
@@ -105,11 +129,12 @@ impl DocSet {
 pub(super) fn segment_docs(
     reader: &SegmentReader,
     file_of_doc: &[u64],
-    norms: &FieldNormReader,
+    length_of_doc: &[u8],
     files: Option<&FileSet>,
 ) -> (SegmentDocs, u64) {
+    let terms_in = |code| u64::from(FieldNormReader::id_to_fieldnorm(code));
     if files.is_none() && !reader.has_deletes() {
-        let n_terms = (0..reader.max_doc()).map(|doc| u64::from(norms.fieldnorm(doc))).sum();
+        let n_terms = length_of_doc.iter().map(|code| terms_in(*code)).sum();
         return (SegmentDocs { bits: None, n_docs: reader.max_doc() }, n_terms);
     }
     let mut bits = vec![0u64; (reader.max_doc() as usize).div_ceil(64)];
@@ -127,7 +152,7 @@ pub(super) fn segment_docs(
         if last.1 {
             bits[doc as usize / 64] |= 1 << (doc % 64);
             n_docs += 1;
-            n_terms += u64::from(norms.fieldnorm(doc));
+            n_terms += terms_in(length_of_doc[doc as usize]);
         }
     }
     // Where all are allowed there is nothing to look up.
