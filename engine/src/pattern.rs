@@ -26,6 +26,11 @@ const MAX_BYTES: usize = 1024;
 /// Pieces of a path at most that a pattern names.
 const MAX_SEGMENTS: usize = 64;
 
+/// A name that no rule spells out.
+const SAMPLE: &str = "~any~name~";
+/// Segments up to which a pattern is held against what another one names.
+const SAMPLE_DEPTH: usize = 3;
+
 /// A checked pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
@@ -148,6 +153,32 @@ impl Pattern {
                 _ => true,
             },
         )
+    }
+
+    /// Whether it takes every name that another one matches, but for those that are spelled out somewhere.
+    pub fn covers(&self, other: &Self) -> bool {
+        (1..=SAMPLE_DEPTH).all(|depth| self.matches(&other.sample(depth)))
+    }
+
+    /// A name that matches, with a word for each wildcard that nobody spells out; `**` is so many of them.
+    fn sample(&self, depth: usize) -> String {
+        let mut sample = String::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Any => sample.push_str(&format!("/{SAMPLE}").repeat(depth)),
+                Segment::One(pieces) => {
+                    sample.push('/');
+                    for piece in pieces {
+                        match piece {
+                            Piece::Char(c) => sample.push(*c),
+                            Piece::AnyChar => sample.push('~'),
+                            Piece::AnyText => sample.push_str(SAMPLE),
+                        }
+                    }
+                }
+            }
+        }
+        sample
     }
 
     /// The segments before the first wildcard, as a path with a leading `/`: everything that matches lies below.
@@ -315,6 +346,22 @@ mod tests {
             let (a, b) = (Pattern::path(a).unwrap(), Pattern::path(b).unwrap());
             assert_eq!(a.overlaps(&b), expected, "{a} and {b}");
             assert_eq!(b.overlaps(&a), expected, "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_leaves_nothing_of() {
+        for (a, b, expected) in [
+            ("/w/**", "/w/events/*/**", true),
+            ("/w/events/**", "/w/events/*/**", true),
+            ("/**", "/w", true),
+            ("/w/events/orders", "/w/events/*/**", false),
+            ("/w/events/*", "/w/events/*/**", false),
+            ("/w/tasks/pending/*.json", "/w/tasks/pending/*", false),
+            ("/w/tasks/**", "/w/events/*/**", false),
+        ] {
+            let (a, b) = (Pattern::path(a).unwrap(), Pattern::path(b).unwrap());
+            assert_eq!(a.covers(&b), expected, "{a} and {b}");
         }
     }
 

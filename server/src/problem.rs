@@ -33,6 +33,7 @@ pub const CODES: &[&str] = &[
     "forbidden_host",
     "forbidden_origin",
     "home_in_use",
+    "home_read_only",
     "hop_limit",
     "idempotency_in_progress",
     "idempotency_mismatch",
@@ -317,7 +318,9 @@ fn hint(code: &str) -> Option<&'static str> {
         "name_conflict" => "use the name that is there, or one that differs in more than case and form",
         "not_a_file" => "list the folder above to see what stands there",
         "lock_held" => "wait until the lease ends, or ask its holder",
-        "lock_expired" => "take a new lock, read the file again, and write with its fence",
+        "lock_expired" => {
+            "take a new lock, read the file again, and write with its fence; a task is another's by now: claim the next one"
+        }
         "wrong_state" => "look at the task again with `GET /v1/tasks/ID`",
         "own_work" => "somebody else with `approve`, or the task's creator, reviews it",
         "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
@@ -389,6 +392,11 @@ impl From<Error> for Problem {
             return Self { hint: Some(hint), ..Self::not_found(error.to_string()) };
         }
         let (kind, code) = (error.kind(), error.code());
+        if matches!(error, Error::ToolDeclared { .. }) {
+            // Waiting brings no server.
+            let hint = "call it where it is, or have the operator name its server; `GET /v1/tools/ID` says what it takes";
+            return Self { hint: Some(hint), ..Self::new(status(kind), code, error.to_string()) };
+        }
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,
             // Their texts name folders of this machine.

@@ -97,7 +97,7 @@ fn what_is_settled_counts_as_what_was_used() {
     );
     assert_eq!(
         refused.to_string().split(": ").nth(1).unwrap(),
-        "limit 100, used 115, reserved 0, left 0, this takes 1; it resets at 2026-09-22T00:00:00Z"
+        "limit 100, used 115, reserved 0, left 0, this takes 1; it resets at 2026-09-22T00:00:00.000Z"
     );
     let total = a.usage(&UsageRequest::default()).unwrap().total;
     assert_eq!((total.used.tokens, total.used.calls, total.failures), (115, 2, 1));
@@ -126,7 +126,7 @@ fn a_day_ends_at_midnight_in_utc() {
     let works = Works::new();
     let a = works.user("agent:a", &[]);
     let budget = put(&works.owner(), "agent:a", Period::Day, calls(1));
-    assert_eq!(budget.state.resets_at.as_deref(), Some("2026-09-22T00:00:00Z"));
+    assert_eq!(budget.state.resets_at.as_deref(), Some("2026-09-22T00:00:00.000Z"));
     let before_midnight = 1_790_035_200_000 - 1 - 1_790_000_000_000;
     works.pass(before_midnight);
     let late = a.reserve(&charge()).unwrap();

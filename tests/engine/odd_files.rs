@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 
+use waypost_engine::api::WriteOptions;
+
 use crate::house::{House, paths};
 
 #[test]
@@ -117,4 +119,53 @@ fn no_path_leads_out_of_a_workspace() {
         assert!(session.read_file(path, None, None).is_err(), "{path} was read");
         assert!(session.list(path).is_err(), "{path} was listed");
     }
+}
+
+#[test]
+fn a_decomposed_name_is_read_and_written_under_its_composed_path() {
+    let house = House::lexical("//- a.md\nplain\n");
+    let (folder, file) = ("U\u{308}bersicht", "Bu\u{308}cher.txt");
+    let path = "/w/\u{dc}bersicht/B\u{fc}cher.txt";
+    house.write(&format!("{folder}/{file}"), "herons in books\n");
+    let report = house.index();
+    assert!(report.scan.skipped.is_empty(), "{:?}", report.scan.skipped);
+    let found = house.search_in("herons", waypost_engine::search::Mode::Lexical, 10);
+    assert_eq!(paths(&found), [path.strip_prefix("/w/").unwrap()]);
+    let session = house.session();
+    for spelled in [path, "/w/U\u{308}bersicht/Bu\u{308}cher.txt"] {
+        assert_eq!(session.read_file(spelled, None, None).unwrap().bytes, b"herons in books\n");
+    }
+    let listed = session.list("/w/\u{dc}bersicht").unwrap();
+    assert_eq!(listed.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), [path]);
+    // What is written over it is the same file, under the name that it has on the disk.
+    session.write_file(path, b"owls in books\n", &WriteOptions::default()).unwrap();
+    assert_eq!(fs::read_dir(house.root().join(folder)).unwrap().count(), 1);
+    assert_eq!(fs::read(house.root().join(folder).join(file)).unwrap(), b"owls in books\n");
+    assert_eq!(session.versions(path).unwrap().len(), 2);
+    assert!(house.engine.check(false).unwrap().findings.is_empty());
+    let composed = "/w/\u{dc}bersicht/moved-\u{fc}.txt";
+    session.move_path(path, composed, &WriteOptions::default()).unwrap();
+    assert!(house.root().join(folder).join("moved-\u{fc}.txt").exists(), "a new name is composed");
+    session.delete(composed, &WriteOptions::default(), false).unwrap();
+    assert_eq!(fs::read_dir(house.root().join(folder)).unwrap().count(), 0);
+}
+
+#[test]
+fn a_name_to_which_no_path_leads_says_what_to_rename_it_to() {
+    let house = House::lexical("//- caf\u{e9}.md\ncomposed\n");
+    house.write("cafe\u{301}.md", "decomposed\n");
+    // The sign of the unit: it is neither a composed letter nor a decomposed one.
+    house.write("\u{212b}.md", "a unit\n");
+    let report = house.index();
+    let reason_of = |code: &str| {
+        let skipped = report.scan.skipped.iter().find(|skipped| skipped.code == code);
+        skipped.unwrap_or_else(|| panic!("{code} in {:?}", report.scan.skipped)).reason.clone()
+    };
+    assert!(reason_of("name_conflict").contains("`caf\u{e9}.md`"), "{}", reason_of("name_conflict"));
+    assert!(reason_of("bad_name").contains("rename it to `\u{c5}.md`"), "{}", reason_of("bad_name"));
+    let session = house.session();
+    assert_eq!(session.read_file("/w/caf\u{e9}.md", None, None).unwrap().bytes, b"composed\n");
+    session.write_file("/w/caf\u{e9}.md", b"again\n", &WriteOptions::default()).unwrap();
+    assert_eq!(fs::read(house.root().join("cafe\u{301}.md")).unwrap(), b"decomposed\n");
+    assert_eq!(session.list("/w").unwrap().len(), 1);
 }

@@ -1,5 +1,5 @@
-//! Intents and the agents that they go to: decided, explained, learned from, handed on; and what may not be seen changes
-//! nothing of it.
+//! Intents and the agents and tools that they go to: decided, explained, learned from, handed on; and what may not be
+//! seen changes nothing of it.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use waypost_engine::access::{ApprovalState, Effect, Grant, NewToken, Target, Verb};
 use waypost_engine::api::{
-    Budget, BudgetLimits, ClaimRequest, Completion, DispatchRequest, Engine, EngineOptions, ErrorKind,
-    EventFilter, ExplainRequest, Feedback, Period, RouteOutcome, RouteReply, RouteRequest, Session,
+    Budget, BudgetLimits, CallOptions, ClaimRequest, Completion, DispatchRequest, Engine, EngineOptions,
+    ErrorKind, EventFilter, ExplainRequest, Feedback, Period, RouteOutcome, RouteReply, RouteRequest,
+    Session, ToolDeclaration, ToolInfo, ToolServer, ToolSpec, ToolState,
 };
 use waypost_engine::clock::Clock;
-use waypost_engine::route::Fault;
+use waypost_engine::route::{EntryKind, Fault};
 
 use crate::house::WordTable;
 
@@ -386,6 +387,79 @@ fn faults_of_a_registry_are_found() {
     assert!(lint.accuracy.unwrap() > 0.4, "{lint:?}");
     let answered = mesh.owner().put_agent("twin", &about("weather forecast", &VERBS)).unwrap();
     assert!(answered.lint.unwrap().iter().any(|finding| finding.fault == Fault::Duplicate));
+}
+
+/// A tool that no server has.
+fn declare(session: &Session, id: &str, subject: &str) -> ToolInfo {
+    let mut said = about(subject, &VERBS);
+    said["usd_per_call"] = json!(0.5);
+    session.put_tool(id, serde_json::from_value(said).unwrap()).unwrap()
+}
+
+fn routed_tools(session: &Session, intent: &str) -> Vec<String> {
+    let kinds = [EntryKind::Tool].into();
+    let request = RouteRequest { intent: intent.to_owned(), kinds, ..RouteRequest::default() };
+    session.route(&request).unwrap().candidates.into_iter().map(|candidate| candidate.id).collect()
+}
+
+#[test]
+fn declared_tools_are_routed_to_by_those_who_may_call_them() {
+    let mesh = Mesh::new(&[("contracts", about("contract clauses", &VERBS))]);
+    let declared = declare(&mesh.owner(), "payments.charge", "invoice payments");
+    assert!(declared.declared && declared.lint.is_some(), "{declared:?}");
+    let caller = mesh.user("agent:caller", &["agent:*"]);
+    let verbs = [Verb::Call].into();
+    let tools = ["payments.*".to_owned()];
+    let grant = Grant::new("agent:caller", Target::Tool, &tools, verbs, Effect::Allow, "").unwrap();
+    mesh.owner().put_grant(&grant).unwrap();
+    let reply = ask(&caller, "compare the invoice payments");
+    assert_eq!(
+        (reply.outcome, reply.decision.unwrap().id.as_str()),
+        (RouteOutcome::Routed, "payments.charge")
+    );
+    // What may not be called changes nothing, however like it is.
+    let before = timeless(ask(&caller, "explain the invoice payments"));
+    let twin = declare(&mesh.owner(), "pay", "invoice payments");
+    assert!(twin.lint.unwrap().iter().any(|finding| finding.fault == Fault::Duplicate));
+    assert_eq!(timeless(ask(&caller, "explain the invoice payments")), before);
+    assert_eq!(caller.tool("pay").unwrap_err().kind(), ErrorKind::NotFound);
+    let called = caller.begin_call("payments.charge", json!({}), &CallOptions::default());
+    assert_eq!(called.unwrap_err().code(), "tool_unavailable");
+    drop(caller);
+    let mesh = mesh.reopen();
+    assert_eq!(routed_tools(&mesh.owner(), "check the invoice payments").len(), 2);
+    mesh.owner().forget_tool("pay").unwrap();
+    assert_eq!(routed_tools(&mesh.owner(), "check the invoice payments"), ["payments.charge"]);
+}
+
+#[test]
+fn a_server_takes_over_a_tool_that_was_declared_under_its_name() {
+    let mesh = Mesh::new(&[]);
+    let owner = mesh.owner();
+    for id in ["payments.charge", "payments.refund", "charge"] {
+        declare(&owner, id, "invoice payments");
+    }
+    mesh.engine.set_tool_servers(vec![ToolServer::new("payments")]);
+    let listed = ToolSpec {
+        name: "charge".to_owned(),
+        title: None,
+        description: "Charges a card.".to_owned(),
+        input_schema: json!({"type": "object"}),
+        output_schema: None,
+        annotations: None,
+    };
+    mesh.engine.take_tools("payments", &[listed]).unwrap();
+    let taken = owner.tool("payments.charge").unwrap();
+    assert_eq!(
+        (taken.server.as_str(), taken.declared, taken.state),
+        ("payments", false, ToolState::Approved)
+    );
+    assert_eq!((taken.spec.description.as_str(), taken.usd_per_call), ("Charges a card.", Some(0.5)));
+    for id in ["payments.refund", "charge"] {
+        assert!(owner.tool(id).unwrap().declared, "{id}");
+    }
+    let again = ToolDeclaration { description: Some("Mine.".to_owned()), ..ToolDeclaration::default() };
+    assert_eq!(owner.put_tool("payments.charge", again).unwrap_err().code(), "invalid_request");
 }
 
 fn hand(session: &Session, intent: &str, to: &str, trace: &str) -> Result<u32, &'static str> {

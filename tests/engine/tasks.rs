@@ -326,9 +326,9 @@ fn nobody_takes_a_task_through_a_gate_without_the_right_to_pass_it() {
     let done = Completion { task_id: task.id.clone(), fence: task.fence.unwrap(), ..Completion::default() };
     assert_eq!(worker.complete_task(&done).unwrap().state, TaskState::Review);
     // Its creator may accept it elsewhere; here that would be a way around the gate.
-    assert_eq!(creator.accept_task(&task.id).unwrap_err().code(), "forbidden");
+    assert_eq!(creator.accept_task(&task.id, None).unwrap_err().code(), "forbidden");
     assert!(works.exists("tasks/review/x.json"));
-    assert_eq!(reviewer.accept_task(&task.id).unwrap().state, TaskState::Done);
+    assert_eq!(reviewer.accept_task(&task.id, None).unwrap().state, TaskState::Done);
     let versions = works.owner().versions("/w/tasks/done/x.json").unwrap();
     assert_eq!(versions[0].approved_by.as_deref(), Some("human:reviewer"));
 }
@@ -340,12 +340,12 @@ fn what_was_done_is_reviewed_by_somebody_else() {
     let worker = works.user("agent:worker", &[("/w/**", &ALL)]);
     let other = works.worker("agent:other");
     let made = works.owner().create_task(&NewTask { review: true, ..new("x.json") }).unwrap();
-    assert_eq!(reviewer.accept_task(&made.id).unwrap_err().code(), "wrong_state");
+    assert_eq!(reviewer.accept_task(&made.id, None).unwrap_err().code(), "wrong_state");
     let done = complete(&worker, &take(&worker, "x.json")).unwrap();
     assert_eq!(done.state, TaskState::Review);
-    assert_eq!(worker.accept_task(&made.id).unwrap_err().code(), "own_work");
-    assert_eq!(other.accept_task(&made.id).unwrap_err().code(), "forbidden");
-    let back = reviewer.reject_task(&made.id, "too short").unwrap();
+    assert_eq!(worker.accept_task(&made.id, None).unwrap_err().code(), "own_work");
+    assert_eq!(other.accept_task(&made.id, None).unwrap_err().code(), "forbidden");
+    let back = reviewer.reject_task(&made.id, None, "too short").unwrap();
     assert_eq!((back.state, back.last_error.as_deref()), (TaskState::Pending, Some("too short")));
     let file = works.json("tasks/pending/x.json");
     assert_eq!(
@@ -353,12 +353,18 @@ fn what_was_done_is_reviewed_by_somebody_else() {
         (&json!("too short"), &json!("human:eve"))
     );
     complete(&worker, &take(&worker, "x.json")).unwrap();
-    let accepted = reviewer.accept_task(&made.id).unwrap();
+    let accepted = reviewer.accept_task(&made.id, None).unwrap();
     assert_eq!(accepted.path, "/w/tasks/done/x.json");
-    // Accepted work can still be sent back, as often as there are attempts.
-    assert_eq!(reviewer.reject_task(&made.id, "wrong").unwrap().state, TaskState::Pending);
-    complete(&worker, &take(&worker, "x.json")).unwrap();
-    assert_eq!(reviewer.reject_task(&made.id, "wrong again").unwrap().state, TaskState::Failed);
+    // What was accepted stays so, until somebody puts its file back.
+    let refused = reviewer.reject_task(&made.id, None, "wrong").unwrap_err();
+    assert!(refused.code() == "wrong_state" && refused.to_string().contains("new task"), "{refused}");
+    assert!(works.exists("tasks/done/x.json"));
+    // What nobody had to accept can be sent back, as often as there are attempts.
+    let free = works.owner().create_task(&NewTask { max_attempts: Some(2), ..new("y.json") }).unwrap();
+    for state in [TaskState::Pending, TaskState::Failed] {
+        assert_eq!(complete(&worker, &take(&worker, "y.json")).unwrap().state, TaskState::Done);
+        assert_eq!(reviewer.reject_task(&free.id, None, "wrong").unwrap().state, state);
+    }
     assert_eq!(works.events("task.rejected").len(), 2);
 }
 

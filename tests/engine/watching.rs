@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use waypost_engine::api::{BackgroundSettings, Engine, EngineOptions, Indexer};
+use serde_json::json;
+use waypost_engine::api::{BackgroundSettings, Engine, EngineOptions, EventFilter, Indexer, WriteOptions};
+use waypost_engine::id::VersionId;
 use waypost_engine::search::Mode;
 
 use crate::house::{self, House, WordTable, paths};
@@ -82,4 +84,39 @@ fn while_embedding_rests_words_are_found_and_the_answer_says_why() {
     });
     assert_eq!(found().index.pending_files, 1);
     drop(indexer);
+}
+
+#[test]
+fn what_is_told_of_a_file_says_what_it_is_or_was() {
+    let house = House::lexical("//- a.md\nfirst\n//- b.md\nsecond!\n//- c.md\nthird\n");
+    let (session, any) = (house.session(), WriteOptions::default());
+    let start = session.events_from_now().unwrap().next;
+    session.delete("/w/a.md", &any, false).unwrap();
+    // By another program.
+    fs::remove_file(house.root().join("b.md")).unwrap();
+    house.index();
+    session.move_path("/w/c.md", "/w/d.md", &any).unwrap();
+    session.write_file("/w/events/orders/1.md", b"an order\n", &any).unwrap();
+    session.publish("w", "builds", &json!({"build": 7})).unwrap();
+    let told = session.events(Some(&start), &EventFilter::default(), 100).unwrap().items;
+    assert!(told.iter().all(|event| event.workspace_id.starts_with("ws_")), "{told:?}");
+    let shown: Vec<_> = told
+        .iter()
+        .map(|event| (event.event.as_str(), event.path.as_str(), event.mime_type.as_str(), event.size))
+        .collect();
+    let expected = [
+        ("file.deleted", "/w/a.md", "text/markdown", 6),
+        ("file.deleted", "/w/b.md", "text/markdown", 8),
+        ("file.moved", "/w/d.md", "text/markdown", 6),
+        ("file.created", "/w/events/orders/1.md", "text/markdown", 9),
+        ("topic.published", "/w/events/orders/1.md", "text/markdown", 9),
+        ("topic.published", "/w/events/builds", "", 0),
+    ];
+    assert_eq!(shown, expected);
+    let versions: Vec<_> = told.iter().take(3).map(|event| event.version).collect();
+    let expected = ["first\n", "second!\n", "third\n"].map(|text| Some(VersionId::of(text.as_bytes())));
+    assert_eq!(versions, expected);
+    // Its path has no version any more, whatever its last event tells.
+    assert_eq!(session.versions("/w/a.md").unwrap()[0].version, None);
+    assert!(session.versions("/w/a.md").unwrap()[0].size.is_none());
 }

@@ -52,6 +52,27 @@ fn nothing_is_allowed_by_default() {
 }
 
 #[test]
+fn the_homes_owner_is_listed_and_stays() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    server.user("agent:a", &[]);
+    let shown: Vec<(String, Value)> = admin
+        .items("/v1/principals")
+        .iter()
+        .map(|one| (text(one, "id").to_owned(), one["built_in"].clone()))
+        .collect();
+    let expected = [("agent:a".to_owned(), json!(false)), ("human:admin".to_owned(), json!(true))];
+    assert_eq!(shown, expected);
+    assert_eq!(text(&admin.get("/v1/principals/human:admin").is(200).json(), "kind"), "human");
+    let refused = admin.delete("/v1/principals/human:admin");
+    refused.refuses(400, "invalid_request");
+    assert!(text(&refused.json(), "detail").contains("is always there"), "{}", refused.text());
+    let grant = json!({"to": "human:admin", "path": "/docs/**", "verbs": ["read"]});
+    admin.post("/v1/grants", &grant).refuses(400, "invalid_request");
+    admin.get("/v1/whoami").is(200);
+}
+
+#[test]
 fn a_conflict_tells_no_name_that_may_not_be_read() {
     let server = Server::start("//- shared/Hidden.md\nwalrus\n//- shared/Open.md\nheron\n");
     let agent = server

@@ -49,7 +49,7 @@ fn a_budget_is_made_looked_at_changed_and_removed() {
     assert_eq!(state["reserved"], json!({"usd": "0.4", "calls": 1}));
     assert_eq!(state["left"], json!({"usd": "0.1", "calls": 1}));
     assert_eq!(state["warnings"], json!(["usd"]));
-    assert!(text(state, "resets_at").ends_with("T00:00:00Z"), "{state}");
+    assert!(text(state, "resets_at").ends_with("T00:00:00.000Z"), "{state}");
 
     assert_eq!(a.items("/v1/budgets").len(), 1);
     assert_eq!(b.items("/v1/budgets"), Vec::<Value>::new());
@@ -102,7 +102,7 @@ fn a_refusal_says_which_budget_what_is_left_and_when_it_resets() {
     let budget = &body["budget"];
     let amounts = ["limit", "used", "reserved", "left", "needed"].map(|field| text(budget, field));
     assert_eq!((text(budget, "id"), amounts), (id.as_str(), ["0.5", "0", "0.4", "0.1", "0.4"]));
-    assert!(text(&body, "resets_at").ends_with("T00:00:00Z"), "{body}");
+    assert!(text(&body, "resets_at").ends_with("T00:00:00.000Z"), "{body}");
     assert!(text(&body, "hint").contains("resets_at"), "{body}");
     let events = server.get("/v1/events/wait?after=sq_000000000000&kinds=budget.exceeded").json();
     assert_eq!(events["items"].as_array().map(Vec::len), Some(1), "{events}");

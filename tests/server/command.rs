@@ -56,6 +56,28 @@ fn a_folder_is_indexed_searched_asked_checked_and_built_anew() {
 }
 
 #[test]
+fn a_folder_keeps_the_name_that_it_has_in_a_home() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("a.md"), "Claims are sent within thirty days.\n").unwrap();
+    let index = |more: &[&str]| waypost(folder.path(), &[&["index", "docs", "--json"][..], more].concat());
+    // In a home beside it, and in its own.
+    for home in ["home", "docs"] {
+        let in_home = ["--home", home];
+        let named = |name: &'static str| index(&[&in_home[..], &["--name", name]].concat());
+        assert_eq!(json(&named("papers"))["workspace"], "papers", "{home}");
+        assert_eq!(json(&index(&in_home))["workspace"], "papers", "{home}");
+        let refused = named("docs");
+        assert_eq!(refused.status.code(), Some(2), "{home}");
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains("the workspace `papers` already"), "{told}");
+        let listed = json(&waypost(folder.path(), &["workspace", "list", "--home", home, "--json"]));
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
+    }
+}
+
+#[test]
 fn what_is_remembered_is_pointed_out_recalled_listed_and_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let docs = folder.path().join("docs");

@@ -23,6 +23,9 @@ mod console;
 /// Files put, read, edited, moved and brought back.
 mod files;
 
+/// Files followed over their moves, and what is told of those that went, or may not be seen.
+mod past;
+
 /// Workspaces, snapshots, locks and pruning.
 mod state;
 
@@ -71,6 +74,9 @@ mod conformance;
 /// The tools that change files, and those that look back.
 mod writing;
 
+/// The names of the reference file server.
+mod reference;
+
 /// Attacks from outside, by the numbers of the attack table.
 mod routing;
 mod security;
@@ -99,7 +105,7 @@ mod outage;
 /// A disk that is full for a while.
 mod full_disk;
 
-/// Tools of other servers: real ones, over both transports.
+/// Tools of other servers, real ones over both transports, and tools that no server has.
 mod upstream;
 
 /// Drop-off, supervisor and bus.

@@ -64,6 +64,48 @@ fn notes_are_kept_recalled_at_once_listed_and_forgotten() {
 }
 
 #[test]
+fn a_memory_is_found_where_it_can_be_and_asked_for_where_there_are_several() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    for name in ["notes", "hidden"] {
+        admin.post("/v1/workspaces", &json!({"name": name})).is(201);
+    }
+    // It sees two workspaces, and has a memory in one of them.
+    let agent = agent(&server, "a");
+    admin.grant("agent:a", "list,read /notes/**");
+    let kept = remember(&agent, "The ferry leaves at nine.");
+    assert!(text(&kept, "path").starts_with("/docs/memory/a/"), "{kept}");
+    admin.grant("agent:a", "write /notes/memory/a/**");
+    let asked = |body: Value| agent.post("/v1/memory/remember", &body);
+    let refused = asked(json!({"text": "The ferry leaves at ten."}));
+    refused.refuses(400, "invalid_request");
+    assert!(refused.text().contains("`workspace` is missing: expected one of `docs`, `notes`"));
+    let red = asked(json!({"text": "The ferry is red.", "workspace": "notes"})).is(201).json();
+    // What is recalled comes from everywhere, over MCP as well.
+    let query = json!({"query": "ferry", "wait_for_seq": red["seq"]});
+    let told = agent.post("/v1/memory/recall", &query).is(200).json();
+    assert_eq!(told["results"].as_array().map(Vec::len), Some(2), "{told}");
+    let client = Client::modern_as(&server, &agent.token);
+    let (told, failed) = client.call("recall", query);
+    assert!(!failed && told["memories"].as_array().map(Vec::len) == Some(2), "{told}");
+    let (told, failed) = client.call("remember", json!({"text": "The ferry leaves at ten."}));
+    assert!(failed && text(&told, "message").contains("one of `docs`, `notes`"), "{told}");
+
+    // Who only reads is told which right is missing, and where.
+    let reader = server.user("agent:reader", &["list,read /docs/**"]);
+    let body = json!({"text": "Ferries are slow."});
+    let refused = reader.post("/v1/memory/remember", &body);
+    refused.refuses(403, "forbidden");
+    assert!(refused.text().contains("/docs/memory/reader/"), "{}", refused.text());
+    admin.grant("agent:reader", "list,read /notes/**");
+    let refused = reader.post("/v1/memory/remember", &body);
+    refused.refuses(400, "invalid_request");
+    let said = refused.text();
+    assert!(said.contains("`docs`, `notes`") && said.contains("memory/reader/"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+}
+
+#[test]
 fn without_a_grant_memory_is_as_absent_and_the_grant_is_named() {
     let server = Server::start(FILES);
     let stranger = server.user("agent:stranger", &[]);

@@ -294,8 +294,9 @@ fn every_event_arrives_over_kills_failures_and_silence() {
             assert!(before.is_none_or(|before| before < place), "{path}: {place} after {before:?}");
         }
     }
-    // A kill has brought again what was sent in the instant before it: of few events that is a larger share.
-    let allowed = (n_taken / 100).max(30 * n_kills);
+    // A kill has brought again what was sent in the instant before it: four under way to each endpoint, and those whose
+    // outcome was not written yet. Of few events that is a larger share.
+    let allowed = (n_taken / 100).max(8 * (n_good + n_flaky) * n_kills);
     assert!(n_duplicates < allowed, "{n_duplicates} duplicates of {n_taken}");
 
     // Those that kept silent are paused by now; somewhere else they get everything.

@@ -42,7 +42,9 @@ fn prompts_are_offered_with_the_tools_that_they_speak_of() {
     assert_eq!(names(&Client::modern(&server, "?toolsets=knowledge")), ["ask_with_citations"]);
     assert!(names(&Client::modern(&server, "?toolsets=files")).is_empty());
     let reader = server.user("agent:reader", &["list,read /docs/open/**"]);
-    assert_eq!(names(&Client::modern_as(&server, &reader.token)), ["ask_with_citations", "review_task"]);
+    assert_eq!(names(&Client::modern_as(&server, &reader.token)), ["ask_with_citations"]);
+    let judge = server.user("human:judge", &["list,read,approve /docs/tasks/**"]);
+    assert_eq!(names(&Client::modern_as(&server, &judge.token)), ["ask_with_citations", "review_task"]);
     // One that is not offered answers as one that does not exist.
     let files = Client::modern(&server, "?toolsets=files");
     let hidden = get(&files, "triage_inbox", &json!({})).to_string();
@@ -93,7 +95,8 @@ fn a_review_has_the_tasks_file_as_data_and_hides_what_may_not_be_seen() {
         of_prompt(&client, "review_task", "task_id", "tk_")["result"]["completion"]["values"],
         json!([id])
     );
-    let outside = server.user("agent:outside", &["list,read /docs/open/**"]);
+    let own = "list,read,write /docs/inbox/outside/**";
+    let outside = server.user("agent:outside", &["list,read /docs/open/**", own]);
     let outside = Client::modern_as(&server, &outside.token);
     let hidden = get(&outside, "review_task", &json!({"task_id": id}));
     let absent = get(&outside, "review_task", &json!({"task_id": "tk_0"}));
@@ -108,7 +111,8 @@ fn a_review_has_the_tasks_file_as_data_and_hides_what_may_not_be_seen() {
 #[test]
 fn completion_tells_nothing_of_what_its_asker_may_not_see() {
     let server = Server::start(FILES);
-    let reader = server.user("agent:reader", &["list,read,write /docs/open/**"]);
+    let own = "list,read,write /docs/inbox/reader/**";
+    let reader = server.user("agent:reader", &["list,read,write /docs/open/**", own]);
     let client = Client::modern_as(&server, &reader.token);
     let template = json!({"type": "ref/resource", "uri": "waypost:///{workspace}/{+path}"});
     let all = || {

@@ -129,6 +129,84 @@ fn requests_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_verdict_may_name_a_fence_and_stands_once_it_is_given() {
+    let server = Server::start(FILES);
+    let boss = server.user("human:boss", &["list,read,write,approve /docs/**"]);
+    let worker = server.user("agent:worker", WORK);
+    let new = json!({"workspace": "docs", "title": "Count", "review": true, "due": "2030-01-31T00:00:00Z"});
+    let made = boss.post("/v1/tasks", &new).is(201).json();
+    assert!(text(&made, "due_at").starts_with("2030-01-31T00:00:00"), "{made}");
+    let id = text(&made, "task_id");
+    let judge = |verdict: &str, fence: &Value| {
+        let mut body = json!({"task_id": id, "fence": fence});
+        if verdict == "reject" {
+            body["reason"] = json!("count again");
+        }
+        boss.post(&format!("/v1/tasks/{verdict}"), &body)
+    };
+    let work = || {
+        let task = claim(&worker, json!({}));
+        // Somebody has it: another fence is that of another lease, and this one is not done yet.
+        judge("reject", &json!(999_999)).refuses(409, "lock_expired");
+        judge("accept", &json!(999_999)).refuses(409, "lock_expired");
+        judge("reject", &task["fence"]).refuses(409, "wrong_state");
+        worker.post("/v1/tasks/complete", &json!({"task_id": id, "fence": task["fence"]})).is(200);
+        task["fence"].clone()
+    };
+    let fence = work();
+    assert_eq!(text(&judge("reject", &fence).is(200).json(), "state"), "pending");
+    let fence = work();
+    judge("accept", &fence).is(200);
+    let refused = judge("reject", &fence);
+    refused.refuses(409, "wrong_state");
+    assert!(text(&refused.json(), "detail").contains("make a new task"), "{}", refused.text());
+    assert_eq!(text(&boss.get(&format!("/v1/tasks/{id}")).is(200).json(), "state"), "done");
+}
+
+#[test]
+fn who_gets_no_task_is_told_why() {
+    let server = Server::start(FILES);
+    let boss = server.user("human:boss", &["list,read,write,approve /docs/**"]);
+    let worker = server.user("agent:worker", WORK);
+    let looker = server.user("agent:looker", &["list,read /docs/tasks/**"]);
+    let outside = server.user("agent:outside", &["list,read,write /docs/inbox/**"]);
+    let make = |more: Value| {
+        let mut new = json!({"workspace": "docs", "title": "Sue"});
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        text(&boss.post("/v1/tasks", &new).is(201).json(), "task_id").to_owned()
+    };
+    let check = |user: &User<'_>, body: Value, expected: &str| {
+        let told = user.post("/v1/tasks/claim", &body).is(200).json();
+        assert_eq!(told["task"], Value::Null, "{told}");
+        assert!(text(&told, "why").contains(expected), "{expected}: {told}");
+    };
+    let law = make(json!({"capability": "law"}));
+    check(&worker, json!({}), "takes the capability `law`");
+    check(&worker, json!({"task_id": law}), "name it in `capabilities`");
+    let for_boss = make(json!({"to": "human:boss"}));
+    check(&worker, json!({"task_id": for_boss}), "is for `human:boss`");
+    let after = make(json!({"depends_on": [law]}));
+    check(&worker, json!({"task_id": after}), &format!("waits until `{law}` is done"));
+    let missing = format!("takes `write` on `/docs/tasks/in-progress/{law}.json`");
+    check(&looker, json!({"task_id": law, "capabilities": ["law"]}), &missing);
+    // Who sees none of them is told nothing.
+    let told = outside.post("/v1/tasks/claim", &json!({})).is(200).json();
+    assert_eq!(told, json!({"task": null}));
+    // One word will do.
+    assert_eq!(text(&claim(&worker, json!({"capability": "law"})), "task_id"), law);
+    check(&worker, json!({"task_id": law, "capability": "law"}), "is in-progress");
+
+    // A right that is missing where results go is named, too.
+    let clerk = server.user("agent:clerk", &["list,read,write /docs/tasks/**"]);
+    make(json!({"to": "clerk"}));
+    let task = claim(&clerk, json!({}));
+    let done = json!({"task_id": task["task_id"], "fence": task["fence"], "result": 3});
+    let refused = clerk.post("/v1/tasks/complete", &done);
+    refused.refuses(403, "forbidden");
+    assert!(text(&refused.json(), "detail").contains("`write` on `/docs/artifacts/"), "{}", refused.text());
+}
+
+#[test]
 fn what_is_dropped_into_an_inbox_lies_before_its_agent() {
     let server = Server::start(FILES);
     let bob = server.user("agent:bob", WORK);
@@ -206,7 +284,8 @@ fn an_agent_works_by_its_tools() {
     let (said, failed) =
         worker.call("fail_task", json!({"task_id": id, "fence": task["fence"], "error": "late"}));
     assert!(failed && said["code"] == "lock_expired" && text(&said, "next").contains("claim"), "{said}");
-    let accepted = does(&reviewer, "review_task", json!({"task_id": id, "accept": true}));
+    let verdict = json!({"task_id": id, "accept": true, "fence": task["fence"]});
+    let accepted = does(&reviewer, "review_task", verdict);
     assert_eq!(text(&accepted, "state"), "done");
     let (said, failed) = worker.call("claim_task", json!({"speed": 1}));
     assert!(failed && text(&said, "message").contains("unknown argument `speed`"), "{said}");

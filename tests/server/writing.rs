@@ -58,7 +58,8 @@ fn an_agent_writes_edits_moves_and_brings_back() {
     let past = does(&client, "list_versions", json!({"path": "/docs/x/m.md"}));
     let events: Vec<&str> =
         past["versions"].as_array().unwrap().iter().map(|past| text(past, "event")).collect();
-    assert_eq!(events, ["file.deleted", "file.moved"], "{past}");
+    assert_eq!(events, ["file.deleted", "file.moved", "file.updated", "file.created"], "{past}");
+    assert_eq!(past["versions"][3]["path"], "/docs/n.md", "{past}");
     let back = json!({"path": "/docs/x/m.md", "version": past["versions"][1]["version"]});
     does(&client, "restore_version", back);
     assert_eq!(agent.read("/docs/x/m.md").is(200).text(), "second heron\n");
@@ -119,7 +120,6 @@ fn the_list_shows_what_the_token_may_use() {
         "read_multiple_files",
         "recall",
         "request_approval",
-        "review_task",
         "search",
         "verify_citations",
         "wait_for_events",
@@ -140,6 +140,55 @@ fn the_list_shows_what_the_token_may_use() {
     assert!(offered(&client_of_reader).contains(&"delete_file".to_owned()));
     let narrow = admin.issue(json!({"principal": "agent:reader", "verbs": ["delete"]}));
     assert_eq!(offered(&client(&reader.with_token(text(&narrow, "token")))), ["delete_file", "whoami"]);
+}
+
+#[test]
+fn a_tool_is_listed_where_its_act_would_be_allowed() {
+    let server = Server::start(FILES);
+    let check = |name: &str, grants: &[&str], listed: &[&str], hidden: &[&str]| {
+        let names = offered(&client(&server.user(&format!("agent:{name}"), grants)));
+        for tool in listed {
+            assert!(names.iter().any(|name| name == tool), "{grants:?} should list {tool}: {names:?}");
+        }
+        for tool in hidden {
+            assert!(!names.iter().any(|name| name == tool), "{grants:?} should not list {tool}: {names:?}");
+        }
+    };
+    let work = ["claim_task", "heartbeat_task", "complete_task", "fail_task"];
+    let changes = ["write_file", "edit_file", "copy_file", "move_file", "restore_version"];
+    let apart = ["create_snapshot", "publish_event", "create_task", "remember"];
+    let all = [&work[..], &changes, &apart, &["recall", "list_tasks", "review_task"]].concat();
+    check("all", &["list,read,write /docs/**"], &all, &["delete_file", "dispatch", "call_tool"]);
+    let elsewhere = [&work[..], &apart, &["recall", "list_tasks", "review_task"]].concat();
+    check("guide", &["list,read,write /docs/guide/**"], &changes, &elsewhere);
+    check("box", &["write /docs/guide/**"], &["write_file"], &["edit_file", "copy_file", "move_file"]);
+    check("split", &["read /docs/a.md", "write /docs/guide/**"], &["copy_file"], &["edit_file", "move_file"]);
+    check("topic", &["write /docs/events/orders"], &["publish_event"], &["create_snapshot", "create_task"]);
+    let tasks = "list,read,write /docs/tasks/**";
+    check("tasks", &[tasks], &[&work[..], &["create_task", "list_tasks"]].concat(), &apart[..2]);
+    check("looks", &["list,read /docs/tasks/**"], &["list_tasks"], &[&work[..], &["review_task"]].concat());
+    check("judge", &["read,approve /docs/tasks/**"], &["list_tasks", "review_task"], &work);
+    let inbox = "list,read,write /docs/inbox/inbox/**";
+    check("inbox", &[inbox], &[&work[..], &["create_task", "list_tasks"]].concat(), &apart[..2]);
+    check("other", &[inbox], &["create_task"], &work);
+    check("notes", &["list,read,write /docs/memory/notes/**"], &["remember", "recall"], &apart[..3]);
+    check("foreign", &["list,read,write /docs/memory/notes/**"], &["recall"], &["remember"]);
+    // What a deny leaves nothing of is not listed, and neither is what the token leaves out.
+    let denied = ["list,read,write /**", "!write /docs/events/**", "!write /docs"];
+    check("denied", &denied, &["create_task", "write_file"], &["publish_event", "create_snapshot"]);
+    let wide = server.user("agent:wide", &["list,read,write /docs/**"]);
+    let narrow = server.admin().issue(json!({"principal": "agent:wide", "paths": ["/docs/events/**"]}));
+    let names = offered(&client(&wide.with_token(text(&narrow, "token"))));
+    let is_listed = |tool: &str| names.iter().any(|name| name == tool);
+    assert!(is_listed("publish_event") && !is_listed("create_task") && !is_listed("remember"), "{names:?}");
+
+    // What is listed works.
+    let admin = server.admin();
+    let topic = client(&server.user("agent:publisher", &["write /docs/events/orders"]));
+    does(&topic, "publish_event", json!({"workspace": "docs", "topic": "orders", "data": {}}));
+    let keeper = client(&server.user("agent:keeper", &["list,write /docs"]));
+    does(&keeper, "create_snapshot", json!({"workspace": "docs"}));
+    assert_eq!(admin.items("/v1/snapshots").len(), 1);
 }
 
 #[test]

@@ -380,6 +380,31 @@ impl Scope {
         self.everything || self.allows_folded(&fold(path))
     }
 
+    /// Whether it may hold a path that a pattern names, be it there or not.
+    pub fn meets(&self, place: &Pattern) -> bool {
+        let is_within = |allow: &Pattern| match &self.within {
+            Some(within) => within.iter().any(|within| within.overlaps(place) && within.overlaps(allow)),
+            None => true,
+        };
+        let is_given = || self.allow.iter().any(|allow| allow.overlaps(place) && is_within(allow));
+        self.everything || (is_given() && !self.deny.iter().any(|deny| deny.covers(place)))
+    }
+
+    /// Whether a path may be in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.everything, other.everything) {
+            (true, _) => !other.is_nothing(),
+            (_, true) => !self.is_nothing(),
+            _ => self.allow.iter().any(|one| other.allow.iter().any(|allow| allow.overlaps(one))),
+        }
+    }
+
+    /// The first names of paths in it, where its rules spell them out.
+    pub fn tops(&self) -> BTreeSet<String> {
+        let top = |allow: &Pattern| allow.base().split('/').nth(1).map(str::to_owned);
+        self.allow.iter().filter_map(top).filter(|top| !top.is_empty()).collect()
+    }
+
     fn allows_folded(&self, folded: &str) -> bool {
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(folded));
         any(&self.allow) && !any(&self.deny) && self.within.as_deref().is_none_or(any)
@@ -546,6 +571,23 @@ mod tests {
         let scope = policy.scope("agent:a", &limits, Verb::Read);
         assert!(scope.allows("/w/a/x") && !scope.allows("/w/b/x"));
         assert!(policy.scope("agent:a", &limits, Verb::List).is_nothing());
+    }
+
+    #[test]
+    fn a_scope_meets_a_place_where_something_of_it_is_left() {
+        let mut policy = policy();
+        let place = |text: &str| Pattern::path(text).unwrap();
+        let limits = Limits::default();
+        let scope = policy.scope("agent:a", &limits, Verb::Read);
+        assert!(scope.meets(&place("/w/tasks/*")) && scope.meets(&place("/w")));
+        assert!(!scope.meets(&place("/w/secret/*")) && !scope.meets(&place("/inbox/*")));
+        assert_eq!(scope.tops(), BTreeSet::from(["w".to_owned()]));
+        assert!(!scope.overlaps(&policy.scope("agent:a", &limits, Verb::Write)));
+        policy.grants.push(grant("agent:a", "/w/drafts/**", &[Verb::Write], Effect::Allow));
+        assert!(scope.overlaps(&policy.scope("agent:a", &limits, Verb::Write)));
+        let narrow = Limits { paths: Some(vec![place("/w/a/**")]), ..Limits::default() };
+        let scope = policy.scope("agent:a", &narrow, Verb::Read);
+        assert!(scope.meets(&place("/w/a/*")) && !scope.meets(&place("/w/tasks/*")));
     }
 
     #[test]

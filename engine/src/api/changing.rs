@@ -66,7 +66,7 @@ impl Session {
         options: &WriteOptions,
         also: Also<'_>,
     ) -> Result<WriteReply> {
-        self.check_precondition(path, options)?;
+        self.check_precondition(Verb::Write, path, options)?;
         let site = self.site(action, Verb::Write, path, || {
             let version = VersionId::of(bytes);
             Ok(GatedAct::Write { version, expected: self.version_at(path)?, path: path.to_owned() })
@@ -146,12 +146,17 @@ impl Session {
         Ok(done)
     }
 
-    /// A precondition tells what stands there, so it takes `read`.
-    pub(super) fn check_precondition(&self, path: &str, options: &WriteOptions) -> Result<()> {
+    /// A precondition tells what stands there, so it takes `read`: who may only put files into a drop box learns nothing of
+    /// what lies there. Without one a file is put there whatever stands there, which stays among its versions, and the
+    /// answer is the same. What has no right to the change itself is refused later, as anywhere.
+    ///
+    /// Something that can't be written over is told all the same, for one tree can't hold both: a folder where a file shall
+    /// be, a file where a folder shall be, and a name that differs only in case.
+    pub(super) fn check_precondition(&self, verb: Verb, path: &str, options: &WriteOptions) -> Result<()> {
         if options.expected == Expected::Any || self.decide(Verb::Read, path).allowed {
             return Ok(());
         }
-        if !self.decide(Verb::Write, path).allowed {
+        if !self.decide(verb, path).allowed {
             return Ok(());
         }
         self.record("file.precondition", Verb::Read, path, "", Outcome::Denied, "default")?;
@@ -273,11 +278,10 @@ impl Session {
     /// As [`Self::write_file`].
     pub fn delete(&self, path: &str, options: &WriteOptions, recursive: bool) -> Result<WriteReply> {
         let (name, below) = self.split(path, "file")?;
+        self.check_precondition(Verb::Delete, path, options)?;
         if self.is_folder(&name, &below)? {
-            self.check_no_version(path, options)?;
-            return self.delete_folder(path, &name, &below, recursive, options.fence);
+            return self.delete_folder(path, &name, &below, recursive, options);
         }
-        self.check_precondition(path, options)?;
         let site = self.site("file.delete", Verb::Delete, path, || {
             let version = self.version_at(path)?.ok_or_else(|| absent_file(path))?;
             Ok(GatedAct::Delete { path: path.to_owned(), version })

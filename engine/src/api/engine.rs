@@ -272,7 +272,7 @@ impl Engine {
     /// # Errors
     /// [`Error::HomeInUse`], [`Error::Folder`], or what catalog and index give.
     pub fn open(options: EngineOptions) -> Result<Self> {
-        let in_folder = |source| Error::Folder { path: options.home.clone(), source };
+        let in_folder = |source| home::refused(&options.home, source);
         std::fs::create_dir_all(&options.home).map_err(in_folder)?;
         let root = options.home.canonicalize().map_err(in_folder)?;
         let layout = Layout::new(&root);

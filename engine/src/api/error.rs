@@ -117,6 +117,17 @@ pub enum Error {
         /// The home.
         home: PathBuf,
     },
+    /// The home may be read and not written, and nothing is done unrecorded. Let this user write there, or take a copy.
+    #[error(
+        "the home `{home}` is read-only: {source}; its lock, index and audit log are kept in `{home}/.waypost`: let this user \
+         write there, work on a copy, or name another home with `--home`"
+    )]
+    ReadOnlyHome {
+        /// The home.
+        home: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The index has not read that far within the time that was given.
     #[error(
         "the index has not caught up with `{seq}` within {waited_ms} ms; ask again, or without `wait_for_seq`"
@@ -172,6 +183,15 @@ pub enum Error {
         tool: String,
         /// Why.
         reason: &'static str,
+    },
+    /// The tool was declared, and no server here has it. Nothing was called.
+    #[error(
+        "tool `{tool}` is declared without a server, so nothing here can call it: a server that lists it is named under \
+         `[[upstream]]` in `waypost.toml`"
+    )]
+    ToolDeclared {
+        /// Which tool.
+        tool: String,
     },
     /// The tool has changed, or is new, and nobody has approved it. Nothing was called.
     #[error("tool `{tool}` is quarantined: {reason}")]
@@ -349,7 +369,7 @@ impl Error {
             | Self::Folder { .. }
             | Self::Card(_)
             | Self::InvalidArguments { .. }
-            | Self::Registry(RegistryError::Id { .. })
+            | Self::Registry(RegistryError::Id { .. } | RegistryError::Spec { .. })
             | Self::Net(_)
             | Self::Generate(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
@@ -365,9 +385,11 @@ impl Error {
             | Self::ToolQuarantined { .. }
             | Self::ToolCancelled { .. } => ErrorKind::Conflict,
             Self::HomeInUse { .. }
+            | Self::ReadOnlyHome { .. }
             | Self::IndexBehind { .. }
             | Self::AuditFull
             | Self::Output { .. }
+            | Self::ToolDeclared { .. }
             | Self::ToolUnavailable { .. }
             | Self::ToolTimeout { .. }
             | Self::ToolFailed { .. } => ErrorKind::Unavailable,
@@ -421,14 +443,15 @@ impl Error {
             Self::AmbiguousRoute { .. } => "ambiguous_route",
             Self::Card(_) => "invalid_card",
             Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::ToolUnavailable { .. } => "tool_unavailable",
+            Self::ToolDeclared { .. } | Self::ToolUnavailable { .. } => "tool_unavailable",
             Self::ToolQuarantined { .. } => "tool_quarantined",
             Self::ToolTimeout { .. } => "tool_timeout",
             Self::ToolFailed { .. } => "tool_failed",
             Self::ToolCancelled { .. } => "cancelled",
-            Self::Registry(RegistryError::Id { .. }) => "invalid_tool",
+            Self::Registry(RegistryError::Id { .. } | RegistryError::Spec { .. }) => "invalid_tool",
             Self::AuditFull => "audit_unavailable",
             Self::HomeInUse { .. } => "home_in_use",
+            Self::ReadOnlyHome { .. } => "home_read_only",
             Self::IndexBehind { .. } => "index_behind",
             Self::Folder { .. } => "invalid_folder",
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_code(error),

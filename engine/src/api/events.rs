@@ -36,17 +36,17 @@ pub struct EventInfo {
     pub event: String,
     /// `/<workspace>/<path>`.
     pub path: String,
-    /// By content; empty for what is no file.
+    /// By content, of the file at `path`; of a deleted one as it was. Empty where no file stands there.
     pub mime_type: String,
-    /// In bytes.
+    /// Of the same file, in bytes; 0 where there is none.
     pub size: u64,
-    /// `ws_…`.
+    /// `ws_…`; empty for what belongs to no workspace.
     pub workspace_id: String,
     /// `evt_…`: the same in every delivery of the same event.
     pub id: String,
     /// Its place, for going on from here.
     pub seq: String,
-    /// Hash of the bytes.
+    /// Hash of the bytes; of a deleted file of those that went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionId>,
     /// Who did it; `external` for other programs.
@@ -110,7 +110,7 @@ pub(super) fn show_event(
         workspace_id: keys.workspace_id(name, created_ms),
         id: keys.event_id(event.seq),
         seq: String::new(),
-        version: event.version,
+        version: event.version.or(event.gone),
         actor: event.actor.clone(),
         from: other.filter(|_| kind == "file.moved"),
         approved_by: event.approved_by.clone(),

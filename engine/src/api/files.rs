@@ -1,6 +1,7 @@
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::error::{Error, Result};
+use super::lineage::Lived;
 use super::places::Rounding;
 use super::reading::{reason_of, status_of};
 use super::replies::{FileContent, FileInfo, FindRequest, ListEntry, TreeEntry, VersionInfo};
@@ -38,7 +39,7 @@ impl Session {
             (Some(version), None) => {
                 let parsed = VersionId::parse(version).map_err(Error::from);
                 let version = self.note_failure("file.read", Verb::Read, path, parsed)?;
-                if self.was_here(&workspace, &below, version)? {
+                if self.had_version(&workspace, &below, version)? {
                     self.engine.blobs.get(version)?
                 } else {
                     None
@@ -262,7 +263,7 @@ impl Session {
         Ok(found)
     }
 
-    /// A path's history, newest first.
+    /// A path's history, newest first, with that of the files that were moved there.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the path never had a version, or may not be read.
@@ -271,13 +272,17 @@ impl Session {
         let absent = || Error::NotFound { what: "file", name: path.to_owned() };
         let rule = self.authorize("file.versions", Verb::Read, path, "file")?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
-        let history = journal::history(&self.engine.catalog, workspace.row.id, &below)?;
+        let history = self.lineage(&workspace, &below)?;
         if history.is_empty() {
             return self.note_failure("file.versions", Verb::Read, path, Err(absent()));
         }
         self.record("file.versions", Verb::Read, path, "", Outcome::Allowed, &rule)?;
-        let scope = self.scope(Verb::Read);
-        history.into_iter().enumerate().map(|(idx, past)| self.show_past(&scope, idx == 0, past)).collect()
+        let (scope, here) = (self.scope(Verb::Read), join_path(&name, &below));
+        let show = |(idx, (at, past)): (usize, Lived)| -> Result<VersionInfo> {
+            let path = (at != here).then_some(at);
+            Ok(VersionInfo { path, ..self.show_past(&scope, idx == 0, past)? })
+        };
+        history.into_iter().enumerate().map(show).collect()
     }
 
     fn show_past(&self, scope: &Scope, is_newest: bool, past: journal::Past) -> Result<VersionInfo> {
@@ -292,6 +297,7 @@ impl Session {
             event: if is_arrival { "file.created".to_owned() } else { past.kind },
             current: is_newest && past.version.is_some(),
             version: past.version,
+            path: None,
             size: past.version.map(|_| past.size_bytes),
             available,
             actor: past.actor,

@@ -50,7 +50,8 @@ impl Session {
             workspace.tree.make_folder(&below)?;
             Ok(())
         };
-        self.note_failure("folder.create", Verb::Write, path, make())?;
+        let made = make().map_err(|error| self.without_hidden_name(error));
+        self.note_failure("folder.create", Verb::Write, path, made)?;
         self.record("folder.create", Verb::Write, path, "", Outcome::Allowed, &rule)
     }
 
@@ -80,10 +81,12 @@ impl Session {
         name: &WorkspaceName,
         below: &RelPath,
         recursive: bool,
-        fence: Option<u64>,
+        options: &WriteOptions,
     ) -> Result<WriteReply> {
         let rule = self.authorize("file.delete", Verb::Delete, path, "file")?;
-        let deleted = self.delete_all(path, name, below, rule, recursive, fence);
+        // Only now: that it is a folder is told to nobody who may not take it away.
+        self.check_no_version(path, options)?;
+        let deleted = self.delete_all(path, name, below, rule, recursive, options.fence);
         self.note_failure("file.delete", Verb::Delete, path, deleted)
     }
 

@@ -13,6 +13,9 @@ use crate::change::ChangeError;
 use crate::clock::rfc3339;
 use crate::journal::{self, AuditBreak, AuditRow, Outcome, Walk};
 
+/// Why the home's owner is given nothing.
+const NEEDS_NOTHING: &str = "another one; the home's owner may do everything already";
+
 /// A principal, as it is listed.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct PrincipalInfo {
@@ -24,6 +27,8 @@ pub struct PrincipalInfo {
     pub name: String,
     /// The groups that it is in.
     pub groups: Vec<String>,
+    /// Whether it is the home's owner, who is always there and may do everything.
+    pub built_in: bool,
 }
 
 /// A token, as it is listed; never its secret.
@@ -119,7 +124,7 @@ impl Session {
         self.record("metrics.read", Verb::Admin, "/", "", Outcome::Allowed, &rule)
     }
 
-    /// All principals, by id.
+    /// All principals, by id, the home's owner among them.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin.
@@ -127,17 +132,14 @@ impl Session {
         let rule = self.require_admin("principal.list", "/")?;
         self.record("principal.list", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
         let policy = self.engine.policy();
-        policy
-            .principals
-            .iter()
+        let mut all = policy.principals.clone();
+        all.insert(access::ADMIN.to_owned(), "the home's owner".to_owned());
+        all.into_iter()
             .map(|(id, name)| {
-                let groups = policy.groups.iter().filter(|(_, members)| members.contains(id));
-                Ok(PrincipalInfo {
-                    id: id.clone(),
-                    kind: kind_of(id)?,
-                    name: name.clone(),
-                    groups: groups.map(|(group, _)| group.clone()).collect(),
-                })
+                let groups = policy.groups.iter().filter(|(_, members)| members.contains(&id));
+                let groups = groups.map(|(group, _)| group.clone()).collect();
+                let (kind, built_in) = (kind_of(&id)?, id == access::ADMIN);
+                Ok(PrincipalInfo { id, kind, name, groups, built_in })
             })
             .collect()
     }
@@ -170,11 +172,14 @@ impl Session {
     /// Forgets a principal with its tokens and grants.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for all but the admin, [`AccessError::NotFound`].
+    /// [`Error::Forbidden`] for all but the admin, [`AccessError::NotFound`]; [`AccessError::Invalid`] for the home's owner.
     pub fn remove_principal(&self, id: &str) -> Result<()> {
         let rule = self.require_admin("principal.remove", id)?;
         let now_ms = self.now_ms();
-        self.govern("principal.remove", id, &rule, |tx| tx.remove_principal(id, now_ms))
+        self.govern("principal.remove", id, &rule, |tx| {
+            check_not_owner("principal", id, "another one; the home's owner is always there")?;
+            tx.remove_principal(id, now_ms)
+        })
     }
 
     /// All groups with their members.
@@ -193,7 +198,10 @@ impl Session {
     /// [`Error::Forbidden`] for all but the admin; [`AccessError`].
     pub fn put_group(&self, id: &str, members: &BTreeSet<String>) -> Result<()> {
         let rule = self.require_admin("group.put", id)?;
-        self.govern("group.put", id, &rule, |tx| tx.put_group(id, members))
+        self.govern("group.put", id, &rule, |tx| {
+            members.iter().try_for_each(|member| check_not_owner("members", member, NEEDS_NOTHING))?;
+            tx.put_group(id, members)
+        })
     }
 
     /// All tokens for the admin, one's own for everybody else.
@@ -278,7 +286,10 @@ impl Session {
     /// [`Error::Forbidden`], [`AccessError`].
     pub fn put_grant(&self, grant: &Grant) -> Result<()> {
         let rule = self.may_manage("grant.put", grant)?;
-        self.govern("grant.put", &grant.id, &rule, |tx| tx.put_grant(grant))
+        self.govern("grant.put", &grant.id, &rule, |tx| {
+            check_not_owner("to", &grant.to, NEEDS_NOTHING)?;
+            tx.put_grant(grant)
+        })
     }
 
     /// Takes a grant away.
@@ -481,4 +492,12 @@ impl Session {
         self.engine.auditor.flush()?;
         Ok(journal::verify_audit(&self.engine.catalog, &self.engine.keys.audit)?)
     }
+}
+
+fn check_not_owner(
+    field: &'static str,
+    id: &str,
+    expected: &'static str,
+) -> std::result::Result<(), AccessError> {
+    if id == access::ADMIN { Err(AccessError::invalid(field, id, expected)) } else { Ok(()) }
 }

@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -82,12 +83,23 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(20);
 
+/// Why a home can't be used, from what the file system says.
+pub fn refused(home: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Error::ReadOnlyHome { home: home.to_owned(), source }
+        }
+        _ => Error::Folder { path: home.to_owned(), source },
+    }
+}
+
 /// Makes the home's private folder, and takes the home.
 ///
 /// # Errors
-/// [`Error::Folder`] where it can't be made, [`Error::HomeInUse`] where another process keeps it.
+/// [`Error::Folder`] where it can't be made, [`Error::ReadOnlyHome`] where nothing can be written, [`Error::HomeInUse`] where another
+/// process keeps it.
 pub fn take(layout: &Layout) -> Result<HomeLock> {
-    let in_folder = |source| Error::Folder { path: layout.root().to_owned(), source };
+    let in_folder = |source| refused(layout.root(), source);
     fs::create_dir_all(layout.private()).map_err(in_folder)?;
     // Secrets, and every version of every file: nobody else's business on this machine.
     fs::set_permissions(layout.private(), fs::Permissions::from_mode(0o700)).map_err(in_folder)?;
@@ -105,6 +117,25 @@ fn lock(file: &File, deadline: Instant) -> rustix::io::Result<()> {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(STEP),
             done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::ErrorKind;
+    use super::*;
+
+    #[test]
+    fn a_home_that_can_not_be_written_is_told_apart_from_one_that_is_none() {
+        for (why, code, kind) in [
+            (io::ErrorKind::ReadOnlyFilesystem, "home_read_only", ErrorKind::Unavailable),
+            (io::ErrorKind::PermissionDenied, "home_read_only", ErrorKind::Unavailable),
+            (io::ErrorKind::NotADirectory, "invalid_folder", ErrorKind::Invalid),
+        ] {
+            let error = refused(Path::new("/a/home"), why.into());
+            assert_eq!((error.code(), error.kind()), (code, kind), "{error}");
+            assert!(error.to_string().contains("`/a/home`"), "{error}");
         }
     }
 }

@@ -254,7 +254,7 @@ impl Session {
         check_new_name(&below)?;
         let workspace = self.engine.workspace(&name).ok_or_else(|| absent_file(path));
         let workspace = self.note_failure(ACTION, Verb::Write, path, workspace)?;
-        self.check_precondition(path, options)?;
+        self.check_precondition(Verb::Write, path, options)?;
         let full = join_path(&name, &below);
         let may_read = self.decide(Verb::Read, &full).allowed;
         let target = Target { workspace, below, full, may_read };

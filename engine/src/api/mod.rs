@@ -3,6 +3,7 @@
 //! Nouns: [`Engine`] (an open home), [`Session`] (what one principal does with it), requests and replies.
 //! An action authorizes, acts, and answers; nothing here knows HTTP, MCP or a terminal.
 
+mod abilities;
 mod approvals;
 mod asking;
 mod auditor;
@@ -26,6 +27,7 @@ mod importing;
 mod indexed;
 mod indexer;
 mod keys;
+mod lineage;
 mod locking;
 mod memory;
 mod opening;
@@ -107,7 +109,8 @@ pub use tasks::{
 };
 pub use tools::{
     CallOptions, CallOutcome, CallReply, CallUsage, PendingCall, ServerHealth, ServerInfo, ServerState,
-    TakenTools, ToolArgument, ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer, ToolsFilter,
+    TakenTools, ToolArgument, ToolDeclaration, ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer,
+    ToolsFilter,
 };
 pub use traces::{Handover, HopInfo, Recorded, TraceInfo};
 pub use webhooks::{

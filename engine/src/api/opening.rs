@@ -96,6 +96,13 @@ impl Engine {
         Ok(())
     }
 
+    /// The workspace whose folder this is, whatever it is called.
+    pub fn workspace_in(&self, folder: &Path) -> Option<WorkspaceName> {
+        let root = folder.canonicalize().ok()?;
+        let mut open = self.open_workspaces().into_iter();
+        open.find(|workspace| workspace.row.root == root).map(|workspace| workspace.row.name.clone())
+    }
+
     /// Attaches an existing folder as a workspace; one that is attached already stays as it is.
     ///
     /// # Errors
@@ -146,8 +153,19 @@ impl Engine {
     }
 
     /// Refuses a folder whose files would have two names: in the home, around it, or in another workspace's folder. The
-    /// home's own folder may be attached; what is private in it is never shown.
+    /// home's own folder may be attached, once; what is private in it is never shown.
     fn check_place(&self, name: &WorkspaceName, root: &Path) -> Result<()> {
+        match self.workspace_in(root) {
+            Some(there) if there == *name => return Ok(()),
+            Some(there) => {
+                return Err(Error::Invalid {
+                    field: "folder",
+                    found: format!("`{}`, which is the workspace `{there}` already", root.display()),
+                    expected: format!("a folder of its own, or the name `{there}`"),
+                });
+            }
+            None => {}
+        }
         let nested = |other: &Path| root.starts_with(other) || other.starts_with(root);
         let home = self.layout.root();
         let taken = self.open_workspaces().into_iter().find(|workspace| {

@@ -124,7 +124,8 @@ pub struct SearchHit {
     pub citation: Citation,
     /// An excerpt around what matched.
     pub snippet: String,
-    /// Byte ranges in the snippet that hold words of the query.
+    /// Where words of the query stand in the snippet: `[start, end)` in bytes of its UTF-8. A client whose strings count other
+    /// units (JavaScript, Python, Java) cuts the encoded bytes.
     pub highlights: Vec<[usize; 2]>,
     /// Comparable within one answer.
     pub score: f32,
@@ -340,6 +341,9 @@ pub struct TreeEntry {
 pub struct VersionInfo {
     /// What stood there afterwards; null where the path was gone.
     pub version: Option<VersionId>,
+    /// `/<workspace>/<path>` that the file had then, where it has moved since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// `file.created`, `file.updated`, `file.deleted` or `file.moved`.
     pub event: String,
     /// In bytes.

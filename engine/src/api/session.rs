@@ -63,11 +63,6 @@ impl Session {
         self.decide(Verb::Admin, "/").allowed
     }
 
-    /// Whether it may do something by a verb on any path at all.
-    pub fn may_somewhere(&self, verb: Verb) -> bool {
-        !self.scope(verb).is_nothing()
-    }
-
     /// Whether a path may be read, be it there or not.
     pub fn may_read(&self, path: &str) -> bool {
         self.split(path, "file").is_ok() && self.decide(Verb::Read, path).allowed

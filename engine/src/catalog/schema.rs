@@ -432,6 +432,10 @@ CREATE TABLE origins (
 ALTER TABLE files ADD COLUMN extractor INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '';
 ",
+    // Which bytes a deletion took away. What the journal tells of a path afterwards is still that it has none.
+    "
+ALTER TABLE journal ADD COLUMN gone BLOB;
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

@@ -186,6 +186,7 @@ fn write_down(
         file: seen.before.as_ref().map_or(FileId(0), |row| row.id),
         path: seen.path.as_str(),
         version: None,
+        gone: None,
         size_bytes: 0,
         mime_type: "",
         other_path: None,
@@ -199,6 +200,9 @@ fn write_down(
         (After::Gone | After::Ignored, Some(row)) => {
             counts.deleted += 1;
             change.kind = ChangeKind::Deleted;
+            change.gone = Some(row.state.version);
+            change.size_bytes = row.state.size_bytes;
+            change.mime_type = &row.state.mime_type;
             tx.append(&change)?;
             tx.remove_file(row.id)?;
         }

@@ -256,6 +256,7 @@ mod tests {
             workspace: WorkspaceId(1),
             path: key.to_owned(),
             version: None,
+            gone: None,
             size_bytes: 0,
             mime_type: String::new(),
             other_path: None,

@@ -137,9 +137,11 @@ pub struct Event {
     pub path: String,
     /// The bytes after it.
     pub version: Option<VersionId>,
-    /// Their length.
+    /// The bytes that a deletion took away; `None` where an older format did not note them.
+    pub gone: Option<VersionId>,
+    /// The length of either; of what is no change of a file: of the file that stood at the path.
     pub size_bytes: u64,
-    /// By content.
+    /// By content, of the same; empty where there was no file.
     pub mime_type: String,
     /// The other end of a move, `/workspace/…`.
     pub other_path: Option<String>,
@@ -156,15 +158,18 @@ pub struct Event {
 }
 
 impl Tx<'_> {
-    /// Writes down something that is no change of a file.
+    /// Writes down something that is no change of a file, with what the catalog knows of the file at its path.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
     pub fn append_event(&self, event: &NewEvent<'_>) -> Result<Seq, CatalogError> {
         self.sql()
             .prepare_cached(
-                "INSERT INTO journal (kind, workspace, file, path, size_bytes, actor, occurred_ms, trace, data)
-                 VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, ?6, ?7)",
+                "INSERT INTO journal (kind, workspace, file, path, size_bytes, mime_type, actor, occurred_ms, trace, data)
+                 VALUES (?1, ?2, 0, ?3,
+                         coalesce((SELECT size_bytes FROM files WHERE workspace = ?2 AND path = ?3), 0),
+                         coalesce((SELECT mime_type FROM files WHERE workspace = ?2 AND path = ?3), ''),
+                         ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 event.kind.as_str(),
@@ -211,7 +216,7 @@ impl Tx<'_> {
 
 /// What [`read_event`] reads.
 pub(super) const COLUMNS: &str = "seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, \
-                                  approved_by, trace, data, occurred_ms";
+                                  approved_by, trace, data, occurred_ms, gone";
 
 /// The entries of all workspaces after `cursor`, oldest first, at most `limit`.
 ///
@@ -293,5 +298,6 @@ pub(super) fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
         trace: row.get(10)?,
         data: row.get(11)?,
         occurred_ms: row.get(12)?,
+        gone: row.get::<_, Option<[u8; 32]>>(13)?.map(VersionId::from_bytes),
     })
 }

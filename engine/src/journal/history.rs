@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::id::{RelPath, Seq, VersionId, WorkspaceId};
@@ -26,29 +26,57 @@ pub struct Past {
     pub occurred_ms: i64,
 }
 
+/// What [`read_past`] reads.
+const COLUMNS: &str = "seq, kind, version, size_bytes, actor, approved_by, other_path, occurred_ms";
+
 /// The history of one path, newest first.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
 pub fn history(catalog: &Catalog, workspace: WorkspaceId, path: &RelPath) -> Result<Vec<Past>, CatalogError> {
     catalog.read(|sql| {
-        let mut statement = sql.prepare_cached(
-            "SELECT seq, kind, version, size_bytes, actor, approved_by, other_path, occurred_ms FROM journal
-             WHERE workspace = ?1 AND path = ?2 AND file > 0 ORDER BY seq DESC",
-        )?;
-        let rows = statement.query_map(params![workspace.0, path.as_str()], |row| {
-            Ok(Past {
-                seq: Seq(row.get::<_, i64>(0)? as u64),
-                kind: row.get(1)?,
-                version: row.get::<_, Option<[u8; 32]>>(2)?.map(VersionId::from_bytes),
-                size_bytes: row.get::<_, i64>(3)? as u64,
-                actor: row.get(4)?,
-                approved_by: row.get(5)?,
-                other_path: row.get(6)?,
-                occurred_ms: row.get(7)?,
-            })
-        })?;
+        let mut statement = sql.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM journal WHERE workspace = ?1 AND path = ?2 AND file > 0 ORDER BY seq DESC"
+        ))?;
+        let rows = statement.query_map(params![workspace.0, path.as_str()], read_past)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// What the last file that stood under a path before `seq` went through there, newest first; not what stood there before
+/// it, for a number belongs to one file only as long as its path holds it.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn life_before(
+    catalog: &Catalog,
+    workspace: WorkspaceId,
+    path: &RelPath,
+    seq: Seq,
+) -> Result<Vec<Past>, CatalogError> {
+    catalog.read(|sql| {
+        let mut statement = sql.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM journal
+             WHERE workspace = ?1 AND path = ?2 AND seq < ?3 AND version IS NOT NULL
+               AND file = (SELECT file FROM journal WHERE workspace = ?1 AND path = ?2 AND seq < ?3 AND file > 0
+                           ORDER BY seq DESC LIMIT 1)
+             ORDER BY seq DESC"
+        ))?;
+        let rows = statement.query_map(params![workspace.0, path.as_str(), seq.0 as i64], read_past)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+fn read_past(row: &Row<'_>) -> Result<Past, rusqlite::Error> {
+    Ok(Past {
+        seq: Seq(row.get::<_, i64>(0)? as u64),
+        kind: row.get(1)?,
+        version: row.get::<_, Option<[u8; 32]>>(2)?.map(VersionId::from_bytes),
+        size_bytes: row.get::<_, i64>(3)? as u64,
+        actor: row.get(4)?,
+        approved_by: row.get(5)?,
+        other_path: row.get(6)?,
+        occurred_ms: row.get(7)?,
     })
 }
 

@@ -19,7 +19,7 @@ pub use compaction::{Old, compacted_ms, note_compacted, old_entries, time_of};
 pub use events::{Event, EventKind, NewEvent, event_at, events_after, last_event, last_until, seq_at};
 pub use filter::{EventFilter, FilterError};
 pub use groups::{Given, Group, GroupKey, MAX_GIVEN, Unfinished, groups, may_have_events, unfinished_events};
-pub use history::{Past, PathState, history, retained, state_at};
+pub use history::{Past, PathState, history, life_before, retained, state_at};
 pub use kept::{KeptReply, MAX_KEPT, kept_reply};
 pub use news::News;
 pub use topics::{is_on_topic, topic_of};
@@ -67,9 +67,11 @@ pub struct NewChange<'a> {
     pub path: &'a str,
     /// Its bytes after the change.
     pub version: Option<VersionId>,
-    /// Their length.
+    /// The bytes that went with a file that is gone.
+    pub gone: Option<VersionId>,
+    /// The length of either.
     pub size_bytes: u64,
-    /// By content; empty for a file that is gone.
+    /// By content, of either.
     pub mime_type: &'a str,
     /// For a move the other end, `/workspace/…`: where a moved file came from, where a deleted one went.
     pub other_path: Option<&'a str>,
@@ -101,8 +103,8 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached(
                 "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, actor, occurred_ms, mime_type,
-                                      other_path, approved_by, trace)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                      other_path, approved_by, trace, gone)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 change.kind.as_str(),
@@ -117,6 +119,7 @@ impl Tx<'_> {
                 change.other_path,
                 change.approved_by,
                 change.trace,
+                change.gone.as_ref().map(|version| &version.as_bytes()[..]),
             ])?;
         self.mark_news();
         Ok(Seq(self.sql().last_insert_rowid() as u64))

@@ -40,8 +40,10 @@ pub enum Change {
     Forget(ToolId),
 }
 
-/// Compares what is known of one server's tools with what it has listed. `is_first`: this server was never listed before.
+/// Compares what is known of one server's tools, and of those that were declared under its name, with what it has listed.
+/// `is_first`: this server was never listed before.
 ///
+/// What a server lists was its own all along: it is judged as if nobody had declared it, unless it is what was declared.
 /// A tool of which two are listed under one name counts as it was listed first; of the tools beyond [`MAX_TOOLS`] none counts.
 pub fn plan(server: &str, known: &[ToolRow], seen: &[ToolSpec], trust: Trust, is_first: bool) -> Vec<Change> {
     let known: BTreeMap<&ToolId, &ToolRow> = known.iter().map(|row| (&row.id, row)).collect();
@@ -54,7 +56,8 @@ pub fn plan(server: &str, known: &[ToolRow], seen: &[ToolSpec], trust: Trust, is
             changes.extend(judge(id.clone(), known.get(&id).copied(), spec, trusted));
         }
     }
-    let gone = known.values().filter(|row| row.state != ToolState::Gone && !listed.contains(&row.id));
+    let is_gone = |row: &&&ToolRow| row.state != ToolState::Gone && !row.is_declared();
+    let gone = known.values().filter(is_gone).filter(|row| !listed.contains(&row.id));
     changes.extend(gone.map(|row| Change::Forget(row.id.clone())));
     changes
 }
@@ -76,8 +79,9 @@ fn judge(id: ToolId, known: Option<&ToolRow>, spec: &ToolSpec, trusted: bool) ->
     };
     match &row.approved {
         Some(approved) if approved == spec => {
-            (row.state != ToolState::Approved).then_some(Change::Restore(id))
+            (row.state != ToolState::Approved || row.is_declared()).then_some(Change::Restore(id))
         }
+        _ if row.is_declared() && trusted => Some(Change::Approve(id, spec.clone())),
         _ if row.is_waiting(Some(spec)) => None,
         Some(approved) => quarantine(Some(spec), changed(approved, spec)),
         None => quarantine(Some(spec), "the tool is new".to_owned()),
@@ -143,6 +147,30 @@ mod tests {
         let back = listed(then, &[spec("a", "A"), spec("b", "B")], false);
         assert_eq!(states(&back), [("s.a", Approved), ("s.b", Approved), ("s.c", Gone)]);
         assert_eq!(back[0].proposed, None);
+    }
+
+    #[test]
+    fn a_server_takes_over_what_was_declared_under_its_name() {
+        use ToolState::{Approved, Quarantined};
+        let declared = |name: &str| {
+            let mut row = ToolRow::new(ToolId::of("s", name), "", "", 1);
+            row.declare(spec(name, "As declared"), "human:admin", 1);
+            row.settings.usd_per_call = Some(0.5);
+            row
+        };
+        let known = || ["a", "b", "c"].map(declared).to_vec();
+        let seen = [spec("a", "As declared"), spec("b", "As listed")];
+        for (is_first, b) in [(true, Approved), (false, Quarantined)] {
+            let rows = listed(known(), &seen, is_first);
+            assert_eq!(states(&rows), [("s.a", Approved), ("s.b", b), ("s.c", Approved)]);
+            let servers: Vec<&str> = rows.iter().map(|row| row.server.as_str()).collect();
+            assert_eq!(servers, ["s", "s", ""], "what it does not list stays declared");
+            assert_eq!(rows[0].approved_by.as_deref(), Some("human:admin"));
+            assert_eq!(rows[1].settings.usd_per_call, Some(0.5));
+            let approved = &rows[1].approved.as_ref().unwrap().description;
+            assert_eq!(approved, if is_first { "As listed" } else { "As declared" });
+            assert!(plan("s", &rows, &seen, Trust::First, false).is_empty(), "once is enough");
+        }
     }
 
     #[test]

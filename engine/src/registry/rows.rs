@@ -60,9 +60,9 @@ pub struct ToolSettings {
 /// What is kept of a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolRow {
-    /// `server.tool`.
+    /// `server.tool`, or any id of one that was declared.
     pub id: ToolId,
-    /// Whose.
+    /// Whose; empty for one that was declared, which no server lists.
     pub server: String,
     /// As its server has it.
     pub name: String,
@@ -89,7 +89,8 @@ pub struct ToolRow {
 }
 
 impl ToolRow {
-    fn new(id: ToolId, server: &str, name: &str, now_ms: i64) -> Self {
+    /// One of which nothing was approved yet.
+    pub fn new(id: ToolId, server: &str, name: &str, now_ms: i64) -> Self {
         Self {
             id,
             server: server.to_owned(),
@@ -105,6 +106,19 @@ impl ToolRow {
             approved_ms: None,
             approved_by: None,
         }
+    }
+
+    /// Whether it was declared and is no server's: known, but called by nobody here.
+    pub fn is_declared(&self) -> bool {
+        self.server.is_empty()
+    }
+
+    /// Takes what is said of it for approved, and for no server's.
+    pub fn declare(&mut self, spec: ToolSpec, by: &str, now_ms: i64) {
+        self.server.clear();
+        self.name.clone_from(&spec.name);
+        self.proposed = Some(spec);
+        self.approve(by, now_ms);
     }
 
     /// Whether it is set aside with exactly this proposal.
@@ -161,16 +175,21 @@ impl Change {
     }
 }
 
-/// What a plan makes of rows, by id.
+/// What a plan makes of a server's rows, by id; one that was declared becomes the server's.
 pub(super) fn apply(mut rows: Vec<ToolRow>, server: &str, changes: &[Change], now_ms: i64) -> Vec<ToolRow> {
     for change in changes {
         let (id, name) = change.tool();
         let known = rows.iter().position(|row| row.id == *id);
-        let row = known.unwrap_or_else(|| {
+        let at = known.unwrap_or_else(|| {
             rows.push(ToolRow::new(id.clone(), server, name.unwrap_or_default(), now_ms));
             rows.len() - 1
         });
-        rows[row].change(change, now_ms);
+        let row = &mut rows[at];
+        server.clone_into(&mut row.server);
+        if let Some(name) = name {
+            name.clone_into(&mut row.name);
+        }
+        row.change(change, now_ms);
     }
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     rows
@@ -191,6 +210,15 @@ impl Tx<'_> {
     /// [`RegistryError`].
     pub fn tools_of(&self, server: &str) -> Result<Vec<ToolRow>, RegistryError> {
         read_where(self.sql(), "server = ?1", server)
+    }
+
+    /// As [`Self::tools_of`], with the tools that were declared under the server's name.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn tools_under(&self, server: &str) -> Result<Vec<ToolRow>, RegistryError> {
+        let declared = "(server = '' AND substr(id, 1, length(?1) + 1) = ?1 || '.')";
+        read_where(self.sql(), &format!("(server = ?1 OR {declared})"), server)
     }
 
     /// A tool.
@@ -229,7 +257,7 @@ impl Tx<'_> {
         changes: &[Change],
         now_ms: i64,
     ) -> Result<Vec<ToolRow>, RegistryError> {
-        let rows = apply(self.tools_of(server)?, server, changes, now_ms);
+        let rows = apply(self.tools_under(server)?, server, changes, now_ms);
         let is_changed = |row: &ToolRow| changes.iter().any(|change| change.tool().0 == &row.id);
         let changed: Vec<ToolRow> = rows.into_iter().filter(is_changed).collect();
         changed.iter().try_for_each(|row| self.put_tool(row))?;
@@ -245,8 +273,8 @@ impl Tx<'_> {
             "INSERT INTO tools (id, server, name, state, approved, proposed, refused, reason, settings, first_ms,
                 updated_ms, approved_ms, approved_by)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (id) DO UPDATE SET state = ?4, approved = ?5, proposed = ?6, refused = ?7, reason = ?8,
-                settings = ?9, updated_ms = ?11, approved_ms = ?12, approved_by = ?13",
+             ON CONFLICT (id) DO UPDATE SET server = ?2, name = ?3, state = ?4, approved = ?5, proposed = ?6,
+                refused = ?7, reason = ?8, settings = ?9, updated_ms = ?11, approved_ms = ?12, approved_by = ?13",
             params![
                 row.id.as_str(),
                 row.server,

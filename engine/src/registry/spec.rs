@@ -1,4 +1,4 @@
-//! What a server says of one tool, and the name that it has here.
+//! What is said of one tool, and the name that it has here.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ const MAX_ID_BYTES: usize = 128;
 /// Of a name as its server has it.
 const MAX_NAME_BYTES: usize = 256;
 
-/// `server.tool`: legal as the name of a tool for every client.
+/// `server.tool`, or the plain name of a tool that was declared: legal as the name of a tool for every client.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -32,10 +32,11 @@ impl ToolId {
     /// # Errors
     /// [`RegistryError::Id`].
     pub fn new(text: &str) -> Result<Self, RegistryError> {
-        let is_legal = text.len() <= MAX_ID_BYTES
-            && text.bytes().all(is_plain)
-            && text.split_once('.').is_some_and(|(server, tool)| !server.is_empty() && !tool.is_empty());
-        if is_legal {
+        let has_names = match text.split_once('.') {
+            Some((server, tool)) => !server.is_empty() && !tool.is_empty(),
+            None => !text.is_empty(),
+        };
+        if has_names && text.len() <= MAX_ID_BYTES && text.bytes().all(is_plain) {
             return Ok(Self(text.to_owned()));
         }
         Err(RegistryError::Id { found: text.chars().take(80).collect() })
@@ -52,6 +53,16 @@ impl ToolId {
         let plain = name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' });
         let plain: String = plain.take(room.min(64) - 9).collect();
         Self(format!("{server}.{plain}_{}", &blake3::hash(name.as_bytes()).to_hex()[..8]))
+    }
+
+    /// The first part of two: the server whose tool it is, or would be.
+    pub fn server(&self) -> Option<&str> {
+        self.0.split_once('.').map(|(server, _)| server)
+    }
+
+    /// What follows the server's name.
+    pub fn name(&self) -> &str {
+        self.0.split_once('.').map_or(&self.0, |(_, name)| name)
     }
 
     /// As text.
@@ -84,11 +95,11 @@ impl fmt::Display for ToolId {
     }
 }
 
-/// What a server says of a tool. All of it is approved or none.
+/// What a server, or whoever declares it, says of a tool. All of it is approved or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSpec {
-    /// As its server has it.
+    /// As its server has it, if it has one.
     pub name: String,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,9 +194,15 @@ mod tests {
         for id in &ids {
             assert_eq!(ToolId::new(id.as_str()).unwrap(), *id);
         }
-        for bad in ["", "git", ".x", "git.", "git.a b", "git.é"] {
+        for bad in ["", ".", ".x", "git.", "git.a b", "git.é", "é", &"x".repeat(129)] {
             assert!(ToolId::new(bad).is_err(), "{bad:?} was accepted");
         }
+        let parts = |id: &str| {
+            let id = ToolId::new(id).unwrap();
+            (id.server().map(str::to_owned), id.name().to_owned())
+        };
+        assert_eq!(parts("git.repo.push"), (Some("git".to_owned()), "repo.push".to_owned()));
+        assert_eq!(parts("create_charge"), (None, "create_charge".to_owned()));
     }
 
     #[test]

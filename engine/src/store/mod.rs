@@ -8,6 +8,7 @@
 mod blob;
 mod error;
 mod locks;
+mod names;
 mod origins;
 mod snapshots;
 mod tree;

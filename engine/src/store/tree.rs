@@ -10,13 +10,15 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::StoreError;
+use super::names::held_as;
 use crate::id::{RelPath, is_private_name};
 
 /// How names of files on their way into the tree begin.
 const ASIDE: &str = ".waypost-aside-";
 
 /// A workspace's folder. Everything is opened below it one name at a time, and no link is ever followed, so that no
-/// link, no `..` and no folder that is swapped meanwhile leads out of it or past a grant.
+/// link, no `..` and no folder that is swapped meanwhile leads out of it or past a grant. Paths are in composed form;
+/// what the disk spells decomposed is found under them, and keeps its spelling until it is moved.
 pub struct Tree {
     root: PathBuf,
     dir: OwnedFd,
@@ -196,8 +198,17 @@ impl Tree {
             Ok(path) => path,
             Err(error) => return skip("bad_name", error.to_string()),
         };
-        if path.as_str() != text {
-            return skip("bad_name", "its name is not in composed form (NFC); rename it".to_owned());
+        if path.as_str() != text && !self.leads_to(&path, entry.path()) {
+            return if self.is_taken(&path).unwrap_or(false) {
+                let reason =
+                    format!("its name differs only in form from `{path}`, which is there already; rename it");
+                skip("name_conflict", reason)
+            } else {
+                let reason = format!(
+                    "its name is in no normal form of Unicode; rename it to `{path}`, in composed form (NFC)"
+                );
+                skip("bad_name", reason)
+            };
         }
         if path.file_name().starts_with(ASIDE) {
             if !self.in_flight().contains(path.file_name()) {
@@ -212,6 +223,14 @@ impl Tree {
                 mtime_ns: metadata.modified().map_or(0, to_ns),
             }),
             Err(error) => skip("unreadable", error.to_string()),
+        }
+    }
+
+    /// Whether a path, whose names are in composed form, leads to what stands on the disk under names that are not.
+    fn leads_to(&self, path: &RelPath, place: &Path) -> bool {
+        match (self.stat(path), rustix::fs::lstat(place)) {
+            (Ok(Some(found)), Ok(meant)) => (found.st_dev, found.st_ino) == (meant.st_dev, meant.st_ino),
+            _ => false,
         }
     }
 
@@ -262,7 +281,7 @@ impl Tree {
     fn stat(&self, path: &RelPath) -> Result<Option<Stat>, StoreError> {
         let failed = |error: Errno| StoreError::io("look at", path.as_str(), error.into());
         let Some(folder) = self.folder_above(path)? else { return Ok(None) };
-        match rustix::fs::statat(&folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&folder, &*held_as(&folder, path.file_name()), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(error) if is_absent(error) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -298,12 +317,13 @@ impl Tree {
         let failed = |error: io::Error| StoreError::io("read", path.as_str(), error);
         let Some(folder) = self.folder_above(path)? else { return Ok(None) };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&folder, path.file_name(), flags, Mode::empty()) {
-            Ok(file) => file,
-            // A socket gives ENXIO.
-            Err(error) if is_absent(error) || error == Errno::NXIO => return Ok(None),
-            Err(error) => return Err(failed(error.into())),
-        };
+        let file =
+            match rustix::fs::openat(&folder, &*held_as(&folder, path.file_name()), flags, Mode::empty()) {
+                Ok(file) => file,
+                // A socket gives ENXIO.
+                Err(error) if is_absent(error) || error == Errno::NXIO => return Ok(None),
+                Err(error) => return Err(failed(error.into())),
+            };
         let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
         if kind(&stat) != FileType::RegularFile {
             return Ok(None);
@@ -343,17 +363,17 @@ impl Tree {
         let mut names = Vec::new();
         for entry in Dir::read_from(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            let Ok(spelled) = entry.file_name().to_str() else { continue };
             // What can't be asked for by a path is not shown, either.
-            let is_askable = RelPath::new(name).is_ok_and(|path| path.as_str() == name);
-            if matches!(name, "." | "..") || is_private_name(name) || !is_askable {
+            let Ok(name) = RelPath::new(spelled) else { continue };
+            if is_private_name(spelled) || *held_as(&folder, name.as_str()) != *spelled {
                 continue;
             }
-            let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = rustix::fs::statat(&folder, spelled, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let is_folder = kind(&stat) == FileType::Directory;
             if is_folder || kind(&stat) == FileType::RegularFile {
                 let size_bytes = if is_folder { 0 } else { stat.st_size as u64 };
-                names.push(Named { name: name.to_owned(), is_folder, size_bytes });
+                names.push(Named { name: name.as_str().to_owned(), is_folder, size_bytes });
             }
         }
         names.sort_by(|a, b| b.is_folder.cmp(&a.is_folder).then_with(|| a.name.cmp(&b.name)));
@@ -367,7 +387,8 @@ impl Tree {
     pub fn write_aside(&self, path: &RelPath, bytes: &[u8]) -> Result<Aside<'_>, StoreError> {
         let failed = |error: io::Error| StoreError::io("write", path.as_str(), error);
         let folder = self.make_folder(&path.parent().unwrap_or_else(|| path.clone()))?;
-        let mode = match rustix::fs::statat(&folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+        let held = held_as(&folder, path.file_name());
+        let mode = match rustix::fs::statat(&folder, &*held, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if kind(&stat) == FileType::RegularFile => Mode::from_raw_mode(stat.st_mode & 0o777),
             _ => Mode::from_raw_mode(0o644),
         };
@@ -397,7 +418,8 @@ impl Tree {
     pub fn publish(&self, mut aside: Aside<'_>) -> Result<Folder, StoreError> {
         let path = aside.entry.path.clone();
         let failed = |error: io::Error| StoreError::io("write", path.as_str(), error);
-        rustix::fs::renameat(&aside.folder, &aside.name, &aside.folder, path.file_name())
+        let held = held_as(&aside.folder, path.file_name());
+        rustix::fs::renameat(&aside.folder, &aside.name, &aside.folder, &*held)
             .map_err(|error| failed(error.into()))?;
         aside.is_published = true;
         Ok(Folder { folder: aside.folder.try_clone().map_err(failed)?, path: path.clone() })
@@ -409,7 +431,7 @@ impl Tree {
     /// [`StoreError::Io`].
     pub fn remove(&self, path: &RelPath) -> Result<Option<Folder>, StoreError> {
         let Some(folder) = self.folder_above(path)? else { return Ok(None) };
-        match rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::empty()) {
+        match rustix::fs::unlinkat(&folder, &*held_as(&folder, path.file_name()), AtFlags::empty()) {
             Ok(()) => Ok(Some(Folder { folder, path: path.clone() })),
             Err(error) if is_absent(error) => Ok(None),
             Err(error) => Err(StoreError::io("remove", path.as_str(), error.into())),
@@ -423,7 +445,8 @@ impl Tree {
     pub fn remove_folder(&self, path: &RelPath) -> Result<(), StoreError> {
         let failed = |error: Errno| StoreError::io("remove", path.as_str(), error.into());
         let Some(folder) = self.folder_above(path)? else { return Ok(()) };
-        rustix::fs::unlinkat(&folder, path.file_name(), AtFlags::REMOVEDIR).map_err(failed)?;
+        let held = held_as(&folder, path.file_name());
+        rustix::fs::unlinkat(&folder, &*held, AtFlags::REMOVEDIR).map_err(failed)?;
         rustix::fs::fsync(&folder).map_err(failed)
     }
 
@@ -436,10 +459,12 @@ impl Tree {
         let failed = |error: Errno| StoreError::io("move", from.as_str(), error.into());
         let source = self.folder_above(from)?.ok_or_else(|| failed(Errno::NOENT))?;
         let target = self.make_folder(&to.parent().unwrap_or_else(|| to.clone()))?;
-        if rustix::fs::statat(&target, to.file_name(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        let held = held_as(&target, to.file_name());
+        if rustix::fs::statat(&target, &*held, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(failed(Errno::EXIST));
         }
-        rustix::fs::renameat(&source, from.file_name(), &target, to.file_name()).map_err(failed)?;
+        let held = held_as(&source, from.file_name());
+        rustix::fs::renameat(&source, &*held, &target, to.file_name()).map_err(failed)?;
         Ok([Folder { folder: target, path: to.clone() }, Folder { folder: source, path: from.clone() }])
     }
 
@@ -495,7 +520,7 @@ impl Tree {
 
 fn open_folder(at: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(at, name, flags, Mode::empty())
+    rustix::fs::openat(at, &*held_as(at, name), flags, Mode::empty())
 }
 
 fn kind(stat: &Stat) -> FileType {

@@ -17,7 +17,7 @@ mod spec;
 pub use adopt::{Adoption, adopt};
 pub use error::TaskError;
 pub use lease::{LeaseTerms, drop_lease, extend_lease, take_lease};
-pub use plan::{Mishap, Next, Worker, after_trouble, may_have};
+pub use plan::{Hindrance, Mishap, Next, Worker, after_trouble, hindrance};
 pub use queue::{Queue, Spot, TaskState, spot};
 pub use reserved::{drop_reserved, settle_reserved};
 pub use rows::{

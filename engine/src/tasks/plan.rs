@@ -1,8 +1,11 @@
 //! Decides, over plain data: whether a worker may have a task, and what follows a trouble.
 
+use std::fmt;
+
 use super::queue::TaskState;
 use super::rows::TaskRow;
 use super::spec::{TaskSpec, Trouble};
+use crate::clock::rfc3339;
 
 /// The longest wait after a failure, in milliseconds.
 const MAX_RETRY_DELAY_MS: u64 = 300_000;
@@ -16,12 +19,45 @@ pub struct Worker<'a> {
     pub capabilities: &'a [String],
 }
 
-/// Whether a task may go to a worker now, as far as its row says; on what others it depends is asked elsewhere.
-pub fn may_have(row: &TaskRow, worker: Worker<'_>, now_ms: i64) -> bool {
-    row.state == TaskState::Pending
-        && row.not_before_ms <= now_ms
-        && row.spec.to.as_deref().is_none_or(|to| to == worker.principal)
-        && row.spec.capability.as_ref().is_none_or(|needed| worker.capabilities.contains(needed))
+/// What keeps a task from a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance<'a> {
+    /// It stands elsewhere.
+    State(TaskState),
+    /// It is for another one.
+    For(&'a str),
+    /// The worker did not say that it can do this.
+    Capability(&'a str),
+    /// Nobody gets it before; milliseconds since 1970.
+    NotBefore(i64),
+}
+
+impl fmt::Display for Hindrance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(state) => write!(f, "is {}: only a pending one can be claimed", state.as_str()),
+            Self::For(to) => write!(f, "is for `{to}`"),
+            Self::Capability(needed) => {
+                write!(f, "takes the capability `{needed}`: name it in `capabilities`")
+            }
+            Self::NotBefore(ms) => write!(f, "is tried again from {} on", rfc3339(*ms)),
+        }
+    }
+}
+
+/// What keeps a task from a worker now, as far as its row says; on what others it depends is asked elsewhere.
+pub fn hindrance<'a>(row: &'a TaskRow, worker: Worker<'_>, now_ms: i64) -> Option<Hindrance<'a>> {
+    if row.state != TaskState::Pending {
+        return Some(Hindrance::State(row.state));
+    }
+    if let Some(to) = row.spec.to.as_deref().filter(|to| *to != worker.principal) {
+        return Some(Hindrance::For(to));
+    }
+    if let Some(needed) = row.spec.capability.as_ref().filter(|needed| !worker.capabilities.contains(needed))
+    {
+        return Some(Hindrance::Capability(needed));
+    }
+    (row.not_before_ms > now_ms).then_some(Hindrance::NotBefore(row.not_before_ms))
 }
 
 /// What went wrong.

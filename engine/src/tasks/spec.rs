@@ -111,7 +111,9 @@ impl TaskSpec {
         spec.to = reader.take("to", "a principal or an agent's name", |value| address(value.as_str()?));
         spec.capability = reader.take("capability", "a text", text);
         spec.priority = reader.take("priority", "a whole number", Value::as_i64).unwrap_or_default();
-        spec.due_ms = reader.take("due_at", "an RFC 3339 time", |value| parse_rfc3339(value.as_str()?));
+        let time = |value: &Value| parse_rfc3339(value.as_str()?);
+        spec.due_ms = reader.take("due_at", "an RFC 3339 time", time);
+        spec.due_ms = spec.due_ms.or_else(|| reader.take("due", "an RFC 3339 time", time));
         spec.depends_on = reader.take("depends_on", "a list of texts", texts).unwrap_or_default();
         spec.max_attempts = reader.take("max_attempts", "1 to 100", attempts).unwrap_or(DEFAULT_MAX_ATTEMPTS);
         spec.review = reader.take("review", "true or false", Value::as_bool).unwrap_or_default();
@@ -266,6 +268,15 @@ mod tests {
         assert_eq!(spec, expected);
         let named: Vec<&str> = notes.iter().filter_map(|note| note.split('`').nth(1)).collect();
         assert_eq!(named, ["title", "priority", "due_at", "max_attempts", "on_trouble"]);
+    }
+
+    #[test]
+    fn a_time_is_due_under_either_name() {
+        for name in ["due", "due_at"] {
+            let bytes = format!("{{\"{name}\": \"2026-09-21T13:46:40Z\"}}");
+            let (spec, _, notes) = TaskSpec::read("x.json", bytes.as_bytes());
+            assert_eq!((spec.due_ms, notes), (parse_rfc3339("2026-09-21T13:46:40Z"), Vec::new()), "{name}");
+        }
     }
 
     #[test]

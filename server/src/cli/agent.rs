@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::Value;
 use waypost_engine::api::{AgentInfo, InboxEntry, LintReply};
+use waypost_engine::route::Finding;
 
 use super::{Globals, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
@@ -140,7 +141,12 @@ fn print_agent(agent: &AgentInfo) {
     for capability in &agent.card.capabilities {
         anstream::println!("  · {}", output::safe(&capability.name));
     }
-    for finding in agent.lint.iter().flatten() {
+    print_findings(agent.lint.as_deref().unwrap_or_default());
+}
+
+/// What is wrong with an entry beside the others, below what was taken in.
+pub fn print_findings(findings: &[Finding]) {
+    for finding in findings {
         anstream::println!(
             "  {BAD}{}{BAD:#} {}: {}",
             finding.fault.as_str(),

@@ -26,7 +26,7 @@ pub struct IndexArgs {
     /// Index nothing: show what is read of this file, and what of it is indexed
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     explain: Option<PathBuf>,
-    /// Name of its workspace; the folder's own where it is missing
+    /// Name of its workspace; where it is missing the one that the folder has here, or else the folder's own
     #[arg(long, requires = "dir")]
     name: Option<String>,
 }
@@ -49,11 +49,11 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
     let folder = dir
         .canonicalize()
         .map_err(|source| waypost_engine::api::Error::Folder { path: dir.clone(), source })?;
-    let name = match &args.name {
-        Some(name) => WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?,
-        None => WorkspaceName::from_folder(&folder.file_name().unwrap_or_default().to_string_lossy()),
-    };
+    let given = args.name.as_deref().map(WorkspaceName::new).transpose();
+    let given = given.map_err(waypost_engine::api::Error::from)?;
     let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
+    let own = || WorkspaceName::from_folder(&folder.file_name().unwrap_or_default().to_string_lossy());
+    let name = given.or_else(|| engine.workspace_in(&folder)).unwrap_or_else(own);
     engine.attach(&name, &folder)?;
     let mut bar = Bar::new();
     let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
@@ -126,13 +126,14 @@ fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
     if report.statuses.failed > 0 {
         anstream::println!("{FAINT}  {} could not be read{FAINT:#}", report.statuses.failed);
     }
-    let mut by_code: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-    for (path, code, _) in skipped(report) {
-        let entry = by_code.entry(code).or_insert((0, path));
+    let mut by_code: BTreeMap<&str, (usize, &str, &str)> = BTreeMap::new();
+    for (path, code, reason) in skipped(report) {
+        let entry = by_code.entry(code).or_insert((0, path, reason));
         entry.0 += 1;
     }
-    for (code, (count, example)) in by_code {
+    for (code, (count, example, reason)) in by_code {
         let word = if waypost_engine::text::SkipReason::is_failure(code) { "failed" } else { "skipped" };
-        anstream::println!("{FAINT}  {word} {count} · {code} · such as {}{FAINT:#}", output::safe(example));
+        let (example, reason) = (output::safe(example), output::safe(reason));
+        anstream::println!("{FAINT}  {word} {count} · {code} · such as {example}: {reason}{FAINT:#}");
     }
 }

@@ -147,7 +147,7 @@ enum Command {
     /// Register agents by their cards, and see what lies before one
     #[command(subcommand)]
     Agent(agent::AgentCommand),
-    /// See, approve and call tools of other servers
+    /// See, approve and call tools of other servers, and declare tools that have none
     #[command(subcommand)]
     Tool(tool::ToolCommand),
     /// Become another program that ends with the process that started this one

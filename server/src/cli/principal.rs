@@ -61,7 +61,11 @@ struct Group {
 pub fn run(globals: &Globals, command: &PrincipalCommand) -> Outcome {
     let session = home::owner(globals)?;
     match command {
-        PrincipalCommand::List => output::list(globals.json, &session.principals()?, line)?,
+        PrincipalCommand::List => {
+            let mut all = session.principals()?;
+            all.retain(|principal| !principal.built_in);
+            output::list(globals.json, &all, line)?;
+        }
         PrincipalCommand::Add { id, name, groups } => add(globals, &session, id, name.as_deref(), groups)?,
         PrincipalCommand::Show { id } => {
             let all = session.principals()?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use waypost_engine::api::{DocumentExplanation, ReadingExplanation};
+use waypost_engine::id::RelPath;
 use waypost_engine::store::Tree;
 
 use super::home::{self, Fetch};
@@ -41,7 +42,8 @@ fn left_out(home: &Path, file: &Path) -> anyhow::Result<Option<LeftOut>> {
     let root = kept.map_or_else(|| home.to_owned(), |name| home.join("workspaces").join(name));
     let Some(below) = file.strip_prefix(&root).ok().and_then(Path::to_str) else { return Ok(None) };
     let found = Tree::open(&root)?.walk();
-    if found.files.iter().any(|entry| entry.path.as_str() == below) {
+    let path = RelPath::new(below).ok();
+    if found.files.iter().any(|entry| path.as_ref() == Some(&entry.path)) {
         return Ok(None);
     }
     let skipped = found.skipped.into_iter().find(|skipped| skipped.path == below);

@@ -69,7 +69,7 @@ pub struct McpArgs {
     /// Token to act with; without one it acts as the home's owner
     #[arg(long, env = "WAYPOST_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Only these families of tools: files, history, knowledge, mesh
+    /// Only these families of tools: files, files-reference, history, knowledge, mesh
     #[arg(long, value_delimiter = ',')]
     toolsets: Option<Vec<String>>,
 }

@@ -93,8 +93,8 @@ pub fn run(globals: &Globals, command: &TaskCommand) -> Outcome {
         }
         TaskCommand::Show { id } => session.task(id)?,
         TaskCommand::Add { .. } => session.create_task(&new_task(command)?)?,
-        TaskCommand::Accept { id } => session.accept_task(id)?,
-        TaskCommand::Reject { id, reason } => session.reject_task(id, reason)?,
+        TaskCommand::Accept { id } => session.accept_task(id, None)?,
+        TaskCommand::Reject { id, reason } => session.reject_task(id, None, reason)?,
         TaskCommand::Cancel { id, reason } => session.cancel_task(id, reason)?,
     };
     if globals.json {

@@ -1,17 +1,21 @@
-//! `waypost tool`: tools of other servers, and what is decided about them.
+//! `waypost tool`: tools of other servers, what is decided about them, and tools that are declared without one.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use waypost::serve::engine_bridge;
 use waypost::upstream::{self, Call, Upstreams};
-use waypost_engine::api::{CallOptions, CallReply, Engine, Session, ToolInfo, ToolState, ToolsFilter};
+use waypost_engine::api::{
+    CallOptions, CallReply, Engine, Error, Session, ToolDeclaration, ToolInfo, ToolState, ToolsFilter,
+};
 
-use super::{Globals, NOTHING, Outcome, home};
+use super::agent::print_findings;
+use super::{Globals, NOTHING, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 /// Until a server that is started for one call is there.
@@ -29,14 +33,31 @@ pub enum ToolCommand {
         #[arg(long)]
         server: Option<String>,
     },
+    /// Declare a tool that no server here has, so that it is found and routed to; again, to replace what was said of it
+    Add {
+        /// Such as `create_charge` or `payments.create_charge`
+        id: String,
+        /// What it does
+        #[arg(long)]
+        description: String,
+        /// An intent for which it is right; may be given several times
+        #[arg(long = "example", value_name = "INTENT")]
+        examples: Vec<String>,
+        /// A file with the JSON Schema of its arguments, or `-` for standard input
+        #[arg(long, value_name = "FILE")]
+        input_schema: Option<PathBuf>,
+        /// What a call costs
+        #[arg(long, value_name = "USD")]
+        usd_per_call: Option<f64>,
+    },
     /// One tool with its schemas, as it was approved, and what it wants to be where that differs
     Show {
-        /// `server.tool`
+        /// Such as `git.push`
         id: String,
     },
     /// Use a tool as it is now; it was new or has changed
     Approve {
-        /// `server.tool`
+        /// Such as `git.push`
         id: String,
         /// For the record
         #[arg(long)]
@@ -44,20 +65,20 @@ pub enum ToolCommand {
     },
     /// Leave a tool set aside, and do not ask about it again until it changes
     Refuse {
-        /// `server.tool`
+        /// Such as `git.push`
         id: String,
         /// For the record
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Forget a tool; should its server list it again, it is new
+    /// Forget a tool; should a server list it again, it is new
     Remove {
-        /// `server.tool`
+        /// Such as `git.push`
         id: String,
     },
     /// Start the tool's server, call the tool, and end it
     Call {
-        /// `server.tool`
+        /// Such as `git.push`
         id: String,
         /// A JSON object
         #[arg(default_value = "{}")]
@@ -95,6 +116,19 @@ pub fn run(globals: &Globals, command: &ToolCommand) -> Outcome {
             let filter = ToolsFilter { state: state.map(StateArg::state), server: server.clone() };
             output::list(globals.json, &session.tools(&filter)?, line)?;
         }
+        ToolCommand::Add { id, description, examples, input_schema, usd_per_call } => {
+            let declaration = ToolDeclaration {
+                description: Some(description.clone()),
+                examples: (!examples.is_empty()).then(|| examples.clone()),
+                input_schema: input_schema.as_deref().map(read_schema).transpose()?,
+                usd_per_call: *usd_per_call,
+                ..ToolDeclaration::default()
+            };
+            output::one(globals.json, &session.put_tool(id, declaration)?, |tool| {
+                line(tool);
+                print_findings(tool.lint.as_deref().unwrap_or_default());
+            })?;
+        }
         ToolCommand::Show { id } => show(globals, &session.tool(id)?)?,
         ToolCommand::Approve { id, reason } => settle(globals, &session, id, true, reason.as_deref())?,
         ToolCommand::Refuse { id, reason } => settle(globals, &session, id, false, reason.as_deref())?,
@@ -121,6 +155,11 @@ impl StateArg {
     }
 }
 
+fn read_schema(file: &Path) -> Result<Map<String, Value>> {
+    serde_json::from_slice(&input(Some(file))?)
+        .with_context(|| format!("`{}` is no JSON Schema: expected a JSON object", file.display()))
+}
+
 fn settle(globals: &Globals, session: &Session, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
     session.settle_tool(id, grant, reason)?;
     output::done(globals.json, if grant { "approved" } else { "refused" }, id)
@@ -129,9 +168,10 @@ fn settle(globals: &Globals, session: &Session, id: &str, grant: bool, reason: O
 fn line(tool: &ToolInfo) {
     let state =
         if tool.state == ToolState::Approved { String::new() } else { format!("  {}", tool.state.as_str()) };
+    let declared = if tool.declared { "  declared" } else { "" };
     let about = tool.spec.description.lines().next().unwrap_or_default();
     anstream::println!(
-        "{STRONG}{}{STRONG:#}{BAD}{state}{BAD:#}{}{FAINT}{}{FAINT:#}",
+        "{STRONG}{}{STRONG:#}{BAD}{state}{BAD:#}{}{FAINT}{declared}{}{FAINT:#}",
         tool.id,
         output::aside(&tool.reason),
         output::aside(about)
@@ -153,6 +193,9 @@ fn show(globals: &Globals, tool: &ToolInfo) -> Result<()> {
 fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
     let arguments: Value = serde_json::from_str(arguments).context("the arguments are no JSON")?;
     let (engine, config) = home::manage_with_config(globals)?;
+    if engine.owner_session().tool(id).is_ok_and(|tool| tool.declared) {
+        return Err(Error::ToolDeclared { tool: id.to_owned() }.into());
+    }
     let mut plan = config.upstream_plan();
     let server = id.split('.').next().unwrap_or_default();
     plan.servers.retain(|settings| settings.name == server);

@@ -38,7 +38,7 @@ pub struct Ask {
     pub max_tokens: Option<usize>,
 }
 
-/// Of `read_file`.
+/// Of `read_file` and `read_text_file`.
 #[derive(Debug, Deserialize)]
 pub struct ReadFile {
     pub path: String,
@@ -119,6 +119,24 @@ pub struct ListDirectory {
     pub max_tokens: Option<usize>,
 }
 
+/// Of `list_directory_with_sizes`.
+#[derive(Debug, Deserialize)]
+pub struct ListWithSizes {
+    pub path: String,
+    #[serde(default, rename = "sortBy")]
+    pub sort_by: SortBy,
+    pub max_tokens: Option<usize>,
+}
+
+/// What a folder's files are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SortBy {
+    #[default]
+    Name,
+    Size,
+}
+
 /// Of `search_files`.
 #[derive(Debug, Deserialize)]
 pub struct SearchFiles {
@@ -155,7 +173,7 @@ pub struct Carry {
     pub fence: Option<u64>,
 }
 
-/// Of `create_directory` and `get_file_info`.
+/// Of `create_directory`, `get_file_info` and `read_media_file`.
 #[derive(Debug, Deserialize)]
 pub struct AtPath {
     pub path: String,
@@ -280,6 +298,7 @@ pub struct ReviewTask {
     pub task_id: String,
     pub accept: bool,
     pub reason: Option<String>,
+    pub fence: Option<u64>,
 }
 
 /// Of `list_tasks`.

@@ -13,6 +13,7 @@ use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
 use super::memory;
+use super::reference;
 use super::tasks;
 use super::tools::Tool;
 use super::toolsets::Toolsets;
@@ -96,6 +97,10 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         | Tool::HeartbeatTask
         | Tool::ListTasks
         | Tool::ReviewTask => tasks::call(session, tool, arguments),
+        Tool::ListAllowedDirectories
+        | Tool::ListDirectoryWithSizes
+        | Tool::ReadMediaFile
+        | Tool::ReadTextFile => reference::call(session, tool, arguments),
         Tool::Whoami => whoami(session, toolsets, arguments::read(tool, arguments)?),
         _ => changes::call(session, tool, arguments),
     }

@@ -154,6 +154,9 @@ fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Val
             if let Some(approver) = &past.approved_by {
                 shown["approved_by"] = json!(approver);
             }
+            if let Some(path) = &past.path {
+                shown["path"] = json!(path);
+            }
             if past.version.is_some() && !past.available {
                 shown["pruned"] = json!(true);
             }
@@ -176,8 +179,10 @@ fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value
         .items
         .iter()
         .map(|event| {
-            let mut shown =
-                json!({"event": event.event, "path": event.path, "actor": event.actor, "id": event.id});
+            let mut shown = json!({
+                "event": event.event, "path": event.path, "mimeType": event.mime_type, "size": event.size,
+                "workspaceId": event.workspace_id, "actor": event.actor, "id": event.id,
+            });
             if let Some(from) = &event.from {
                 shown["from"] = json!(from);
             }

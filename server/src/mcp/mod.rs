@@ -22,6 +22,7 @@ mod memory;
 mod offers;
 mod pinned;
 mod prompts;
+mod reference;
 mod refusals;
 mod resources;
 mod running;
@@ -152,17 +153,13 @@ impl Server {
 
 /// Whether a tool is chosen, and its holder could do anything with it.
 fn is_offered(tool: Tool, session: &Session, toolsets: Toolsets) -> bool {
-    let is_of_use = match tool {
-        Tool::CallTool | Tool::FindTools => session.may_call_tools(),
-        Tool::Dispatch | Tool::FindAgents => session.may_dispatch(),
-        _ => tool.verb().is_none_or(|verb| session.may_somewhere(verb)),
-    };
-    toolsets.hold(tool) && is_of_use
+    toolsets.hold(tool) && tool.is_of_use(session)
 }
 
-/// Everything that is offered to a session.
+/// Everything that is listed for a session.
 fn offered_tools(session: &Session, toolsets: Toolsets) -> Vec<Definition> {
-    let own = Tool::ALL.into_iter().filter(|tool| is_offered(*tool, session, toolsets)).map(Tool::definition);
+    let all = Tool::ALL.into_iter().chain(Tool::REFERENCE);
+    let own = all.filter(|tool| toolsets.list(*tool) && tool.is_of_use(session)).map(Tool::definition);
     let pinned = toolsets.offer_pinned().then(|| pinned::definitions(session));
     own.chain(pinned.into_iter().flatten()).collect()
 }

@@ -17,8 +17,8 @@ use waypost_engine::api::{ImportProgress, Session};
 
 use super::bound::{budget_bytes, cost};
 use super::refusals::refusal;
-use super::tools::Tool;
-use super::{Server, Toolsets, calls, imports, resources};
+use super::tools::{Family, Tool};
+use super::{Server, Toolsets, calls, imports, reference, resources};
 use crate::blocking::{Bridge, Wish};
 use crate::problem::Problem;
 use crate::serve::REQUEST_TIMEOUT;
@@ -111,6 +111,9 @@ async fn signs_of_life(tool: Tool, context: &RequestContext<RoleServer>) -> Infa
 }
 
 fn shown(tool: Tool, value: Value, max_tokens: Option<usize>) -> CallToolResult {
+    if tool.family() == Family::FilesReference {
+        return reference::shown(tool, value);
+    }
     let links = match tool {
         Tool::Search => links(&value, budget_bytes(max_tokens).unwrap_or_default()),
         _ => Vec::new(),

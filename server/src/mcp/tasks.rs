@@ -44,9 +44,10 @@ pub fn call(session: &Session, tool: Tool, arguments: Value) -> Result<Value, Pr
         Tool::ReviewTask => {
             let given: arguments::ReviewTask = arguments::read(tool, arguments)?;
             let judged = if given.accept {
-                session.accept_task(&given.task_id)?
+                session.accept_task(&given.task_id, given.fence)?
             } else {
-                session.reject_task(&given.task_id, given.reason.as_deref().unwrap_or_default())?
+                let reason = given.reason.as_deref().unwrap_or_default();
+                session.reject_task(&given.task_id, given.fence, reason)?
             };
             Ok(terse(&judged))
         }
@@ -73,7 +74,13 @@ fn claim(session: &Session, given: arguments::ClaimTask) -> Result<Value, Proble
         inbox: None,
     };
     let patience = Duration::from_secs(given.wait_seconds.unwrap_or_default());
-    let Some(task) = session.wait_for_task(&request, patience)? else { return Ok(json!({"task": null})) };
+    let Some(task) = session.wait_for_task(&request, patience)? else {
+        let mut shown = json!({"task": null});
+        if let Some(why) = session.why_unclaimed(&request)? {
+            shown["why"] = json!(why);
+        }
+        return Ok(shown);
+    };
     let mut shown = terse(&task);
     shown["title"] = json!(task.title);
     shown["fence"] = json!(task.fence);

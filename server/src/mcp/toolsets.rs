@@ -6,6 +6,7 @@ use super::tools::{Family, Tool};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Toolsets {
     files: bool,
+    files_reference: bool,
     history: bool,
     knowledge: bool,
     mesh: bool,
@@ -13,7 +14,9 @@ pub struct Toolsets {
 
 /// A family of tools that is not there.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("there is no toolset `{name}`: expected some of `files`, `history`, `knowledge`, `mesh`")]
+#[error(
+    "there is no toolset `{name}`: expected some of `files`, `files-reference`, `history`, `knowledge`, `mesh`"
+)]
 pub struct UnknownToolset {
     /// As it was asked for.
     pub name: String,
@@ -21,7 +24,7 @@ pub struct UnknownToolset {
 
 impl Default for Toolsets {
     fn default() -> Self {
-        Self { files: true, history: true, knowledge: true, mesh: true }
+        Self { files: true, files_reference: false, history: true, knowledge: true, mesh: true }
     }
 }
 
@@ -31,11 +34,13 @@ impl Toolsets {
     /// # Errors
     /// [`UnknownToolset`], also for no name at all.
     pub fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownToolset> {
-        let nothing = Self { files: false, history: false, knowledge: false, mesh: false };
+        let nothing =
+            Self { files: false, files_reference: false, history: false, knowledge: false, mesh: false };
         let mut toolsets = nothing;
         for name in names {
             match name.trim() {
                 "files" => toolsets.files = true,
+                "files-reference" => toolsets.files_reference = true,
                 "history" => toolsets.history = true,
                 "knowledge" => toolsets.knowledge = true,
                 "mesh" => toolsets.mesh = true,
@@ -45,15 +50,21 @@ impl Toolsets {
         if toolsets != nothing { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
     }
 
-    /// Whether a tool is offered.
+    /// Whether a tool may be called.
     pub fn hold(self, tool: Tool) -> bool {
         match tool.family() {
             Family::Files => self.files,
+            Family::FilesReference => self.files || self.files_reference,
             Family::History => self.history,
             Family::Knowledge => self.knowledge,
             Family::Mesh => self.mesh,
             Family::Always => true,
         }
+    }
+
+    /// Whether a tool is listed: other names for what is listed already are so only where that is asked.
+    pub fn list(self, tool: Tool) -> bool {
+        if tool.family() == Family::FilesReference { self.files_reference } else { self.hold(tool) }
     }
 
     /// Whether pinned tools of other servers are offered.
@@ -63,10 +74,13 @@ impl Toolsets {
 
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
-        [("files", self.files), ("history", self.history), ("knowledge", self.knowledge), ("mesh", self.mesh)]
-            .iter()
-            .filter(|(_, on)| *on)
-            .map(|(name, _)| *name)
-            .collect()
+        let all = [
+            ("files", self.files),
+            ("files-reference", self.files_reference),
+            ("history", self.history),
+            ("knowledge", self.knowledge),
+            ("mesh", self.mesh),
+        ];
+        all.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
     }
 }

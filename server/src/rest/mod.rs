@@ -274,12 +274,15 @@ fn routing_routes() -> Routes {
 }
 
 fn tool_routes() -> Routes {
+    let put = about("Declares a tool that no server has, or says what a tool costs and how it is shown").example(json!({
+        "description": "Charges a customer's card", "examples": ["charge the card on file"], "usd_per_call": 0.02,
+    }));
     let call = about("Calls a tool").takes::<tools::CallRequest>().example(json!({"arguments": {}}));
     Routes::new("tools")
-        .get("/v1/tools", tools::all, "The tools of other servers")
+        .get("/v1/tools", tools::all, "The tools of other servers, and those that were declared")
         .get("/v1/tools/{id}", tools::one, "One tool, as it was approved")
-        .put("/v1/tools/{id}", tools::configure, "Says what a tool costs and how it is shown")
-        .delete("/v1/tools/{id}", tools::forget, "Forgets a tool that is gone")
+        .put("/v1/tools/{id}", tools::put, put)
+        .delete("/v1/tools/{id}", tools::forget, "Forgets a tool that is gone, or that was declared")
         .post("/v1/tools/{id}/call", tools::call, call)
         .get("/v1/upstreams", tools::servers, "The servers of tools, and how they are")
 }

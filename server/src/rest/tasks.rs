@@ -5,8 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use waypost_engine::access::OneOrMany;
 use waypost_engine::api::{
-    ClaimRequest, Completion, Failure, InboxEntry, NewTask, Session, TaskInfo, TasksFilter,
+    ClaimRequest, Completion, Error, Failure, InboxEntry, NewTask, Session, TaskInfo, TasksFilter,
 };
 use waypost_engine::tasks::TaskState;
 
@@ -45,8 +46,9 @@ pub struct ClaimBody {
     workspace: Option<String>,
     #[serde(alias = "id")]
     task_id: Option<String>,
-    #[serde(default)]
-    capabilities: Vec<String>,
+    /// What the worker can do: one text, or several.
+    #[serde(alias = "capability")]
+    capabilities: Option<OneOrMany>,
     inbox: Option<bool>,
     ttl_ms: Option<u64>,
     #[serde(alias = "lease_seconds")]
@@ -59,6 +61,9 @@ pub struct ClaimBody {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Claimed {
     task: Option<TaskInfo>,
+    /// Where there is none: what keeps the task that was asked for, or else the first one that waits, as far as that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 /// Of `POST /v1/tasks/heartbeat`.
@@ -74,10 +79,22 @@ pub struct HeartbeatBody {
     note: Option<String>,
 }
 
-/// Of `POST /v1/tasks/reject` and `/cancel`.
+/// Of `POST /v1/tasks/reject`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReasonBody {
+pub struct RejectBody {
+    #[serde(alias = "id")]
+    task_id: String,
+    #[serde(default)]
+    reason: String,
+    /// Held against that of whoever has the task, where somebody has.
+    fence: Option<u64>,
+}
+
+/// Of `POST /v1/tasks/cancel`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelBody {
     #[serde(alias = "id")]
     task_id: String,
     #[serde(default)]
@@ -90,6 +107,8 @@ pub struct ReasonBody {
 pub struct AcceptBody {
     #[serde(alias = "id")]
     task_id: String,
+    /// Held against that of whoever has the task, where somebody has.
+    fence: Option<u64>,
 }
 
 /// `GET /v1/tasks`.
@@ -146,19 +165,25 @@ pub async fn claim(
     let request = ClaimRequest {
         workspace: body.workspace,
         task_id: body.task_id,
-        capabilities: body.capabilities,
+        capabilities: body.capabilities.map(OneOrMany::list).unwrap_or_default(),
         ttl_ms: ttl(body.ttl_ms, body.ttl_seconds),
         inbox: body.inbox,
     };
-    let task = match body.wait_seconds.filter(|seconds| *seconds > 0) {
-        None => app.bridge.run(move || session.claim_task(&request)).await?,
+    let claimed = match body.wait_seconds.filter(|seconds| *seconds > 0) {
+        None => app.bridge.run(move || claimed(&session, &request, Duration::ZERO)).await?,
         Some(seconds) => {
             let patience = Duration::from_secs(seconds);
             let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
-            app.waits.run(move || session.wait_for_task(&request, patience)).await?
+            app.waits.run(move || claimed(&session, &request, patience)).await?
         }
     };
-    Ok(Json(Claimed { task }))
+    Ok(Json(claimed))
+}
+
+fn claimed(session: &Session, request: &ClaimRequest, patience: Duration) -> Result<Claimed, Error> {
+    let task = session.wait_for_task(request, patience)?;
+    let why = if task.is_none() { session.why_unclaimed(request)? } else { None };
+    Ok(Claimed { task, why })
 }
 
 /// `POST /v1/tasks/heartbeat`.
@@ -198,9 +223,10 @@ pub async fn reject(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
-    Body(body): Body<ReasonBody>,
+    Body(body): Body<RejectBody>,
 ) -> Result<Json<TaskInfo>, Problem> {
-    app.bridge.run(move || session.reject_task(&body.task_id, &body.reason)).await.map(Json)
+    let reject = move || session.reject_task(&body.task_id, body.fence, &body.reason);
+    app.bridge.run(reject).await.map(Json)
 }
 
 /// `POST /v1/tasks/accept`.
@@ -210,7 +236,7 @@ pub async fn accept(
     Params(NoParams {}): Params<NoParams>,
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<TaskInfo>, Problem> {
-    app.bridge.run(move || session.accept_task(&body.task_id)).await.map(Json)
+    app.bridge.run(move || session.accept_task(&body.task_id, body.fence)).await.map(Json)
 }
 
 /// `POST /v1/tasks/cancel`.
@@ -218,7 +244,7 @@ pub async fn cancel(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
-    Body(body): Body<ReasonBody>,
+    Body(body): Body<CancelBody>,
 ) -> Result<Json<TaskInfo>, Problem> {
     app.bridge.run(move || session.cancel_task(&body.task_id, &body.reason)).await.map(Json)
 }

@@ -1,4 +1,4 @@
-//! Tools of other servers, and those servers.
+//! Tools of other servers, those servers, and tools that were declared.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use waypost_engine::api::{
-    CallOptions, CallReply, ServerInfo, Session, ToolInfo, ToolSettings, ToolState, ToolsFilter,
+    CallOptions, CallReply, ServerInfo, Session, ToolDeclaration, ToolInfo, ToolState, ToolsFilter,
 };
 
 use super::extract::{Body, NoParams, Params};
@@ -61,15 +61,15 @@ pub async fn one(
     app.bridge.run(move || session.tool(&id)).await.map(Json)
 }
 
-/// `PUT /v1/tools/{id}`.
-pub async fn configure(
+/// `PUT /v1/tools/{id}`: with a description a tool that no server has, else what the operator says of one.
+pub async fn put(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
-    Body(settings): Body<ToolSettings>,
+    Body(put): Body<ToolDeclaration>,
 ) -> Result<Json<ToolInfo>, Problem> {
-    app.bridge.run(move || session.configure_tool(&id, &settings)).await.map(Json)
+    app.bridge.run(move || session.put_tool(&id, put)).await.map(Json)
 }
 
 /// `DELETE /v1/tools/{id}`.

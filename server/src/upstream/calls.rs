@@ -25,7 +25,7 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 /// What is to be called.
 #[derive(Debug)]
 pub struct Call {
-    /// `server.tool`.
+    /// Its id, such as `git.push`.
     pub tool: String,
     /// An object.
     pub arguments: Value,

@@ -1,5 +1,7 @@
 //! Carries MCP between a client that started this process and a server that runs already, in both eras.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
@@ -78,7 +80,13 @@ async fn carry(
                     let _ = timeout(FAREWELL, far.close()).await;
                     return Ok(());
                 };
-                under_way.spawn(send(request_id(&said), far.send(said)));
+                let mut sending = Box::pin(send(request_id(&said), far.send(said)));
+                // What came first is taken up first: a greeting's end must not be overtaken by the request behind it.
+                match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
+                    Poll::Ready(Some(refusal)) => tell(&mut near, refusal).await?,
+                    Poll::Ready(None) => {}
+                    Poll::Pending => drop(under_way.spawn(sending)),
+                }
             }
             came = far.receive() => {
                 let Some(came) = came else { break };

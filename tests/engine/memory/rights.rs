@@ -23,6 +23,9 @@ fn nothing_is_remembered_by_default() {
         let refused = stranger.remember(&request);
         assert!(matches!(refused, Err(Error::NotFound { what: "memory", .. })), "{refused:?}");
     }
+    // The only workspace that it sees is meant.
+    let refused = reader.remember(&note("Something true."));
+    assert!(matches!(refused, Err(Error::Forbidden { verb: "write", .. })), "{refused:?}");
     let named = RememberRequest { workspace: Some("w".to_owned()), ..note("Something true.") };
     assert!(matches!(reader.remember(&named), Err(Error::Forbidden { verb: "write", .. })));
     // Whoever may write and not read learns nothing of what is there.

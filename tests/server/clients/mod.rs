@@ -149,7 +149,7 @@ fn check(who: &str, said: &str, version: Option<&str>) {
     assert_eq!(names("links"), ["waypost:///docs/open/a.md"], "{who}");
     assert_eq!(seen["read"], "The walrus swims in the open sea.\n", "{who}");
     assert_eq!(seen["denied"], json!({"is_error": true, "code": "not_found"}), "{who}");
-    assert_eq!(names("prompts"), ["ask_with_citations", "review_task"], "{who}");
+    assert_eq!(names("prompts"), ["ask_with_citations"], "{who}");
     assert!(text(&seen, "prompt").contains("Where do they swim?"), "{who}");
     assert_eq!(names("completed"), ["/docs/open/"], "{who}: nothing of the folder that it may not see");
     println!("{who}: speaks {}", seen["version"]);

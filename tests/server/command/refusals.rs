@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -179,4 +179,38 @@ fn the_tour_is_one_object_for_programs() {
         assert!(token.starts_with("wp_"), "{principal}");
     }
     assert!(told(&toured).contains("Larkweir Ltd"), "people read it on standard error");
+}
+
+#[test]
+fn a_home_that_may_only_be_read_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(folder.path()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    // A disk that is mounted for reading, or, for who may mount none, files without the right to write.
+    let is_mounted = run("mount", &["-t", "tmpfs", "-o", "size=64m", "tmpfs"]);
+    let closed: &[&str] = if is_mounted { &["mount", "-o", "remount,ro"] } else { &["chmod", "-R", "a-w"] };
+    let opened: &[&str] = if is_mounted { &["umount", "-l"] } else { &["chmod", "-R", "u+w"] };
+    std::fs::write(folder.path().join("a.md"), "A walrus swims in the bay.\n").unwrap();
+    let indexed = waypost(folder.path(), &["index", "."]);
+    run(closed[0], &closed[1..]);
+    let is_closed = std::fs::write(folder.path().join("probe"), "x").is_err();
+    let asked = ["search", "ask", "index"].map(|command| {
+        let words: &[&str] =
+            if command == "index" { &["index", ".", "--json"] } else { &[command, "walrus", "--json"] };
+        waypost(folder.path(), words)
+    });
+    run(opened[0], &opened[1..]);
+    assert_eq!(indexed.status.code(), Some(0), "{}", told(&indexed));
+    if !is_closed {
+        println!("skipped: no rights to mount a disk, and no way to be refused");
+        return;
+    }
+    for output in asked {
+        assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+        let message = json(&output)["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("is read-only") && message.contains("`--home`"), "{message}");
+    }
 }

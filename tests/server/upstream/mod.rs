@@ -20,5 +20,8 @@ mod command;
 /// Intents that go to tools.
 mod routing;
 
+/// Tools that are declared without a server.
+mod declared;
+
 /// Reference servers of others.
 mod peers;

@@ -92,11 +92,12 @@ impl Session {
         Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
-    /// The workspace in which an agent's memory is meant: the one that is named, or the only one where this principal may do
-    /// `verb` at a path of that memory.
+    /// The workspace in which an agent's memory is meant: the one that is named, or the only one where this principal may read
+    /// that memory and do `verb` in it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none, [`Error::Invalid`] where there are several.
+    /// [`Error::NotFound`] where no workspace may be seen; [`Error::Invalid`] where several come into question, or none of those
+    /// that may be seen does.
     pub(super) fn memory_workspace(
         &self,
         named: Option<&str>,
@@ -111,16 +112,28 @@ impl Session {
             };
         }
         let below = RelPath::root().join(FOLDER).join(agent).join("notes").join("note.md");
-        let may = |name: &WorkspaceName| self.decide(verb, &join_path(name, &below)).allowed;
+        let may = |name: &WorkspaceName| {
+            let path = join_path(name, &below);
+            [Verb::Read, verb].into_iter().all(|verb| self.decide(verb, &path).allowed)
+        };
         let mut names: Vec<WorkspaceName> = self.engine.workspace_names().into_iter().filter(may).collect();
+        let missing = |expected| Error::Invalid { field: "workspace", found: "missing".to_owned(), expected };
         match names.len() {
+            1 => return Ok(names.remove(0)),
+            0 => {}
+            _ => return Err(missing(format!("one of {}", shown(&names)))),
+        }
+        // What may be seen is named: there the right that is missing is told.
+        let mut seen: Vec<WorkspaceName> =
+            self.seen_workspaces()?.into_iter().map(|seen| seen.row.name.clone()).collect();
+        match seen.len() {
+            1 => Ok(seen.remove(0)),
             0 => Err(absent_memory(&format!("/<workspace>/{FOLDER}/{agent}"))),
-            1 => Ok(names.remove(0)),
-            _ => {
-                let names: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
-                let expected = format!("one of {}", names.join(", "));
-                Err(Error::Invalid { field: "workspace", found: "missing".to_owned(), expected })
-            }
+            _ => Err(missing(format!(
+                "one where {} has `read` and `{verb}` below `{FOLDER}/{agent}/`, which none of {} is",
+                self.actor.principal,
+                shown(&seen)
+            ))),
         }
     }
 
@@ -141,6 +154,11 @@ impl Session {
         };
         spans.into_iter().map(|spans| spans.into_iter().map(&mut part).collect()).collect()
     }
+}
+
+fn shown(names: &[WorkspaceName]) -> String {
+    let names: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Nothing there, or nothing that the asker may see.

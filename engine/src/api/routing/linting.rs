@@ -41,7 +41,7 @@ impl Session {
     }
 
     /// What is wrong about one entry.
-    pub(super) fn lint_entry(&self, key: &EntryKey) -> Result<Vec<Finding>> {
+    pub(in crate::api) fn lint_entry(&self, key: &EntryKey) -> Result<Vec<Finding>> {
         let router = self.router(&EntryKind::ALL.into())?;
         Ok(route::lint_of(&router, &key.1))
     }

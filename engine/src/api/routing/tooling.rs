@@ -41,13 +41,15 @@ impl Engine {
         Ok(())
     }
 
-    /// How a tool stands: whether its server answers, how its calls went, what one costs.
+    /// How a tool stands: whether its server answers, how its calls went, what one costs. One that was declared is called
+    /// elsewhere, where nobody knows here whether it answers: it counts as being there.
     pub(super) fn tool_standing(&self, id: &str) -> Standing {
         let Some(health) = self.tool_health(id) else { return Standing::default() };
         let went_well = health.calls.saturating_sub(health.failures + health.errors);
+        let available = health.available || self.is_declared(id);
         Standing {
-            available: health.available,
-            unavailable: (!health.available).then(|| "its server is not connected".to_owned()),
+            available,
+            unavailable: (!available).then(|| "its server is not connected".to_owned()),
             success: (went_well + 1) as f64 / (health.calls + 2) as f64,
             price_usd: self.price_of(id).unwrap_or_default(),
             ..Standing::default()
@@ -74,7 +76,7 @@ impl Session {
     }
 }
 
-/// What routing takes from a tool. Everything its server says of it was approved.
+/// What routing takes from a tool. Everything that is said of it was approved.
 fn entry_of(tool: &ToolDocument) -> Entry {
     let arguments: Vec<String> = tool
         .arguments

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::super::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::change::ChangeError;
 use crate::id::{WorkspaceId, join_path};
 use crate::journal::{EventKind, Outcome};
 use crate::store::{Lock, StoreError};
-use crate::tasks::{self, LeaseTerms, Queue, TaskRow, TaskState, Worker};
+use crate::tasks::{self, Hindrance, LeaseTerms, Queue, TaskRow, TaskState, Worker};
 
 /// The longest wait for a task.
 const MAX_WAIT: Duration = Duration::from_secs(25);
@@ -37,6 +38,33 @@ pub struct ClaimRequest {
     pub ttl_ms: Option<u64>,
     /// Of inboxes alone, or of task queues alone.
     pub inbox: Option<bool>,
+}
+
+/// What keeps a task from whoever asks.
+enum Kept<'a> {
+    /// Its row says so.
+    Row(Hindrance<'a>),
+    /// Its file was taken elsewhere.
+    Astray,
+    /// It lies in an inbox, and was not asked for there; or the other way round.
+    Elsewhere { is_inbox: bool },
+    /// This verb is missing.
+    Right(Verb, String),
+    /// This one has to be done before.
+    After(&'a str),
+}
+
+impl fmt::Display for Kept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(hindrance) => hindrance.fmt(f),
+            Self::Astray => f.write_str("lies in no queue any more"),
+            Self::Elsewhere { is_inbox: true } => f.write_str("lies in an inbox, and `inbox` is false"),
+            Self::Elsewhere { is_inbox: false } => f.write_str("lies in no inbox, and `inbox` is true"),
+            Self::Right(verb, path) => write!(f, "takes `{verb}` on `{path}`"),
+            Self::After(name) => write!(f, "waits until `{name}` is done"),
+        }
+    }
 }
 
 impl Session {
@@ -106,7 +134,7 @@ impl Session {
             if !is_meant || passed_over.contains(&row.id) || desk.is_reserved(&row.id) {
                 return true;
             }
-            match self.may_claim(&row, request, &policy, now_ms) {
+            match self.kept(&row, request, &policy, now_ms).map(|kept| kept.is_none()) {
                 Ok(true) => found = desk.reserve(&row.id).map(|reservation| (row, reservation)),
                 Ok(false) => {}
                 Err(error) => failed = Some(error),
@@ -123,35 +151,85 @@ impl Session {
         Ok(workspace.map(|workspace| (Seen { row, workspace }, reservation)))
     }
 
-    fn may_claim(
+    /// Why a claim gives nothing, in words: of the task that it names, or else of the first one that waits and may be seen.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a workspace or task that is not there.
+    pub fn why_unclaimed(&self, request: &ClaimRequest) -> Result<Option<String>> {
+        let (policy, now_ms) = (self.engine.policy(), self.now_ms());
+        let row = match &request.task_id {
+            Some(id) => Some(self.find_task("task.claim", id)?.row),
+            None => self.first_waiting(request, now_ms)?,
+        };
+        let Some(row) = row else { return Ok(None) };
+        let kept = self.kept(&row, request, &policy, now_ms)?;
+        Ok(kept.map(|kept| format!("task `{}` {kept}", row.id)))
+    }
+
+    fn first_waiting(&self, request: &ClaimRequest, now_ms: i64) -> Result<Option<TaskRow>> {
+        let workspace = match &request.workspace {
+            Some(name) => Some(self.seen_workspace(name)?.row.id),
+            None => None,
+        };
+        let scope = self.scope(Verb::Read);
+        let mut first = None;
+        tasks::each_pending(&self.engine.catalog, workspace, &self.actor.principal, now_ms, &mut |row| {
+            let name = self.engine.name_of(row.workspace);
+            if name.is_some_and(|name| scope.allows(&join_path(&name, &row.path))) {
+                first = Some(row);
+            }
+            first.is_none()
+        })?;
+        Ok(first)
+    }
+
+    /// What keeps a task from this principal now; nothing where it may be claimed.
+    fn kept<'a>(
         &self,
-        row: &TaskRow,
+        row: &'a TaskRow,
         request: &ClaimRequest,
         policy: &Policy,
         now_ms: i64,
-    ) -> std::result::Result<bool, CatalogError> {
+    ) -> std::result::Result<Option<Kept<'a>>, CatalogError> {
         let worker = Worker { principal: &self.actor.principal, capabilities: &request.capabilities };
-        let Some(name) = self.engine.name_of(row.workspace) else { return Ok(false) };
-        let Some(spot) = tasks::spot(&name, &row.path) else { return Ok(false) };
+        let Some(name) = self.engine.name_of(row.workspace) else { return Ok(Some(Kept::Astray)) };
+        let Some(spot) = tasks::spot(&name, &row.path) else { return Ok(Some(Kept::Astray)) };
         let is_inbox = matches!(spot.queue, Queue::Inbox { .. });
-        if request.inbox.is_some_and(|inbox| inbox != is_inbox) || !tasks::may_have(row, worker, now_ms) {
-            return Ok(false);
+        if request.inbox.is_some_and(|inbox| inbox != is_inbox) {
+            return Ok(Some(Kept::Elsewhere { is_inbox }));
+        }
+        if let Some(hindrance) = tasks::hindrance(row, worker, now_ms) {
+            return Ok(Some(Kept::Row(hindrance)));
         }
         let here = join_path(&name, &row.path);
         let there = join_path(&name, &spot.queue.path(TaskState::InProgress, &spot.name));
         let is_open =
             |verb, path: &str| policy.gate(verb, path).is_none() || self.decide(Verb::Approve, path).allowed;
-        let may = self.decide(Verb::Read, &here).allowed
-            && self.decide(Verb::Write, &there).allowed
-            && is_open(Verb::Write, &there)
-            && (here == there || is_open(Verb::Delete, &here));
-        Ok(may && self.is_free_of_others(row, policy)?)
+        let missing = if !self.decide(Verb::Read, &here).allowed {
+            Some((Verb::Read, here))
+        } else if !self.decide(Verb::Write, &there).allowed {
+            Some((Verb::Write, there))
+        } else if !is_open(Verb::Write, &there) {
+            Some((Verb::Approve, there))
+        } else if here != there && !is_open(Verb::Delete, &here) {
+            Some((Verb::Approve, here))
+        } else {
+            None
+        };
+        if let Some((verb, path)) = missing {
+            return Ok(Some(Kept::Right(verb, path)));
+        }
+        Ok(self.awaited(row, policy)?.map(Kept::After))
     }
 
-    /// Whether everything that a task waits for is done. What its creator may not read counts as not there, so that nobody
-    /// learns of a hidden task by waiting for it.
-    fn is_free_of_others(&self, row: &TaskRow, policy: &Policy) -> std::result::Result<bool, CatalogError> {
-        let Some(workspace) = self.engine.name_of(row.workspace) else { return Ok(false) };
+    /// What a task waits for that is not done yet. What its creator may not read counts as not there, so that nobody learns
+    /// of a hidden task by waiting for it.
+    fn awaited<'a>(
+        &self,
+        row: &'a TaskRow,
+        policy: &Policy,
+    ) -> std::result::Result<Option<&'a str>, CatalogError> {
+        let Some(workspace) = self.engine.name_of(row.workspace) else { return Ok(None) };
         let creator = row.creator.as_str();
         let may_read = |path: &str| {
             let is_of_the_house = creator == ADMIN || crate::access::kind_of(creator).is_err();
@@ -162,10 +240,10 @@ impl Session {
             let named = tasks::newest_named(&self.engine.catalog, row.workspace, name)?;
             let newest = named.into_iter().find(|(path, _)| may_read(&join_path(&workspace, path)));
             if newest.is_none_or(|(_, state)| state != TaskState::Done) {
-                return Ok(false);
+                return Ok(Some(name));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn take_task(&self, seen: &Seen, ttl_ms: i64) -> Result<Option<TaskInfo>> {

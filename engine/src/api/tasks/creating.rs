@@ -36,6 +36,7 @@ pub struct NewTask {
     #[serde(default)]
     pub priority: i64,
     /// RFC 3339; orders tasks, and hinders none.
+    #[serde(alias = "due")]
     pub due_at: Option<String>,
     /// Ids or file names of tasks of the same workspace that must be done before.
     #[serde(default)]

@@ -103,13 +103,13 @@ impl Session {
         after.note(self.now_ms(), &self.actor.principal, "completed", None);
         let queue = Self::queue_of(seen);
         let target = seen.full(&queue.path(after.state, after.path.file_name()));
-        let site = self.open_site("task.complete", Verb::Write, &target)?;
+        let site = self.site_of_result(&target)?;
         let folder = queue.artifacts(&after.id);
         let sites: Vec<Site> = files
             .iter()
             .map(|(name, _)| {
                 let path = seen.full(&RelPath::new(&format!("{folder}/{name}"))?);
-                self.open_site("task.complete", Verb::Write, &path)
+                self.site_of_result(&path)
             })
             .collect::<Result<_>>()?;
         let kept: BTreeSet<String> =
@@ -144,6 +144,12 @@ impl Session {
             }
             Ok(tasks::drop_lease(tx, after)?)
         })
+    }
+
+    /// Who has a task knows where its results go: a right that is missing there is named.
+    fn site_of_result(&self, path: &str) -> Result<Site> {
+        self.authorize_seen("task.complete", Verb::Write, path)?;
+        self.open_site("task.complete", Verb::Write, path)
     }
 
     /// Gives a task back that could not be done: it is tried again, or given up, as its file says.

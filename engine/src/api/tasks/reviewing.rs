@@ -4,21 +4,22 @@ use super::super::session::Session;
 use super::ending::MAX_TRIES;
 use super::info::TaskInfo;
 use super::looking::Seen;
-use super::passing::{Passed, Passing, Trouble};
+use super::passing::{Passed, Passing, Trouble, late};
 use crate::access::{Approval, ApprovalState, Verb};
 use crate::change::ChangeError;
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::tasks::{self, Mishap, Note, TaskError, TaskRow, TaskState};
 
 impl Session {
-    /// Accepts what was done.
+    /// Accepts what was done. A `fence` is held against that of whoever has the task, where somebody has.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Forbidden`]: it takes `approve` on the task's path, or to be its creator;
-    /// [`TaskError::OwnWork`]; [`TaskError::WrongState`].
-    pub fn accept_task(&self, id: &str) -> Result<TaskInfo> {
+    /// [`TaskError::OwnWork`]; [`TaskError::WrongState`]; [`crate::store::StoreError::LockExpired`] for another fence.
+    pub fn accept_task(&self, id: &str, fence: Option<u64>) -> Result<TaskInfo> {
         let action = "task.accept";
         self.until_done(id, action, &|seen| {
+            self.check_fence(seen, fence)?;
             self.check_state(seen, &[TaskState::Review], "review")?;
             let rule = self.check_reviewer(action, seen)?;
             let mut after = seen.row.clone();
@@ -29,14 +30,20 @@ impl Session {
         })
     }
 
-    /// Sends a task back that was done, with the reason.
+    /// Sends a task back that was done, with the reason. Once it was accepted that stands.
     ///
     /// # Errors
     /// As [`Self::accept_task`].
-    pub fn reject_task(&self, id: &str, reason: &str) -> Result<TaskInfo> {
+    pub fn reject_task(&self, id: &str, fence: Option<u64>, reason: &str) -> Result<TaskInfo> {
         let action = "task.reject";
         self.until_done(id, action, &|seen| {
-            self.check_state(seen, &[TaskState::Review, TaskState::Done], "review or done")?;
+            self.check_fence(seen, fence)?;
+            self.check_state(
+                seen,
+                &[TaskState::Review, TaskState::Done],
+                "review, or done without a review",
+            )?;
+            check_not_accepted(seen)?;
             let rule = self.check_reviewer(action, seen)?;
             let note = Note { by: &self.actor.principal, text: reason, at_ms: self.now_ms() };
             let trouble = Trouble {
@@ -139,6 +146,15 @@ impl Session {
         Err(TaskError::WrongState { task, state, expected: named }.into())
     }
 
+    /// A fence counts as long as somebody has the task.
+    fn check_fence(&self, seen: &Seen, fence: Option<u64>) -> Result<()> {
+        let held = seen.row.lease.as_ref().filter(|lease| lease.expires_ms > self.now_ms());
+        match fence.zip(held) {
+            Some((fence, lease)) if lease.fence != fence => Err(late(fence)),
+            _ => Ok(()),
+        }
+    }
+
     /// What lets somebody judge a task: `approve` on its path, or that it is theirs; never their own work.
     fn check_reviewer(&self, action: &'static str, seen: &Seen) -> Result<String> {
         let decision = self.decide(Verb::Approve, &seen.path());
@@ -210,4 +226,13 @@ impl Session {
         })?;
         passed.map(drop).ok_or_else(|| closed("decided"))
     }
+}
+
+/// What has to be accepted is done only once it is.
+fn check_not_accepted(seen: &Seen) -> Result<()> {
+    if seen.row.state != TaskState::Done || !seen.row.spec.review {
+        return Ok(());
+    }
+    let expected = "one in review; make a new task for what is missing, or move its file back to `pending`";
+    Err(TaskError::WrongState { task: seen.row.id.clone(), state: "done and accepted", expected }.into())
 }

@@ -71,7 +71,8 @@ impl Session {
     ///
     /// # Errors
     /// In this order: [`Error::NotFound`] for a tool that may not be seen; [`Error::Forbidden`] where no grant allows it with
-    /// these arguments; [`Error::ToolQuarantined`], [`Error::ToolUnavailable`]; [`Error::InvalidArguments`].
+    /// these arguments; [`Error::ToolQuarantined`], [`Error::ToolDeclared`], [`Error::ToolUnavailable`];
+    /// [`Error::InvalidArguments`].
     pub fn begin_call(&self, id: &str, arguments: Value, options: &CallOptions) -> Result<PendingCall> {
         const ACTION: &str = "tool.call";
         let row = self.seen_tool(ACTION, Verb::Call, id)?;
@@ -133,6 +134,9 @@ impl Session {
         let tool = || row.id.to_string();
         let spec = row.approved.clone().filter(|_| row.state == ToolState::Approved);
         let spec = spec.ok_or_else(|| Error::ToolQuarantined { tool: tool(), reason: row.reason.clone() })?;
+        if row.is_declared() {
+            return Err(Error::ToolDeclared { tool: tool() });
+        }
         let known = self.engine.toolbox.server(&row.server);
         let known = known.filter(|known| known.health.state == ServerState::Ready);
         let known = known.ok_or_else(|| unavailable(&row.id))?;

@@ -4,17 +4,22 @@ use serde_json::Value;
 use super::servers::ToolServer;
 use crate::clock::rfc3339;
 use crate::registry::{ToolId, ToolRow, ToolSpec, ToolState};
+use crate::route::Finding;
 
 /// Values of an argument that stand in the place of its type at most.
 const MAX_SHOWN_VALUES: usize = 20;
 
-/// A tool, as it is shown. All texts and schemas come from its server: they are data.
+/// A tool, as it is shown. All texts and schemas come from its server, or from who declared it: they are data.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ToolInfo {
-    /// `server.tool`.
+    /// `server.tool`; of a tool that was declared, as it was named.
     pub id: ToolId,
-    /// Whose.
+    /// Whose; missing for one that was declared.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub server: String,
+    /// Whether it was declared and no server has it: it is found and routed to, and can't be called here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub declared: bool,
     /// As its server has it.
     pub name: String,
     /// Where it stands.
@@ -28,7 +33,7 @@ pub struct ToolInfo {
     /// Why it is not in use.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Whether it is listed among our own tools.
+    /// Whether it is listed among our own tools; one that was declared is not before a server has it.
     pub pinned: bool,
     /// Intents for which it is right.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +49,9 @@ pub struct ToolInfo {
     /// By whom; `first` for what was there at the first connection. For those who decide about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// What is wrong with its entry beside the others, where this answers a declaration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lint: Option<Vec<Finding>>,
 }
 
 /// The approved spec of a tool, or of what was never approved the frame.
@@ -70,7 +78,7 @@ pub struct ShownSpec {
 /// What a tool is found by, and what calling it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ToolDocument {
-    /// `server.tool`.
+    /// `server.tool`; of a tool that was declared, as it was named.
     pub id: ToolId,
     /// As its server has it.
     pub name: String,
@@ -91,6 +99,9 @@ pub struct ToolDocument {
     pub hash: String,
     /// Whether its server answers.
     pub available: bool,
+    /// Whether it was declared and no server has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub declared: bool,
 }
 
 /// An argument, as far as its schema tells at once.
@@ -127,6 +138,7 @@ impl ToolInfo {
         Self {
             id: row.id.clone(),
             server: row.server.clone(),
+            declared: row.is_declared(),
             name: row.name.clone(),
             state: row.state,
             spec: row.approved.as_ref().map(ShownSpec::of).unwrap_or_default(),
@@ -138,6 +150,7 @@ impl ToolInfo {
             available,
             approved_at: row.approved_ms.map(rfc3339),
             approved_by: row.approved_by.clone().filter(|_| decides),
+            lint: None,
         }
     }
 }
@@ -154,6 +167,7 @@ impl ToolDocument {
             usd_per_call: usd_per_call(row, server),
             hash: spec.hash(),
             available,
+            declared: row.is_declared(),
         }
     }
 }

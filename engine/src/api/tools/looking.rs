@@ -33,8 +33,14 @@ impl Engine {
         info::usd_per_call(row, known.as_ref().map(|known| &*known.settings))
     }
 
+    /// Whether a tool was declared, and so has no server that could be away.
+    pub(in crate::api) fn is_declared(&self, id: &str) -> bool {
+        self.toolbox.rows().iter().any(|row| row.id.as_str() == id && row.is_declared())
+    }
+
     fn is_in_use(&self, row: &ToolRow) -> bool {
-        row.state == ToolState::Approved && self.toolbox.server(&row.server).is_some()
+        let has_place = row.is_declared() || self.toolbox.server(&row.server).is_some();
+        row.state == ToolState::Approved && has_place
     }
 
     fn tool_document(&self, row: &ToolRow) -> Option<ToolDocument> {
@@ -74,12 +80,13 @@ impl Session {
         Ok(self.show_tool(&row))
     }
 
-    /// The tools that this principal may call and that are listed among our own, by id.
+    /// The tools that this principal may call and that are listed among our own, by id; none that no server has.
     pub fn pinned_tools(&self) -> Vec<ToolInfo> {
         let rows = self.engine.toolbox.rows();
         let pinned = rows.iter().filter(|row| {
             let known = self.engine.toolbox.server(&row.server);
-            info::is_pinned(row, known.as_ref().map(|known| &*known.settings)) && self.may_call_tool(row)
+            let is_pinned = info::is_pinned(row, known.as_ref().map(|known| &*known.settings));
+            is_pinned && !row.is_declared() && self.may_call_tool(row)
         });
         pinned.map(|row| self.show_tool(row)).collect()
     }
@@ -176,7 +183,7 @@ impl Session {
         self.actor.decide(&self.engine.policy(), verb, Target::Tool, id)
     }
 
-    fn show_tool(&self, row: &ToolRow) -> ToolInfo {
+    pub(super) fn show_tool(&self, row: &ToolRow) -> ToolInfo {
         let toolbox = &self.engine.toolbox;
         let known = toolbox.server(&row.server);
         let settings = known.as_ref().map(|known| &*known.settings);

@@ -1,4 +1,5 @@
-//! Tools of other servers: what they are, who sees and calls them, and how a call begins and ends.
+//! Tools of other servers, and those that were declared: what they are, who sees and calls them, and how a call begins and
+//! ends.
 //!
 //! Nouns: [`Toolbox`] (what an engine knows of them in memory), [`ToolServer`] (what the operator says of one),
 //! [`PendingCall`] (a call that was allowed and has not ended). Nothing here reaches a server: whoever does asks
@@ -7,6 +8,7 @@
 mod approving;
 mod bounding;
 mod calling;
+mod declaring;
 mod info;
 mod looking;
 mod outcome;
@@ -17,6 +19,7 @@ mod taking;
 mod toolbox;
 
 pub use calling::{CallOptions, PendingCall};
+pub use declaring::ToolDeclaration;
 pub use info::{ToolArgument, ToolDocument, ToolInfo};
 pub use looking::ToolsFilter;
 pub use outcome::{CallOutcome, CallReply, CallUsage};

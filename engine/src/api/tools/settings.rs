@@ -30,7 +30,7 @@ impl Session {
         self.tool(id)
     }
 
-    /// Forgets a tool: should its server list it again, it is new.
+    /// Forgets a tool: should a server list it again, it is new.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin, [`Error::NotFound`].
@@ -57,7 +57,7 @@ fn absent(id: &str) -> Error {
     Error::NotFound { what: "tool", name: id.to_owned() }
 }
 
-fn check(settings: &ToolSettings) -> Result<()> {
+pub(super) fn check(settings: &ToolSettings) -> Result<()> {
     let refuse = |field, found: String, expected: &str| {
         Err(Error::Invalid { field, found, expected: expected.to_owned() })
     };

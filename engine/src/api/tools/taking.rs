@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<TakenTools> {
         let server = known.settings.name.as_str();
         let is_first = tx.note_tool_server(server, now_ms)?;
-        let changes = plan(server, &tx.tools_of(server)?, seen, known.settings.trust, is_first);
+        let changes = plan(server, &tx.tools_under(server)?, seen, known.settings.trust, is_first);
         let changed = tx.change_tools(server, &changes, now_ms)?;
         for change in &changes {
             self.note_change(tx, server, change, now_ms)?;

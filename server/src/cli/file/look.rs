@@ -174,7 +174,8 @@ fn print_version(past: &VersionInfo) {
     );
     let approved = past.approved_by.iter().map(|by| format!("  approved by {}", output::safe(by)));
     let other = past.other_path.iter().map(|path| format!("  moved, other end {}", output::safe(path)));
-    let notes: String = approved.chain(other).collect();
+    let then = past.path.iter().map(|path| format!("  then {}", output::safe(path)));
+    let notes: String = approved.chain(other).chain(then).collect();
     anstream::println!("  {FAINT}seq {}{notes}{FAINT:#}", past.seq);
 }
 

@@ -2,15 +2,16 @@
 
 use serde_json::json;
 use waypost_engine::access::Verb;
+use waypost_engine::api::Session;
 
 use super::schema::{expected, fence, flag, folder, list, max_tokens, number, text, texts};
-use super::{Effect, Family, Spec};
+use super::{Effect, Family, Spec, lists, reads, writes};
 
 /// Bytes under a second path.
 pub const COPY_FILE: Spec = Spec {
     name: "copy_file",
     family: Family::Files,
-    needs: Some(Verb::Write),
+    needs: |session| session.may_somewhere(Verb::Read) && session.may_somewhere(Verb::Write),
     effect: Effect::Adds,
     title: "Copy a file or folder",
     description: "Copy a file or folder to a path where nothing is yet.",
@@ -27,7 +28,7 @@ pub const COPY_FILE: Spec = Spec {
 pub const CREATE_DIRECTORY: Spec = Spec {
     name: "create_directory",
     family: Family::Files,
-    needs: Some(Verb::Write),
+    needs: writes,
     effect: Effect::AddsOnce,
     title: "Make a folder",
     description: "Make a folder with those above it. Not needed before write_file.",
@@ -39,7 +40,7 @@ pub const CREATE_DIRECTORY: Spec = Spec {
 pub const DELETE_FILE: Spec = Spec {
     name: "delete_file",
     family: Family::Files,
-    needs: Some(Verb::Delete),
+    needs: |session| session.may_somewhere(Verb::Delete),
     effect: Effect::Replaces,
     title: "Delete a file or folder",
     description: "Delete a file, or with `recursive` a folder. Old versions stay: restore_version brings a file back.",
@@ -56,7 +57,7 @@ pub const DELETE_FILE: Spec = Spec {
 pub const DIRECTORY_TREE: Spec = Spec {
     name: "directory_tree",
     family: Family::Files,
-    needs: Some(Verb::List),
+    needs: lists,
     effect: Effect::Reads,
     title: "Show a folder tree",
     description: "Show a folder with everything in it, `depth` folders deep. For one folder use list_directory.",
@@ -73,7 +74,7 @@ pub const DIRECTORY_TREE: Spec = Spec {
 pub const EDIT_FILE: Spec = Spec {
     name: "edit_file",
     family: Family::Files,
-    needs: Some(Verb::Write),
+    needs: Session::may_edit,
     effect: Effect::Replaces,
     title: "Edit a file",
     description: "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer this to write_file for small changes.",
@@ -103,7 +104,7 @@ pub const EDIT_FILE: Spec = Spec {
 pub const GET_FILE_INFO: Spec = Spec {
     name: "get_file_info",
     family: Family::Files,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Look at a file",
     description: "Tell size, type, version, time and approval of a file.",
@@ -115,7 +116,7 @@ pub const GET_FILE_INFO: Spec = Spec {
 pub const LIST_DIRECTORY: Spec = Spec {
     name: "list_directory",
     family: Family::Files,
-    needs: Some(Verb::List),
+    needs: lists,
     effect: Effect::Reads,
     title: "List a folder",
     description: "List a folder's names, folders first; `/` lists the workspaces. Use to get oriented; to find a file \
@@ -142,7 +143,7 @@ pub const LIST_DIRECTORY: Spec = Spec {
 pub const MOVE_FILE: Spec = Spec {
     name: "move_file",
     family: Family::Files,
-    needs: Some(Verb::Write),
+    needs: Session::may_move,
     effect: Effect::Replaces,
     title: "Move or rename",
     description: "Move or rename a file or folder, in one step; nothing may stand at the destination. Of two movers one wins.",
@@ -159,7 +160,7 @@ pub const MOVE_FILE: Spec = Spec {
 pub const READ_FILE: Spec = Spec {
     name: "read_file",
     family: Family::Files,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Read a file",
     description: "Read a text file's lines, from the start, from `start_line`, or the first/last N (`head`/`tail`: \
@@ -191,7 +192,7 @@ pub const READ_FILE: Spec = Spec {
 pub const READ_MULTIPLE_FILES: Spec = Spec {
     name: "read_multiple_files",
     family: Family::Files,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Read several files",
     description: "Read the beginnings of several text files at once. A file that can't be read has an `error` in its place.",
@@ -208,7 +209,7 @@ pub const READ_MULTIPLE_FILES: Spec = Spec {
 pub const SEARCH_FILES: Spec = Spec {
     name: "search_files",
     family: Family::Files,
-    needs: Some(Verb::List),
+    needs: lists,
     effect: Effect::Reads,
     title: "Find files by name",
     description: "Find file paths by glob (`**/*.md`) or part of the path. Not for what files say (search).",
@@ -236,7 +237,7 @@ pub const SEARCH_FILES: Spec = Spec {
 pub const WRITE_FILE: Spec = Spec {
     name: "write_file",
     family: Family::Files,
-    needs: Some(Verb::Write),
+    needs: writes,
     effect: Effect::ReplacesOnce,
     title: "Write a file",
     description: "Write a whole text file, new or in place of the old one. Give `expected_version` from your last read so that nobody's newer change is lost.",

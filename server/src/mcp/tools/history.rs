@@ -1,16 +1,16 @@
 //! Of versions and snapshots.
 
 use serde_json::json;
-use waypost_engine::access::Verb;
+use waypost_engine::api::Session;
 
 use super::schema::{expected, list, number, text};
-use super::{Effect, Family, Spec};
+use super::{Effect, Family, Spec, reads};
 
 /// A name for a state.
 pub const CREATE_SNAPSHOT: Spec = Spec {
     name: "create_snapshot",
     family: Family::History,
-    needs: Some(Verb::Write),
+    needs: Session::may_take_snapshots,
     effect: Effect::Adds,
     title: "Take a snapshot",
     description: "Name the state of a workspace, cheaply, before a risky change. Give its id as `as_of` to read_file or search.",
@@ -27,7 +27,7 @@ pub const CREATE_SNAPSHOT: Spec = Spec {
 pub const LIST_VERSIONS: Spec = Spec {
     name: "list_versions",
     family: Family::History,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "List a file's versions",
     description: "List a file's versions, newest first, also of a deleted file: who changed it, and when.",
@@ -44,7 +44,7 @@ pub const LIST_VERSIONS: Spec = Spec {
 pub const RESTORE_VERSION: Spec = Spec {
     name: "restore_version",
     family: Family::History,
-    needs: Some(Verb::Write),
+    needs: Session::may_edit,
     effect: Effect::ReplacesOnce,
     title: "Restore a version",
     description: "Make an older version of a file the newest one. It can be undone the same way.",

@@ -1,16 +1,16 @@
 //! Of search, answers and citations.
 
 use serde_json::json;
-use waypost_engine::access::Verb;
+use waypost_engine::api::Session;
 
 use super::schema::{flag, folder, list, max_tokens, number, text, texts};
-use super::{Effect, Family, Spec};
+use super::{Effect, Family, Spec, reads, writes};
 
 /// A cited answer.
 pub const ASK: Spec = Spec {
     name: "ask",
     family: Family::Knowledge,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Ask the files",
     description: "Answer a question in sentences quoted from the files, each with a citation [n]. Use for one factual \
@@ -43,7 +43,7 @@ pub const ASK: Spec = Spec {
 pub const RECALL: Spec = Spec {
     name: "recall",
     family: Family::Knowledge,
-    needs: Some(Verb::Read),
+    needs: Session::may_recall,
     effect: Effect::Reads,
     title: "Recall",
     description: "Find what you, or agents that share with you, kept by remember or said in threads. Use at the start of a \
@@ -70,7 +70,7 @@ pub const RECALL: Spec = Spec {
 pub const REMEMBER: Spec = Spec {
     name: "remember",
     family: Family::Knowledge,
-    needs: Some(Verb::Write),
+    needs: Session::may_remember,
     effect: Effect::Replaces,
     title: "Remember",
     description: "Keep a fact for later work, one a call, as a sentence that stands alone. Not for documents (write_file). \
@@ -101,7 +101,7 @@ pub const REMEMBER: Spec = Spec {
 pub const SEARCH: Spec = Spec {
     name: "search",
     family: Family::Knowledge,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Search passages",
     description: "Find the passages that best match words or meaning. Use for any question about what files say. Not \
@@ -136,7 +136,7 @@ pub const SEARCH: Spec = Spec {
 pub const URL_IMPORT: Spec = Spec {
     name: "url_import",
     family: Family::Knowledge,
-    needs: Some(Verb::Write),
+    needs: writes,
     effect: Effect::ReplacesOnce,
     title: "Import a URL",
     description: "Fetch a URL into a file, without reading it yourself; with `recursive` the pages of a site's section into a folder. \
@@ -174,7 +174,7 @@ pub const URL_IMPORT: Spec = Spec {
 pub const VERIFY_CITATIONS: Spec = Spec {
     name: "verify_citations",
     family: Family::Knowledge,
-    needs: Some(Verb::Read),
+    needs: reads,
     effect: Effect::Reads,
     title: "Verify citations",
     description: "Check that quotes still stand in the files, byte for byte. Use before relying on citations from \

@@ -6,6 +6,7 @@ mod files;
 mod history;
 mod knowledge;
 mod mesh;
+mod reference;
 mod schema;
 mod tasks;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, Tool as Definition, ToolAnnotations};
 use serde_json::{Value, json};
 use waypost_engine::access::Verb;
+use waypost_engine::api::Session;
 
 /// One callable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +92,14 @@ pub enum Tool {
     Whoami,
     /// New bytes.
     WriteFile,
+    /// The workspaces, as the reference file server calls them.
+    ListAllowedDirectories,
+    /// What a folder holds, under that server's name.
+    ListDirectoryWithSizes,
+    /// Pictures and sound, under that server's name.
+    ReadMediaFile,
+    /// A file's text, under that server's name.
+    ReadTextFile,
 }
 
 /// What a tool belongs to.
@@ -97,6 +107,8 @@ pub enum Tool {
 pub enum Family {
     /// Names and bytes.
     Files,
+    /// The same by names of the reference file server that ours differ from; they answer, and are listed where that is asked.
+    FilesReference,
     /// Versions and snapshots.
     History,
     /// Search, answers, citations.
@@ -128,8 +140,8 @@ struct Spec {
     /// Stable.
     name: &'static str,
     family: Family,
-    /// What its holder must have on some path for the tool to be of use; `None`: nothing.
-    needs: Option<Verb>,
+    /// Whether its holder may do anything with it: what the engine asks for, anywhere at all.
+    needs: fn(&Session) -> bool,
     effect: Effect,
     title: &'static str,
     description: &'static str,
@@ -140,7 +152,7 @@ struct Spec {
 }
 
 impl Tool {
-    /// All, by name.
+    /// All of ours, by name.
     pub const ALL: [Self; 36] = [
         Self::Ask,
         Self::CallTool,
@@ -180,6 +192,10 @@ impl Tool {
         Self::WriteFile,
     ];
 
+    /// Those that are there for clients of the reference file server, by name.
+    pub const REFERENCE: [Self; 4] =
+        [Self::ListAllowedDirectories, Self::ListDirectoryWithSizes, Self::ReadMediaFile, Self::ReadTextFile];
+
     fn spec(self) -> &'static Spec {
         match self {
             Self::Ask => &knowledge::ASK,
@@ -218,12 +234,16 @@ impl Tool {
             Self::WaitForEvents => &mesh::WAIT_FOR_EVENTS,
             Self::Whoami => &mesh::WHOAMI,
             Self::WriteFile => &files::WRITE_FILE,
+            Self::ListAllowedDirectories => &reference::LIST_ALLOWED_DIRECTORIES,
+            Self::ListDirectoryWithSizes => &reference::LIST_DIRECTORY_WITH_SIZES,
+            Self::ReadMediaFile => &reference::READ_MEDIA_FILE,
+            Self::ReadTextFile => &reference::READ_TEXT_FILE,
         }
     }
 
     /// The tool of a name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
+        Self::ALL.into_iter().chain(Self::REFERENCE).find(|tool| tool.name() == name)
     }
 
     /// Stable.
@@ -236,9 +256,9 @@ impl Tool {
         self.spec().family
     }
 
-    /// What its holder must have on some path for the tool to be of use; `None`: nothing.
-    pub fn verb(self) -> Option<Verb> {
-        self.spec().needs
+    /// Whether a session could do anything with it.
+    pub fn is_of_use(self, session: &Session) -> bool {
+        (self.spec().needs)(session)
     }
 
     /// Whether it may wait for something to happen.
@@ -274,6 +294,22 @@ impl Spec {
         let is_idempotent = matches!(self.effect, Effect::AddsOnce | Effect::ReplacesOnce);
         annotations.destructive(replaces).idempotent(is_idempotent)
     }
+}
+
+fn nothing(_: &Session) -> bool {
+    true
+}
+
+fn lists(session: &Session) -> bool {
+    session.may_somewhere(Verb::List)
+}
+
+fn reads(session: &Session) -> bool {
+    session.may_somewhere(Verb::Read)
+}
+
+fn writes(session: &Session) -> bool {
+    session.may_somewhere(Verb::Write)
 }
 
 fn object(schema: Value) -> JsonObject {

@@ -1,7 +1,7 @@
 //! Of tasks.
 
 use serde_json::json;
-use waypost_engine::access::Verb;
+use waypost_engine::api::Session;
 
 use super::schema::{flag, list, number, text, texts, usage};
 use super::{Effect, Family, Spec};
@@ -10,7 +10,7 @@ use super::{Effect, Family, Spec};
 pub const CLAIM_TASK: Spec = Spec {
     name: "claim_task",
     family: Family::Mesh,
-    needs: Some(Verb::Write),
+    needs: Session::may_work,
     effect: Effect::Adds,
     title: "Claim a task",
     description: "Take the next task that you may do, under a lease. Give its `fence` to heartbeat_task, complete_task, fail_task. \
@@ -23,14 +23,14 @@ pub const CLAIM_TASK: Spec = Spec {
             },
         })
     },
-    output: || json!({"properties": {"task": {"type": ["object", "null"]}}, "required": ["task"]}),
+    output: || json!({"properties": {"task": {"type": ["object", "null"]}, "why": text()}, "required": ["task"]}),
 };
 
 /// A task is done.
 pub const COMPLETE_TASK: Spec = Spec {
     name: "complete_task",
     family: Family::Mesh,
-    needs: Some(Verb::Write),
+    needs: Session::may_work,
     effect: Effect::Adds,
     title: "Complete a task",
     description: "End your task well. `result` and `artifacts` are kept as files beside it.",
@@ -60,7 +60,7 @@ pub const COMPLETE_TASK: Spec = Spec {
 pub const CREATE_TASK: Spec = Spec {
     name: "create_task",
     family: Family::Mesh,
-    needs: Some(Verb::Write),
+    needs: Session::may_create_tasks,
     effect: Effect::Adds,
     title: "Create a task",
     description: "Leave a task for others: for `to`, for whoever has the `capability`, or for anybody. With `inbox` it lies in the \
@@ -92,7 +92,7 @@ pub const CREATE_TASK: Spec = Spec {
 pub const FAIL_TASK: Spec = Spec {
     name: "fail_task",
     family: Family::Mesh,
-    needs: Some(Verb::Write),
+    needs: Session::may_work,
     effect: Effect::Adds,
     title: "Give a task back",
     description: "Give your task back with the reason. It is tried again later, unless `retry` is false or its attempts are used up.",
@@ -109,7 +109,7 @@ pub const FAIL_TASK: Spec = Spec {
 pub const HEARTBEAT_TASK: Spec = Spec {
     name: "heartbeat_task",
     family: Family::Mesh,
-    needs: Some(Verb::Write),
+    needs: Session::may_work,
     effect: Effect::Adds,
     title: "Keep a task",
     description: "Keep your task for longer. `lock_expired` means that it is yours no more: stop.",
@@ -126,7 +126,7 @@ pub const HEARTBEAT_TASK: Spec = Spec {
 pub const LIST_TASKS: Spec = Spec {
     name: "list_tasks",
     family: Family::Mesh,
-    needs: Some(Verb::Read),
+    needs: Session::may_see_tasks,
     effect: Effect::Reads,
     title: "List tasks",
     description: "List tasks, oldest first.",
@@ -149,14 +149,13 @@ pub const LIST_TASKS: Spec = Spec {
 pub const REVIEW_TASK: Spec = Spec {
     name: "review_task",
     family: Family::Mesh,
-    // A task's creator reviews it as well, without `approve`.
-    needs: Some(Verb::Read),
+    needs: Session::may_review,
     effect: Effect::Adds,
     title: "Review a task",
     description: "Accept what was done by another, or send it back with the `reason`.",
     input: || {
         json!({
-            "properties": {"task_id": text(), "accept": flag(), "reason": text()},
+            "properties": {"task_id": text(), "accept": flag(), "reason": text(), "fence": number()},
             "required": ["task_id", "accept"],
         })
     },
