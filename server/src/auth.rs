@@ -17,6 +17,7 @@ use waypost_engine::api::Session;
 use crate::console::sign::Signed;
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::spans::{self, TRACEPARENT};
 use crate::streams;
 
 /// Longer than any token of ours.
@@ -49,7 +50,7 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
                 Some(trace) => session.with_trace(trace),
                 None => session,
             };
-            head.extensions.insert(session);
+            head.extensions.insert(spans::placed(session));
             head.extensions.insert(id.clone());
             if let Some(signed) = signed.clone() {
                 head.extensions.insert(signed);
@@ -77,10 +78,11 @@ fn challenged(app: &App, headers: &HeaderMap, mut problem: Problem) -> Problem {
     problem
 }
 
-/// The caller's name for what it does: the trace id of `traceparent` (W3C Trace Context), or `x-request-id`.
+/// The caller's name for what it does: the trace id of `traceparent` (W3C Trace Context), or `x-request-id`. Without
+/// either it has that of its own span, where spans are sent.
 fn trace(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let traced = text("traceparent").and_then(|value| value.split('-').nth(1)).filter(|id| id.len() == 32);
+    let traced = text(TRACEPARENT).and_then(spans::trace_of);
     traced.or_else(|| text("x-request-id").filter(|id| !id.is_empty()))
 }
 

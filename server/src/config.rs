@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use waypost::limits::Rate;
 use waypost::serve::Edge;
@@ -466,7 +466,9 @@ fn number(name: &str) -> Result<Option<f64>> {
 pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
     let path = home.join("waypost.toml");
     let file: FileSettings = match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).with_context(|| format!("in `{}`", path.display()))?,
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| misread(&text, &error))
+            .with_context(|| format!("in `{}`", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileSettings::default(),
         Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
     };
@@ -648,6 +650,26 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
         upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })
+}
+
+/// What is wrong with the settings, and where. Neither the line nor a value of it is shown: it may be a secret.
+fn misread(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = without_value(error.message());
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return anyhow!(message);
+    };
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let (line_number, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
+    anyhow!("line {line_number}, column {column}: {message}")
+}
+
+/// `invalid type: string "secret", expected a map` → `invalid type: string, expected a map`.
+fn without_value(message: &str) -> String {
+    let is_of_value = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+    match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
+        (Some((what, _)), Some((_, expected))) if is_of_value => format!("{what}, expected {expected}"),
+        _ => message.lines().collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// What a variable switches on or off.

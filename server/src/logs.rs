@@ -2,6 +2,7 @@
 //! files nor queries nor tokens are ever in it.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,15 @@ impl LogFormat {
     }
 }
 
+/// How the lines of the log look, once it was begun.
+static BEGUN: OnceLock<LogFormat> = OnceLock::new();
+
+/// How the lines of the log look, if one was begun. Where they are objects a program reads them, and nothing else may be
+/// told beside them.
+pub fn format() -> Option<LogFormat> {
+    BEGUN.get().copied()
+}
+
 /// What runs until the end.
 pub struct Telling {
     _spans: Option<Spans>,
@@ -61,5 +71,6 @@ pub fn start(filter: &str, format: LogFormat, otlp: Option<&str>) -> anyhow::Res
         .with(sent)
         .try_init()
         .map_err(|error| anyhow::anyhow!("the log can't begin: {error}"))?;
+    BEGUN.get_or_init(|| format);
     Ok(Telling { _spans: spans })
 }

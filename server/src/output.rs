@@ -10,6 +10,8 @@ use serde::Serialize;
 use waypost_engine::api::ImportProgress;
 use waypost_engine::ingest::{Progress, Stage};
 
+use crate::logs::{self, LogFormat};
+
 /// Paths, headings.
 pub const STRONG: Style = AnsiColor::Cyan.on_default().bold();
 /// What is less important.
@@ -49,8 +51,12 @@ impl Voice {
     }
 }
 
-/// Says on standard error what is good to know beside the answer.
+/// Says on standard error what is good to know beside the answer: as a line of the log, where that is read by a program.
 pub fn note(text: &str) {
+    if logs::format() == Some(LogFormat::Json) {
+        tracing::warn!("{text}");
+        return;
+    }
     anstream::eprintln!("{FAINT}note: {}{FAINT:#}", safe(text));
 }
 

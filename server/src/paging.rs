@@ -1,4 +1,4 @@
-//! Takes a list and a cursor, gives one page of it. Noun: [`Page`].
+//! Takes a list and a cursor, gives one page of it. Nouns: [`Page`], [`Order`].
 
 use serde::{Deserialize, Serialize};
 use waypost_engine::api::Error;
@@ -29,6 +29,16 @@ pub struct PageParams {
     pub limit: Option<usize>,
     /// From an answer before.
     pub cursor: Option<String>,
+}
+
+/// Which items of a list come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// As they came.
+    Oldest,
+    /// The last ones.
+    Newest,
 }
 
 /// Cuts one page out of a list that `key` orders. The cursor holds the last key, so a name that goes or comes

@@ -415,7 +415,9 @@ impl From<Error> for Problem {
             _ if code == "tool_timeout" => Self::new(StatusCode::GATEWAY_TIMEOUT, code, error.to_string()),
             _ if code == "tool_failed" => Self::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
             _ if code == "unsupported_type" => {
-                Self { hint: None, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, error.to_string()) }
+                let is_file = matches!(error, Error::NoText { .. });
+                let hint = is_file.then_some("`GET /v1/files/PATH` gives the file's bytes");
+                Self { hint, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, error.to_string()) }
             }
             ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1")),

@@ -224,7 +224,8 @@ pub async fn serve(
     reread: Reread,
     on_ready: impl FnOnce(SocketAddr) + Send,
 ) -> Result<(), ServeError> {
-    run(engine, indexer, options, Renewal::at_hangup(reread), on_ready, stop_signal()).await
+    let stop = stop_signal();
+    run(engine, indexer, options, Renewal::at_hangup(reread), on_ready, stop).await
 }
 
 /// As [`serve`], until `stop` is ready, with options that stay.
@@ -413,21 +414,24 @@ fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router) -> Con
     builder.serve_connection(TokioIo::new(stream), service)
 }
 
-/// SIGINT or SIGTERM.
-async fn stop_signal() {
+/// SIGINT or SIGTERM, heard from now on and not only once somebody waits: whoever reads that the server is there may stop it
+/// at once.
+fn stop_signal() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    match (interrupt, terminate) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+    let heard = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match heard {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
-        }
-        (interrupt, terminate) => {
-            let error = interrupt.err().or(terminate.err());
-            tracing::warn!(?error, "signals can't be heard; end the process to stop it");
-            std::future::pending::<()>().await;
+            (interrupt, terminate) => {
+                let error = interrupt.err().or(terminate.err());
+                tracing::warn!(?error, "signals can't be heard; end the process to stop it");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

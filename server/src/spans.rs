@@ -17,6 +17,8 @@ use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
+use waypost_engine::api::Session;
+use waypost_engine::trace::read_traceparent;
 
 use crate::upstream;
 
@@ -84,9 +86,22 @@ impl Drop for Spans {
 
 /// Makes a span a part of the trace that a `traceparent` names.
 pub(crate) fn adopt(span: &Span, traceparent: Option<&str>) {
-    if let Some(traceparent) = traceparent {
+    if let Some(traceparent) = traceparent.filter(|text| trace_of(text).is_some()) {
         // Where nobody sends spans there is nothing to be a part of.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Parent(traceparent)));
+    }
+}
+
+/// The id of the trace that a `traceparent` names.
+pub(crate) fn trace_of(traceparent: &str) -> Option<&str> {
+    read_traceparent(traceparent).map(|(trace, _)| trace)
+}
+
+/// A session as a part of what is done now, so that its acts and all that follows from them belong to the same trace.
+pub(crate) fn placed(session: Session) -> Session {
+    match traceparent() {
+        Some(traceparent) => session.in_span(&traceparent),
+        None => session,
     }
 }
 

@@ -30,12 +30,16 @@ function guard(context, home) {
   return faults;
 }
 
+const KINDS = { js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
+
 /** Takes the pages from a folder, to try a change without a build. */
 async function fromFolder(context, folder) {
   await context.route("**/console/**", async (route) => {
     const name = new URL(route.request().url()).pathname.slice("/console/".length);
     const response = await route.fetch();
-    await route.fulfill({ response, body: await readFile(join(folder, name)) });
+    // A file that the server does not have yet comes as what its name says.
+    const contentType = KINDS[name.split(".").pop()];
+    await route.fulfill({ response, status: 200, contentType, body: await readFile(join(folder, name)) });
   });
 }
 

@@ -123,6 +123,42 @@ export const HOSTILE = {
   "<img src=x onerror=window.pwned='name'>.md": "a name that would like to be markup\n",
 };
 
+/** A PDF with a page for each text, as plain ASCII. */
+export function pdf(pages) {
+  const objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""];
+  objects.push("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>");
+  const kids = [];
+  for (const text of pages) {
+    const drawn = `BT /F1 12 Tf 14 TL 72 720 Td\n${text
+      .split("\n")
+      .map((line) => `(${line}) Tj T*\n`)
+      .join("")}ET`;
+    objects.push(`<< /Length ${drawn.length} >>\nstream\n${drawn}\nendstream`);
+    objects.push(
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents ${objects.length} 0 R >>`,
+    );
+    kids.push(`${objects.length} 0 R`);
+  }
+  objects[1] = `<< /Type /Pages /Kids [${kids.join(" ")}] /Count ${pages.length} >>`;
+  let file = "%PDF-1.4\n";
+  const places = objects.map((object, at) => {
+    const place = file.length;
+    file += `${at + 1} 0 obj\n${object}\nendobj\n`;
+    return `${String(place).padStart(10, "0")} 00000 n \n`;
+  });
+  const end = `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${file.length}\n%%EOF\n`;
+  return `${file}xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${places.join("")}${end}`;
+}
+
+/** Documents whose text is read out of them; what is cited stands on other lines there than in the bytes. */
+export const PAPERS = {
+  "ferry.pdf": pdf([
+    "Ferries of the bay\nThe first boat leaves at six.",
+    "Winter\nThe quokkaline ferry sails at noon.\nIt carries no bicycles.",
+  ]),
+  "fair.html": `<!doctype html>\n<html>\n<head>\n<title>Fair</title>\n<style>\n${"p { color: inherit }\n".repeat(30)}</style>\n</head>\n<body>\n${"<!-- nothing -->\n".repeat(30)}<h1>Fair</h1>\n<p>The velocipedal contest\nbegins at nine.</p>\n</body>\n</html>\n`,
+};
+
 /** Fills the home; gives what the stories need to know. */
 export async function furnish(home, receiver) {
   const { ask } = home;
@@ -138,6 +174,7 @@ export async function furnish(home, receiver) {
   await ask("PUT", "/v1/files/board/drafts/notice.md", "# Notice\n\nThe office is closed on Friday.\n");
   for (const [name, text] of Object.entries(HOSTILE))
     await ask("PUT", `/v1/files/board/hostile/${encodeURIComponent(name)}`, text);
+  for (const [name, text] of Object.entries(PAPERS)) await ask("PUT", `/v1/files/board/papers/${name}`, text);
   await ask("POST", "/v1/gates", { path: "/board/published/**", note: "somebody looks at it first" });
   const writer = await token("agent:clerk", [board]);
   const stuck = await token("agent:stuck", [{ path: "/board/**", verbs: ["list", "read", "write"] }]);

@@ -18,6 +18,8 @@ function places(known) {
     files: "files",
     folder: "files/marketing",
     file: "files/board/plan.md",
+    text: "files/board/papers/ferry.pdf?page=2",
+    deleted: "files/board/nothing.md",
     versions: "files/board/plan.md?tab=versions",
     changes: "files/board/plan.md?tab=changes",
     about: "files/board/plan.md?tab=about",

@@ -52,6 +52,91 @@ export const STORIES = {
     await shot("citation");
   },
 
+  async "citations of a PDF and of a web page open in their text, also after a reload"({
+    page,
+    home,
+    check,
+    shot,
+    signIn,
+  }) {
+    await signIn();
+    for (const [name, words, quote, where] of [
+      ["ferry.pdf", "quokkaline", "The quokkaline ferry sails at noon.", "page 2, line"],
+      ["fair.html", "velocipedal", "The velocipedal contest begins at nine.", "line"],
+    ]) {
+      const path = `/board/papers/${name}`;
+      await until(
+        () => home.ask("POST", "/v1/search", { query: words, mode: "lexical" }),
+        ({ results }) => results[0]?.citation.path === path,
+      );
+      await page.goto(`${home.url}/#/search?q=${words}&mode=lexical`);
+      const hit = page.locator(".hit").first();
+      await hit.locator(".path", { hasText: `${path} · ${where}` }).waitFor();
+      await hit.locator(".hit-title").click();
+      for (const time of ["opened", "loaded again"]) {
+        if (time === "loaded again") await page.reload();
+        const cited = page.locator("#cited");
+        await cited.waitFor();
+        await page.locator("#read-out", { hasText: "Extracted text" }).waitFor();
+        const marked = (await page.locator(".lines .marked .line").allTextContents()).join("\n");
+        check(marked.includes(quote), `${name}, ${time}: what is cited is marked: ${marked}`);
+        check(!/<|first boat/.test(marked), `${name}, ${time}: and nothing else: ${marked}`);
+        check(
+          await cited.evaluate((node) => {
+            const { top, bottom } = node.getBoundingClientRect();
+            return top >= 0 && bottom <= innerHeight;
+          }),
+          `${name}, ${time}: and in view`,
+        );
+        await page.getByText(`cited: ${where}`).waitFor();
+      }
+      await shot(`citation-${name.split(".")[1]}`);
+      await page.getByRole("link", { name: "Show the file itself" }).click();
+      await page.getByRole("link", { name: "Show the text in it" }).click();
+      await page.locator("#read-out").waitFor();
+      check((await page.locator(".lines .marked").count()) === 0, "nothing is cited then");
+    }
+    // A place alone, as somebody may send it.
+    await page.goto(`${home.url}/#/files/board/papers/ferry.pdf?page=2`);
+    await page.locator("#cited", { hasText: "Winter" }).waitFor();
+    await page.locator(".lines .place", { hasText: "page 2" }).waitFor();
+  },
+
+  async "a citation far down in a long file"({ page, home, check, signIn }) {
+    await signIn();
+    await home.ask("POST", "/v1/workspaces", { name: "long" });
+    await home.ask("PATCH", "/v1/workspaces/long", { intelligence: false });
+    const text = Array.from({ length: 50_000 }, (_, at) => `${at + 1}: ${"-".repeat(60)}\n`).join("");
+    await home.ask("PUT", "/v1/files/long/log.txt", text);
+    await page.goto(`${home.url}/#/files/long/log.txt?lines=47000-47001`);
+    await page.locator("#cited").waitFor();
+    const marked = await page.locator(".lines .marked .line").allTextContents();
+    check(marked.length === 2 && marked[0].startsWith("47000: "), `the cited lines are marked: ${marked}`);
+    check((await page.locator("#read-out").count()) === 0, "the text of the file is its own");
+    await page.goto(`${home.url}/#/files/long/log.txt?lines=90000`);
+    await page.getByText("The text has fewer lines than are cited").waitFor();
+    await home.ask("DELETE", "/v1/workspaces/long");
+  },
+
+  async "a deleted file is found by its event and brought back"({ page, home, check, shot, signIn }) {
+    await signIn();
+    await page.getByText("Live", { exact: true }).waitFor();
+    await home.ask("PUT", "/v1/files/board/scratch.md", "to be brought back\n");
+    await home.ask("DELETE", "/v1/files/board/scratch.md");
+    const told = page.locator(".feed li", { hasText: "file.deleted" }).first();
+    await told.getByRole("link", { name: "/board/scratch.md" }).click();
+    await page.getByText("The file is gone").waitFor();
+    await shot("deleted");
+    await page.getByRole("button", { name: "Restore" }).first().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
+    await page.getByText("Restored").waitFor();
+    check((await home.ask("GET", "/v1/files/board/scratch.md")) === "to be brought back\n", "it is back");
+    await home.ask("DELETE", "/v1/files/board/scratch.md");
+    await page.goto(`${home.url}/#/files/board/scratch.md`);
+    await page.getByRole("link", { name: "its versions" }).click();
+    await page.getByText("The file is gone").waitFor();
+  },
+
   async "ask and open a source"({ page, check, shot, signIn }) {
     await signIn();
     await page.keyboard.press("g");
@@ -288,10 +373,9 @@ export const STORIES = {
       clicks += 1;
       await target.click();
     };
-    check(
-      (await page.locator(".attention", { hasText: "paper jam in tray 2" }).count()) === 1,
-      "the first page already says why",
-    );
+    const said = page.locator(".attention", { hasText: "paper jam in tray 2" });
+    await said.first().waitFor();
+    check((await said.count()) === 1, "the first page already says why");
     await shot("overview");
     await click(page.locator("table").getByRole("link", { name: "agent:stuck" }));
     await page.locator("#cause", { hasText: "paper jam in tray 2" }).waitFor();

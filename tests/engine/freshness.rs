@@ -41,6 +41,20 @@ fn a_changed_file_is_no_hit_until_it_is_read_again() {
 }
 
 #[test]
+fn as_many_hits_as_asked_for_come_though_the_best_files_are_gone() {
+    let fixture: String = (0..60)
+        .map(|file| format!("//- {file:02}.md\nLighthouse {} number {file}.\n", "keeper ".repeat(60 - file)))
+        .collect();
+    let house = House::new(&fixture);
+    let best = house.search_in("keeper", Mode::Lexical, 40);
+    assert_eq!(best.results.len(), 40);
+    paths(&best).iter().for_each(|path| fs::remove_file(house.root().join(path)).unwrap());
+    for mode in [Mode::Hybrid, Mode::Lexical, Mode::Semantic] {
+        assert_eq!(house.search_in("keeper", mode, 10).results.len(), 10, "{mode:?}");
+    }
+}
+
+#[test]
 fn unchanged_files_moves_and_touches_embed_nothing() {
     let house = House::new(FILES);
     let before = house.n_embedded();

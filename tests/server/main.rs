@@ -38,6 +38,9 @@ mod access;
 /// Tokens: narrowed, run out, revoked.
 mod tokens;
 
+/// Traces: named, carried on, and what was spent in them.
+mod traces;
+
 /// Gates, and what waits before them.
 mod gates;
 

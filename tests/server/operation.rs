@@ -193,6 +193,88 @@ fn settings_are_read_again_while_the_server_runs() {
 }
 
 #[test]
+fn a_mistake_in_the_settings_is_named_by_its_place_and_never_shown() {
+    let home = home();
+    let settings = home.path().join("waypost.toml");
+    let upstream = "[[upstream]]\nname = \"far\"\nurl = \"https://far.example/mcp\"\n";
+    let wrong = [
+        ("header = { Authorization = \"Bearer SEKRET123\" }\n", "line 4, column 1: unknown field `header`"),
+        (
+            "headers = \"Bearer SEKRET123, expected\"\n",
+            "line 4, column 11: invalid type: string, expected a map",
+        ),
+        ("headers = { Authorization = Bearer SEKRET123 }\n", "line 4, column "),
+    ];
+    let mut process = told(home.path(), &[]);
+    let hang_up = |pid: u32| {
+        assert!(Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap().success());
+    };
+    let mut log = BufReader::new(process.log()).lines();
+    for (line, expected) in wrong {
+        std::fs::write(&settings, format!("{upstream}{line}")).unwrap();
+        let refused = waypost(home.path(), &["config"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains(expected) && said.contains("waypost.toml"), "{said}");
+        assert!(!said.contains("SEKRET"), "{said}");
+        hang_up(process.pid());
+        let said = log.find_map(|line| line.ok().filter(|line| line.contains("can't be taken"))).unwrap();
+        assert!(said.contains(expected) && !said.contains("SEKRET"), "{said}");
+    }
+}
+
+#[test]
+fn every_line_of_a_json_log_is_an_object() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".waypost")).unwrap();
+    let mut server = told(home.path(), &[("WAYPOST_LOG_FORMAT", "json")]);
+    let mut written = server.log();
+    server.stop();
+    let mut log = String::new();
+    written.read_to_string(&mut log).unwrap();
+    let lines = log.lines().map(|line| {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line} in {log}"))
+    });
+    let messages: Vec<String> =
+        lines.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect();
+    assert!(messages.iter().any(|message| message.contains("has no workspace yet")), "{messages:?}");
+    assert!(messages.iter().any(|message| message == "stopped"), "{messages:?}");
+}
+
+#[test]
+fn a_server_that_says_it_is_there_can_be_stopped_at_once() {
+    let home = home();
+    for _ in 0..4 {
+        // It ends well, as an operator's stop has it, and not by the signal.
+        Process::start(home.path(), "127.0.0.1:0").stop();
+    }
+}
+
+#[test]
+fn the_tour_names_the_address_that_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tour = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .args(["demo", "--offline", "--listen", "127.0.0.1:0", "--home"])
+        .arg(folder.path().join("demo"))
+        .env_remove("WAYPOST_HOME")
+        .env("WAYPOST_MODELS", folder.path().join("no-models"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tour.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let tried = lines.find(|line| line.contains("try: curl")).unwrap();
+    let serving = lines.find(|line| line.contains("serving http")).unwrap();
+    let address = |line: &str| {
+        let rest = line.split("http://").nth(1).unwrap();
+        rest.split(['/', ' ']).next().unwrap().to_owned()
+    };
+    assert_eq!(address(&tried), address(&serving));
+    assert!(!address(&tried).ends_with(":0"), "{tried}");
+    assert!(Command::new("kill").arg(tour.id().to_string()).status().unwrap().success());
+    assert!(tour.wait().unwrap().success());
+}
+
+#[test]
 fn every_command_that_a_reader_is_told_of_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut pages = vec![root.join("README.md"), root.join("examples/README.md")];

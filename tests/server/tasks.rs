@@ -95,6 +95,43 @@ fn a_task_goes_its_way_between_two_users() {
 }
 
 #[test]
+fn tasks_are_listed_from_either_end() {
+    let server = Server::start(FILES);
+    let boss = server.user("human:boss", WORK);
+    let make = |title: &str| {
+        let made = boss.post("/v1/tasks", &json!({"workspace": "docs", "title": title})).is(201).json();
+        text(&made, "task_id").to_owned()
+    };
+    let made: Vec<String> = ["a", "b", "c", "d", "e"].map(make).into();
+    let page = |query: &str| {
+        let reply = boss.get(&format!("/v1/tasks?{query}")).is(200).json();
+        let items = reply["items"].as_array().unwrap();
+        let told =
+            items.iter().map(|task| (text(task, "created_at").to_owned(), text(task, "id").to_owned()));
+        (told.collect::<Vec<_>>(), reply["next_cursor"].as_str().map(str::to_owned))
+    };
+    let ids = |told: &[(String, String)]| told.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>();
+    let (oldest, _) = page("");
+    assert!(oldest.is_sorted_by_key(|(at, _)| at.clone()), "{oldest:?}");
+    assert_eq!(page("order=oldest").0, oldest);
+    let (newest, end) = page("order=newest");
+    assert!(newest.is_sorted_by(|one, next| one.0 >= next.0) && end.is_none(), "{newest:?}");
+    let sorted = |mut list: Vec<String>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(ids(&newest)), sorted(made));
+    // What comes between two pages shows nothing twice, and hides nothing.
+    let (first, cursor) = page("order=newest&limit=3");
+    let late = make("f");
+    let (mut second, end) = page(&format!("order=newest&limit=100&cursor={}", cursor.unwrap()));
+    second.retain(|(_, id)| *id != late);
+    assert_eq!((ids(&[first, second].concat()), end), (ids(&newest), None));
+    assert!(page("order=newest&state=done").0.is_empty());
+    boss.get("/v1/tasks?order=random").refuses(400, "invalid_request");
+}
+
+#[test]
 fn requests_that_make_no_sense_are_refused() {
     let server = Server::start(FILES);
     let (boss, outside) =

@@ -178,7 +178,7 @@ impl Session {
             path: site.path.as_str(),
             data: Some(&data),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         })?;
         Ok(())
@@ -509,7 +509,7 @@ impl Session {
             principal: &approval.requester,
             approved_by: by,
             fence: None,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             may_write: &|principal, path| access::may_write(&policy, principal, path),
         };
         let now_ms = self.now_ms();

@@ -29,7 +29,9 @@ const MAX_LIMIT: usize = 1000;
 /// Hits in one reply where nothing else is asked.
 const DEFAULT_LIMIT: usize = 10;
 /// Hits fetched beyond the limit, so that those whose file has changed can be left out.
-const SPARE_HITS: usize = 10;
+const SPARE_HITS: usize = 2;
+/// The same, where those did not suffice.
+const MORE_SPARE_HITS: usize = 50;
 
 /// One workspace that is asked, with what of it may be seen.
 pub(super) struct Asked {
@@ -398,40 +400,52 @@ impl Session {
             })
             .collect();
         let (questions, principal) = (&self.engine.questions, &self.actor.principal);
-        let vector = if mode == Mode::Lexical { None } else { questions.vector(principal, &query.text) };
+        let mut vector = if mode == Mode::Lexical { None } else { questions.vector(principal, &query.text) };
         let is_known = vector.is_some();
-        let request = search::SearchRequest { query, mode, limit: limit + SPARE_HITS, vector };
-        let mut hits = search::search(
-            &sources,
-            self.engine.embedder.as_ref(),
-            self.engine.reranker.as_deref(),
-            &request,
-        )?;
-        if let Some(vector) = hits.vector.as_ref().filter(|_| !is_known) {
-            questions.keep(principal, &query.text, vector);
+        let mut spare = SPARE_HITS;
+        loop {
+            let request = search::SearchRequest { query, mode, limit: limit + spare, vector };
+            let mut hits = search::search(
+                &sources,
+                self.engine.embedder.as_ref(),
+                self.engine.reranker.as_deref(),
+                &request,
+            )?;
+            let has_more = hits.hits.len() == limit + spare;
+            hits.hits = self.current(asked, hits.hits, limit)?;
+            if hits.hits.len() < limit && has_more && spare < MORE_SPARE_HITS {
+                (spare, vector) = (MORE_SPARE_HITS, hits.vector);
+                continue;
+            }
+            if let Some(vector) = hits.vector.as_ref().filter(|_| !is_known) {
+                questions.keep(principal, &query.text, vector);
+            }
+            return Ok(hits);
         }
+    }
+
+    /// Those hits whose file is still what was indexed, `limit` at most.
+    fn current(&self, asked: &[Asked], mut hits: Vec<Hit>, limit: usize) -> Result<Vec<Hit>> {
         // A path that can't be one is no file's.
-        hits.hits.retain(|hit| RelPath::new(&hit.record.path).is_ok());
+        hits.retain(|hit| RelPath::new(&hit.record.path).is_ok());
         let places: Vec<(WorkspaceId, RelPath)> = hits
-            .hits
             .iter()
             .filter_map(|hit| {
                 Some((asked[hit.source].workspace.row.id, RelPath::new(&hit.record.path).ok()?))
             })
             .collect();
         let rows = self.engine.catalog.files_at(&places)?;
-        let mut fresh = Vec::with_capacity(limit);
-        for ((hit, row), (_, path)) in hits.hits.drain(..).zip(rows).zip(&places) {
-            if fresh.len() >= limit {
+        let mut current = Vec::with_capacity(limit);
+        for ((hit, row), (_, path)) in hits.into_iter().zip(rows).zip(&places) {
+            if current.len() >= limit {
                 break;
             }
             let asked = &asked[hit.source];
             if asked.past.is_some() || is_current(&asked.workspace, path, row.as_ref(), &hit)? {
-                fresh.push(hit);
+                current.push(hit);
             }
         }
-        hits.hits = fresh;
-        Ok(hits)
+        Ok(current)
     }
 
     pub(super) fn index_status(&self, asked: &[Asked], degraded: &[Degraded]) -> Result<IndexStatus> {

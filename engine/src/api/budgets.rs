@@ -182,7 +182,7 @@ impl Session {
             path: "",
             data: Some(&data.to_string()),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         })?;
         Ok(())

@@ -131,7 +131,7 @@ impl Session {
             principal: &self.actor.principal,
             approved_by: site.approved_by.as_deref(),
             fence,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             may_write: &|principal, path| access::may_write(&policy, principal, path),
         };
         let done = change::execute(steps, author, &mut |tx, done| {

@@ -22,6 +22,7 @@ use crate::route::RouteError;
 use crate::search::SearchError;
 use crate::store::StoreError;
 use crate::tasks::TaskError;
+use crate::text::SkipReason;
 use crate::trace::TraceError;
 
 /// Everything that the engine can refuse, for any surface.
@@ -84,6 +85,14 @@ pub enum Error {
         edit: usize,
         /// How often.
         found: usize,
+    },
+    /// A file that can be stored and not be read as text. Its bytes can be had.
+    #[error("`{path}` gives no text: {reason}")]
+    NoText {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: SkipReason,
     },
     /// What was to be written elsewhere could not be.
     #[error("can't write {what}: {source}")]
@@ -369,6 +378,7 @@ impl Error {
             | Self::Folder { .. }
             | Self::Card(_)
             | Self::InvalidArguments { .. }
+            | Self::NoText { .. }
             | Self::Registry(RegistryError::Id { .. } | RegistryError::Spec { .. })
             | Self::Net(_)
             | Self::Generate(_)
@@ -440,6 +450,7 @@ impl Error {
             Self::Backup { .. } => "damaged_backup",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::NoRoute { .. } => "no_route",
+            Self::NoText { .. } => "unsupported_type",
             Self::AmbiguousRoute { .. } => "ambiguous_route",
             Self::Card(_) => "invalid_card",
             Self::InvalidArguments { .. } => "invalid_arguments",

@@ -285,7 +285,7 @@ impl Session {
             path: below.as_str(),
             data: Some(&text),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         };
         let seq = self.engine.catalog.write(|tx| {

@@ -23,12 +23,23 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`], also for what may not be read; [`Error::Id`] for a path that can't be one.
     pub fn read_file(&self, path: &str, version: Option<&str>, as_of: Option<&str>) -> Result<FileContent> {
+        self.read_within(path, version, as_of, u64::MAX)
+    }
+
+    /// As [`Self::read_file`]; today's bytes only where they are not more than the limit.
+    pub(super) fn read_within(
+        &self,
+        path: &str,
+        version: Option<&str>,
+        as_of: Option<&str>,
+        limit_bytes: u64,
+    ) -> Result<FileContent> {
         let (name, below) = self.split(path, "file")?;
         let absent = || Error::NotFound { what: "file", name: path.to_owned() };
         let rule = self.authorize("file.read", Verb::Read, path, "file")?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         let bytes = match (version, as_of) {
-            (None, None) => workspace.tree.read(&below, u64::MAX)?.map(|(bytes, _)| bytes),
+            (None, None) => workspace.tree.read(&below, limit_bytes)?.map(|(bytes, _)| bytes),
             (Some(_), Some(_)) => {
                 return Err(Error::Invalid {
                     field: "version",

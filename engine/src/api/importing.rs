@@ -482,7 +482,7 @@ impl Session {
                 path: target.below.as_str(),
                 data: Some(&data),
                 actor: &self.actor.principal,
-                trace: Some(&self.trace),
+                trace: Some(self.cause()),
                 occurred_ms: self.now_ms(),
             };
             self.engine.catalog.write(|tx| tx.append_event(&event).map(drop))?;

@@ -47,6 +47,7 @@ mod snapshots;
 mod spending;
 mod stopping;
 mod tasks;
+mod texts;
 mod tools;
 mod traces;
 mod visible;
@@ -107,6 +108,7 @@ pub use stopping::Stop;
 pub use tasks::{
     Artifact, ClaimRequest, Completion, Failure, InboxEntry, NewTask, Supervisor, TaskInfo, TasksFilter,
 };
+pub use texts::{FileText, TextPlace};
 pub use tools::{
     CallOptions, CallOutcome, CallReply, CallUsage, PendingCall, ServerHealth, ServerInfo, ServerState,
     TakenTools, ToolArgument, ToolDeclaration, ToolDocument, ToolHealth, ToolInfo, ToolOverride, ToolServer,

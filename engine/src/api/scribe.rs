@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -20,6 +19,7 @@ use crate::delivery::{
 };
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::journal::{self, Event, EventFilter};
+use crate::trace::traceparent_of;
 
 /// A program that is started for events, by the operator's settings alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Scribe for HomeScribe {
         let Some(shown) = session.show(event, &session.scope(Verb::Read), &endpoint.filter)? else {
             return Ok(None);
         };
-        Ok(Some(engine.letter(endpoint, &shown)?))
+        Ok(Some(engine.letter(endpoint, &shown, event.traceparent.clone())?))
     }
 
     fn name_of(&self, workspace: WorkspaceId) -> Option<WorkspaceName> {
@@ -75,16 +75,6 @@ struct StandardBody<'a> {
     event: &'a EventInfo,
 }
 
-/// The event as the parent of what its receiver does (W3C Trace Context, section 3.2): the trace of the act that made it, and an id made of
-/// the event's own. `None` where the act named its trace in another way.
-fn traceparent(trace: &str, event: &str) -> Option<String> {
-    let is_trace = trace.len() == 32
-        && trace.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        && trace.bytes().any(|byte| byte != b'0');
-    let parent: String = Sha256::digest(event)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    is_trace.then(|| format!("00-{trace}-{parent}-01"))
-}
-
 impl Engine {
     /// Starts to bring events to webhooks; it ends when the result goes.
     pub fn start_courier(self: &Arc<Self>) -> Courier {
@@ -99,7 +89,10 @@ impl Engine {
         })
     }
 
-    fn letter(&self, endpoint: &Endpoint, event: &EventInfo) -> Result<Letter> {
+    /// The parent of what its receiver does is the span in which the event came about; where nobody made one, the event
+    /// itself. Without a trace of W3C Trace Context there is none.
+    fn letter(&self, endpoint: &Endpoint, event: &EventInfo, traceparent: Option<String>) -> Result<Letter> {
+        let own = || event.trace_id.as_deref().and_then(|trace| traceparent_of(trace, &event.id));
         let (content_type, body) = match endpoint.format {
             Format::Standard => {
                 let body = StandardBody { r#type: &event.event, timestamp: &event.occurred_at, event };
@@ -112,7 +105,7 @@ impl Engine {
             content_type,
             body: body.expect("an event has only texts and numbers"),
             secrets: self.secrets(endpoint)?,
-            traceparent: event.trace_id.as_deref().and_then(|trace| traceparent(trace, &event.id)),
+            traceparent: traceparent.filter(|_| event.trace_id.is_some()).or_else(own),
         })
     }
 
@@ -146,7 +139,7 @@ impl Engine {
             occurred_at: rfc3339(now_ms),
             data: None,
         };
-        let letter = self.letter(endpoint, &event)?;
+        let letter = self.letter(endpoint, &event, None)?;
         Ok(delivery::send(&self.client, &endpoint.sink, &letter, self.schedule.timeout, now_ms))
     }
 

@@ -11,7 +11,8 @@ use crate::catalog::{FileRow, Tx};
 use crate::change::ChangeError;
 use crate::id::{RelPath, WorkspaceName, join_path, split_path};
 use crate::index::FileSet;
-use crate::journal::{Act, Outcome};
+use crate::journal::{Act, Cause, Outcome};
+use crate::trace::read_traceparent;
 
 /// What one principal does with the engine. Whatever it does is decided, done and recorded.
 #[derive(Clone)]
@@ -19,6 +20,10 @@ pub struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) actor: Actor,
     pub(super) trace: String,
+    /// Of the span in which it acts, where its trace is one of W3C Trace Context.
+    pub(super) traceparent: Option<String>,
+    /// Whether somebody gave the trace its name.
+    pub(super) is_trace_named: bool,
     pub(super) stop: Stop,
 }
 
@@ -33,14 +38,48 @@ pub struct Principal {
 
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, actor: Actor) -> Self {
-        Self { engine, actor, trace: fresh_id("tr"), stop: Stop::default() }
+        Self {
+            engine,
+            actor,
+            trace: fresh_id("tr"),
+            traceparent: None,
+            is_trace_named: false,
+            stop: Stop::default(),
+        }
     }
 
     /// As part of a request that has a name already: it stands in journal and audit log.
     #[must_use]
     pub fn with_trace(mut self, trace: &str) -> Self {
-        self.trace = trace.chars().filter(|c| !c.is_control()).take(128).collect();
+        let trace: String = trace.chars().filter(|c| !c.is_control()).take(128).collect();
+        if self.trace != trace {
+            self.traceparent = None;
+        }
+        self.trace = trace;
+        self.is_trace_named = true;
         self
+    }
+
+    /// As a part of the span that a `traceparent` (W3C Trace Context) names: whoever goes on with what is done here goes on
+    /// with that. A session whose trace has got another name stays as it is.
+    #[must_use]
+    pub fn in_span(mut self, traceparent: &str) -> Self {
+        let Some((trace, _)) = read_traceparent(traceparent) else { return self };
+        if !self.is_trace_named || self.trace == trace {
+            self.trace = trace.to_owned();
+            self.traceparent = Some(traceparent.to_owned());
+        }
+        self
+    }
+
+    /// See [`Self::in_span`].
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// What stands in the journal of the request that it acts for.
+    pub(super) fn cause(&self) -> Cause<'_> {
+        Cause { trace: &self.trace, traceparent: self.traceparent() }
     }
 
     /// Who this is.

@@ -1,5 +1,7 @@
 //! Handovers between agents: each is judged before it happens, and a trace that goes in circles waits for a person.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::approvals::GatedAct;
@@ -7,6 +9,7 @@ use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::session::Session;
 use crate::access::{Approval, ApprovalState, NewApproval, Verb};
+use crate::budget::{self, Usage};
 use crate::catalog::Tx;
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
@@ -55,6 +58,8 @@ pub struct TraceInfo {
     pub approval_id: Option<String>,
     /// Why it is parked or ended.
     pub reason: Option<String>,
+    /// What was spent on the hops that are shown, as far as it is known.
+    pub spent: Usage,
     /// Of who asks, or all for the admin; oldest first.
     pub hops: Vec<HopInfo>,
 }
@@ -76,6 +81,9 @@ pub struct HopInfo {
     pub is_new: bool,
     /// RFC 3339.
     pub at: String,
+    /// What its task took up to now: as its worker reported, else as the agent's card estimates; null: nothing is known
+    /// yet.
+    pub spent: Option<Usage>,
 }
 
 impl Session {
@@ -102,9 +110,10 @@ impl Session {
         &self,
         tx: &Tx<'_>,
         handover: &Handover<'_>,
+        reservation: Option<&str>,
         refused: &mut Option<Verdict>,
     ) -> std::result::Result<Recorded, ChangeError> {
-        match tx.record_hop(&self.new_hop(handover), &self.engine.hop_limits)? {
+        match tx.record_hop(&self.new_hop(handover, reservation), &self.engine.hop_limits)? {
             Verdict::Go { number, hop } => Ok(Recorded { number, hop }),
             verdict => {
                 *refused = Some(verdict);
@@ -146,14 +155,14 @@ impl Session {
     /// As `conclude_hop`.
     pub fn hand_over(&self, handover: &Handover<'_>) -> Result<Recorded> {
         let mut refused = None;
-        let recorded = self.engine.catalog.write(|tx| self.hop_in(tx, handover, &mut refused));
+        let recorded = self.engine.catalog.write(|tx| self.hop_in(tx, handover, None, &mut refused));
         match refused {
             Some(verdict) => self.conclude_hop(handover, verdict),
             None => Ok(recorded?),
         }
     }
 
-    fn new_hop<'a>(&'a self, handover: &Handover<'a>) -> NewHop<'a> {
+    fn new_hop<'a>(&'a self, handover: &Handover<'a>, reservation: Option<&'a str>) -> NewHop<'a> {
         NewHop {
             trace: &self.trace,
             from: &self.actor.principal,
@@ -162,6 +171,7 @@ impl Session {
             artifacts: handover.artifacts,
             embedding: handover.embedding,
             parent: handover.parent,
+            reservation,
             at_ms: self.now_ms(),
         }
     }
@@ -246,7 +256,7 @@ impl Session {
             path: below.as_str(),
             data: Some(&data.to_string()),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         })?;
         Ok(())
@@ -310,22 +320,27 @@ impl Session {
     fn traces_shown(&self, id: Option<&str>) -> Result<Vec<TraceInfo>> {
         let own = (!self.is_admin()).then_some(self.actor.principal.as_str());
         let found = trace::traces_of(&self.engine.catalog, id, own)?;
-        Ok(found.into_iter().map(show_trace).collect())
+        let hops = found.iter().flat_map(|(_, hops)| hops);
+        let reservations: Vec<&str> = hops.filter_map(|hop| hop.reservation.as_deref()).collect();
+        let spent = budget::spent_on(&self.engine.catalog, &reservations)?;
+        Ok(found.into_iter().map(|found| show_trace(found, &spent)).collect())
     }
 }
 
-fn show_trace((row, hops): (TraceRow, Vec<StoredHop>)) -> TraceInfo {
+fn show_trace((row, hops): (TraceRow, Vec<StoredHop>), spent: &BTreeMap<String, Usage>) -> TraceInfo {
+    let hops: Vec<HopInfo> = hops.into_iter().map(|hop| show_hop(hop, spent)).collect();
     let is_stopped = row.state != TraceState::Open;
     TraceInfo {
         trace_id: row.id,
         state: row.state,
         approval_id: row.approval.filter(|_| is_stopped),
         reason: Some(row.reason).filter(|_| is_stopped),
-        hops: hops.into_iter().map(show_hop).collect(),
+        spent: hops.iter().filter_map(|hop| hop.spent).fold(Usage::default(), Usage::plus),
+        hops,
     }
 }
 
-fn show_hop(stored: StoredHop) -> HopInfo {
+fn show_hop(stored: StoredHop, spent: &BTreeMap<String, Usage>) -> HopInfo {
     HopInfo {
         hop: stored.hop.depth,
         from: stored.hop.from,
@@ -334,5 +349,6 @@ fn show_hop(stored: StoredHop) -> HopInfo {
         artifacts: stored.hop.artifacts,
         is_new: stored.hop.is_new,
         at: rfc3339(stored.at_ms),
+        spent: stored.reservation.and_then(|reservation| spent.get(&reservation).copied()),
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Nouns: [`Budget`] (a limit of a principal, a group or everybody alone, per day or trace), [`Charge`] (what an act is
 //! expected to take), a reservation (a charge that every budget has made room for, until it is settled), the ledger (what
-//! each principal used, by day, kind and target). All budgets that bind an act are checked and reserved in one
+//! each principal used, by day, kind and target), beside it what each handover took. All budgets that bind an act are checked and reserved in one
 //! transaction, so that no crowd gets through together. A reservation that nobody settles counts as spent at its deadline.
 //! It decides no access and knows no groups: who asks says which ones they are in.
 
 mod counters;
 mod error;
+mod handovers;
 mod ledger;
 mod plan;
 mod reserving;
@@ -18,6 +19,7 @@ mod usage;
 
 pub use counters::Counter;
 pub use error::{BudgetError, Exceeded};
+pub use handovers::spent_on;
 pub use ledger::{GroupBy, UsageFilter, UsageRow, usage};
 pub use plan::{
     Asker, Budget, Charge, ChargeKind, DAY_MS, HIGH_SHARE, LOW_SHARE, Limits, NORMAL_SHARE, Period, Priority,

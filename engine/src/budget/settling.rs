@@ -6,6 +6,7 @@
 use rusqlite::params;
 
 use super::ledger::Line;
+use super::plan::ChargeKind;
 use super::reserving::Reserved;
 use super::usage::{Usage, UsageReport};
 use crate::catalog::{CatalogError, Tx};
@@ -61,7 +62,7 @@ impl Tx<'_> {
         for key in &reserved.counters {
             self.move_counter(key, used, [0; 4], now_ms)?;
         }
-        self.add_to_ledger(&line(&reserved), used, i64::from(!is_ok))?;
+        self.count(id, &reserved, used, !is_ok, now_ms)?;
         self.sql().execute("UPDATE reservations SET spent = 1 WHERE id = ?1", [id])?;
         Ok(true)
     }
@@ -89,8 +90,24 @@ impl Tx<'_> {
         for key in &reserved.counters {
             self.move_counter(key, more, back, now_ms)?;
         }
-        self.add_to_ledger(&line(reserved), more, i64::from(!is_ok))?;
+        self.count(id, reserved, more, !is_ok, now_ms)?;
         self.sql().prepare_cached("DELETE FROM reservations WHERE id = ?1")?.execute([id])?;
+        Ok(())
+    }
+
+    /// Writes down what was spent: in the ledger, and with the handover that it was reserved for.
+    fn count(
+        &self,
+        id: &str,
+        reserved: &Reserved,
+        used: [i64; 4],
+        has_failed: bool,
+        now_ms: i64,
+    ) -> Result<(), CatalogError> {
+        self.add_to_ledger(&line(reserved), used, i64::from(has_failed))?;
+        if reserved.kind == ChargeKind::Dispatch.as_str() {
+            self.add_to_handover(id, used, now_ms)?;
+        }
         Ok(())
     }
 
@@ -104,7 +121,7 @@ impl Tx<'_> {
         for key in &reserved.counters {
             self.move_counter(key, used, back, now_ms)?;
         }
-        self.add_to_ledger(&line(&reserved), used, 0)?;
+        self.count(id, &reserved, used, false, now_ms)?;
         self.sql().execute("UPDATE reservations SET state = 'orphaned' WHERE id = ?1", params![id])?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::plan::{DAY_MS, day_of};
 use crate::catalog::{Catalog, CatalogError, Tx};
 
-/// Rows of the ledger are kept for so many days.
+/// Rows of the ledger, and what was spent on handovers, are kept for so many days.
 pub const KEEP_LEDGER_DAYS: i64 = 400;
 /// What a period has counted is kept for so long after it last grew: longer than any reservation lives.
 const KEEP_COUNTERS_MS: i64 = 40 * DAY_MS;
@@ -45,7 +45,7 @@ impl Tx<'_> {
         Ok(overdue.len() == BATCH)
     }
 
-    /// Forgets what is too old to matter: rows of the ledger, counters, and reservations that were given up.
+    /// Forgets what is too old to matter: rows of the ledger and of handovers, counters, and reservations that were given up.
     ///
     /// # Errors
     /// [`CatalogError::Sqlite`].
@@ -59,6 +59,10 @@ impl Tx<'_> {
             "DELETE FROM reservations WHERE state = 'orphaned' AND deadline_ms < ?1",
             [now_ms - KEEP_ORPHANS_MS],
         )?;
-        Ok(lines + counters + orphans)
+        let handovers = sql.execute(
+            "DELETE FROM handover_use WHERE updated_ms < ?1",
+            [now_ms - KEEP_LEDGER_DAYS * DAY_MS],
+        )?;
+        Ok(lines + counters + orphans + handovers)
     }
 }

@@ -432,9 +432,25 @@ CREATE TABLE origins (
 ALTER TABLE files ADD COLUMN extractor INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE files ADD COLUMN notes TEXT NOT NULL DEFAULT '';
 ",
-    // Which bytes a deletion took away. What the journal tells of a path afterwards is still that it has none.
+    // Which bytes a deletion took away; what the journal tells of a path afterwards is still that it has none. And the
+    // changes of files apart: what a search has to count is not told from a thousand other entries.
     "
 ALTER TABLE journal ADD COLUMN gone BLOB;
+CREATE INDEX journal_files ON journal (workspace, seq) WHERE file > 0;
+",
+    // Whose child is what others do about an entry, and what was spent on each handover.
+    "
+ALTER TABLE journal ADD COLUMN traceparent TEXT;
+ALTER TABLE hops ADD COLUMN reservation TEXT;
+CREATE TABLE handover_use (
+    reservation TEXT PRIMARY KEY,
+    usd INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX handover_use_updated ON handover_use (updated_ms);
 ",
 ];
 

@@ -4,7 +4,7 @@ use super::external::keep;
 use super::{ChangeError, Place, Prepared, look, take_in, topics};
 use crate::catalog::{FileRow, FileState, Tx};
 use crate::id::{FileId, RelPath, Seq, VersionId, join_path, split_path};
-use crate::journal::{ChangeKind, NewChange};
+use crate::journal::{Cause, ChangeKind, NewChange};
 use crate::store::Folder;
 
 /// What must stand under a path for a change to happen.
@@ -72,7 +72,7 @@ pub struct Author<'a> {
     /// The fence of the lock that it stands under.
     pub fence: Option<u64>,
     /// The request.
-    pub trace: Option<&'a str>,
+    pub trace: Option<Cause<'a>>,
     /// Whether a principal may write a path: a lock binds others only where its holder may.
     pub may_write: &'a dyn Fn(&str, &str) -> bool,
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ChangeError, Place};
 use crate::catalog::{FileState, Tx};
 use crate::id::{RelPath, join_path};
-use crate::journal::{EventKind, NewEvent, topic_of};
+use crate::journal::{Cause, EventKind, NewEvent, topic_of};
 
 /// Larger files are named and not told, in bytes: an event says where to look.
 const MAX_NEWS_BYTES: usize = 16 << 10;
@@ -27,7 +27,7 @@ pub(super) fn publish(
     state: &FileState,
     news: Option<&Value>,
     actor: &str,
-    trace: Option<&str>,
+    trace: Option<Cause<'_>>,
 ) -> Result<(), ChangeError> {
     let Some(topic) = topic_of(path.as_str()) else { return Ok(()) };
     let file = join_path(&place.workspace.name, path);

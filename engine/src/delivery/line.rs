@@ -263,6 +263,7 @@ mod tests {
             actor: "human:admin".to_owned(),
             approved_by: None,
             trace: None,
+            traceparent: None,
             data: None,
             occurred_ms: 0,
         };

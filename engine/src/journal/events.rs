@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::Cause;
 use crate::catalog::{Catalog, CatalogError, FileRow, Tx};
 use crate::id::{Seq, VersionId, WorkspaceId};
 
@@ -119,7 +120,7 @@ pub struct NewEvent<'a> {
     /// Who did it.
     pub actor: &'a str,
     /// The request that it belongs to.
-    pub trace: Option<&'a str>,
+    pub trace: Option<Cause<'a>>,
     /// Milliseconds since 1970.
     pub occurred_ms: i64,
 }
@@ -151,6 +152,8 @@ pub struct Event {
     pub approved_by: Option<String>,
     /// The request that it belongs to.
     pub trace: Option<String>,
+    /// See [`Cause::traceparent`].
+    pub traceparent: Option<String>,
     /// More, as JSON.
     pub data: Option<String>,
     /// Milliseconds since 1970.
@@ -165,11 +168,12 @@ impl Tx<'_> {
     pub fn append_event(&self, event: &NewEvent<'_>) -> Result<Seq, CatalogError> {
         self.sql()
             .prepare_cached(
-                "INSERT INTO journal (kind, workspace, file, path, size_bytes, mime_type, actor, occurred_ms, trace, data)
+                "INSERT INTO journal (kind, workspace, file, path, size_bytes, mime_type, actor, occurred_ms, trace, data,
+                                      traceparent)
                  VALUES (?1, ?2, 0, ?3,
                          coalesce((SELECT size_bytes FROM files WHERE workspace = ?2 AND path = ?3), 0),
                          coalesce((SELECT mime_type FROM files WHERE workspace = ?2 AND path = ?3), ''),
-                         ?4, ?5, ?6, ?7)",
+                         ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 event.kind.as_str(),
@@ -177,8 +181,9 @@ impl Tx<'_> {
                 event.path,
                 event.actor,
                 event.occurred_ms,
-                event.trace,
+                event.trace.map(|cause| cause.trace),
                 event.data,
+                event.trace.and_then(|cause| cause.traceparent),
             ])?;
         self.mark_news();
         Ok(Seq(self.sql().last_insert_rowid() as u64))
@@ -216,7 +221,7 @@ impl Tx<'_> {
 
 /// What [`read_event`] reads.
 pub(super) const COLUMNS: &str = "seq, kind, workspace, path, version, size_bytes, mime_type, other_path, actor, \
-                                  approved_by, trace, data, occurred_ms, gone";
+                                  approved_by, trace, data, occurred_ms, gone, traceparent";
 
 /// The entries of all workspaces after `cursor`, oldest first, at most `limit`.
 ///
@@ -299,5 +304,6 @@ pub(super) fn read_event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
         data: row.get(11)?,
         occurred_ms: row.get(12)?,
         gone: row.get::<_, Option<[u8; 32]>>(13)?.map(VersionId::from_bytes),
+        traceparent: row.get(14)?,
     })
 }

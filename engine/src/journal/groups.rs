@@ -220,7 +220,7 @@ fn of_journal() -> String {
 }
 
 /// How many columns [`read_event`] reads.
-const N_COLUMNS: usize = 14;
+const N_COLUMNS: usize = 15;
 
 /// Names of a topic lie between `events/T.` and `events/T0`: `/` and `.` are neighbours.
 fn topic_query(columns: &str) -> String {

@@ -54,6 +54,15 @@ impl ChangeKind {
     }
 }
 
+/// The request that something belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause<'a> {
+    /// The name of its trace.
+    pub trace: &'a str,
+    /// Its place in a trace of W3C Trace Context, where it has one: the parent of what others do about it.
+    pub traceparent: Option<&'a str>,
+}
+
 /// A change that is about to be written down.
 #[derive(Debug, Clone)]
 pub struct NewChange<'a> {
@@ -80,7 +89,7 @@ pub struct NewChange<'a> {
     /// Who let it through a gate.
     pub approved_by: Option<&'a str>,
     /// The request that it belongs to.
-    pub trace: Option<&'a str>,
+    pub trace: Option<Cause<'a>>,
     /// Milliseconds since 1970.
     pub occurred_ms: i64,
 }
@@ -103,8 +112,8 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached(
                 "INSERT INTO journal (kind, workspace, file, path, version, size_bytes, actor, occurred_ms, mime_type,
-                                      other_path, approved_by, trace, gone)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                      other_path, approved_by, trace, gone, traceparent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 change.kind.as_str(),
@@ -118,8 +127,9 @@ impl Tx<'_> {
                 change.mime_type,
                 change.other_path,
                 change.approved_by,
-                change.trace,
+                change.trace.map(|cause| cause.trace),
                 change.gone.as_ref().map(|version| &version.as_bytes()[..]),
+                change.trace.and_then(|cause| cause.traceparent),
             ])?;
         self.mark_news();
         Ok(Seq(self.sql().last_insert_rowid() as u64))

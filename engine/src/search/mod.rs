@@ -138,7 +138,9 @@ pub fn search(
     };
     let wants_lexical = request.mode != Mode::Semantic;
     let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
-    answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
+    if answers.has_semantic && request.mode == Mode::Hybrid {
+        answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
+    }
     if vector.is_some() && answers.n_chunks > answers.n_scored {
         let n_bare = answers.n_chunks - answers.n_scored;
         out.degraded.push(Degraded {

@@ -93,6 +93,8 @@ pub struct NewHop<'a> {
     pub embedding: Option<&'a [f32]>,
     /// The hop that causes it, as [`Verdict::Go`] numbered it; the newest one to `from` where it is missing.
     pub parent: Option<u32>,
+    /// What was set aside for it.
+    pub reservation: Option<&'a str>,
     /// Milliseconds since 1970.
     pub at_ms: i64,
 }
@@ -102,6 +104,8 @@ pub struct NewHop<'a> {
 pub struct StoredHop {
     /// What is judged.
     pub hop: Hop,
+    /// What was set aside for it.
+    pub reservation: Option<String>,
     /// Milliseconds since 1970.
     pub at_ms: i64,
 }
@@ -145,7 +149,8 @@ pub enum Verdict {
 }
 
 const TRACE: &str = "number, id, root, state, since, approval, reason, created_ms, updated_ms";
-const HOP: &str = "number, parent, depth, sender, addressee, text, artifacts, embedding, is_new, at_ms";
+const HOP: &str = "number, parent, depth, sender, addressee, text, artifacts, embedding, is_new, at_ms, \
+                   reservation";
 
 impl Tx<'_> {
     /// Judges a handover by what this transaction sees, and records it where it may happen: of two at once the second one is
@@ -189,6 +194,7 @@ impl Tx<'_> {
                         sketch,
                         is_new,
                     },
+                    reservation: new.reservation.map(str::to_owned),
                     at_ms: new.at_ms,
                 };
                 self.insert_hop(trace.number, &stored, new.text)?;
@@ -225,8 +231,8 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached(
                 "INSERT INTO hops (trace, number, parent, depth, sender, addressee, text, text_hash, artifacts, embedding,
-                                   is_new, at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                   is_new, at_ms, reservation)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 trace,
@@ -241,6 +247,7 @@ impl Tx<'_> {
                 hop.sketch.as_ref().map(Sketch::to_bytes),
                 hop.is_new,
                 stored.at_ms,
+                stored.reservation,
             ])?;
         self.sql()
             .prepare_cached("UPDATE traces SET updated_ms = ?2 WHERE number = ?1")?
@@ -392,5 +399,6 @@ fn read_hop(row: &Row<'_>) -> Result<StoredHop, rusqlite::Error> {
             is_new: row.get(8)?,
         },
         at_ms: row.get(9)?,
+        reservation: row.get(10)?,
     })
 }

@@ -11,9 +11,15 @@ use waypost_engine::route::Finding;
 use super::{Globals, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
+/// Said below the flags of `waypost agent add`.
+const ADD_EXAMPLES: &str = "Examples:\n  waypost agent add lea.json\n  \
+                            waypost agent add https://lea.example/.well-known/agent-card.json --id lea";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost agent inbox translator-de")]
 pub enum AgentCommand {
     /// Register an agent by its card: Waypost's own JSON, or an A2A agent card
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// A file, `-` for standard input, or the URL of a card such as `https://host/.well-known/agent-card.json`
         card: String,
@@ -22,20 +28,25 @@ pub enum AgentCommand {
         id: Option<String>,
     },
     /// List the agents
+    #[command(after_help = "Example: waypost agent list")]
     List,
     /// Show an agent's card, and how it stands
+    #[command(after_help = "Example: waypost agent show contract-reviewer")]
     Show {
         /// `researcher`, or `agent:researcher`
         name: String,
     },
     /// Forget an agent's card; its principal, grants and inbox stay
+    #[command(after_help = "Example: waypost agent remove contract-reviewer")]
     Remove {
         /// `researcher`, or `agent:researcher`
         name: String,
     },
     /// Find collisions, dead and over-broad entries among agents and tools
+    #[command(after_help = "Example: waypost agent lint")]
     Lint,
     /// What waits for an agent or is stuck with it, oldest first: age, attempts, last error
+    #[command(after_help = "Example: waypost agent inbox translator-de --state pending")]
     Inbox {
         /// `researcher`, or `agent:researcher`
         name: String,

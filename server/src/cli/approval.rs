@@ -10,19 +10,23 @@ use super::{Globals, Outcome, home};
 use crate::output::{self, FAINT, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost approval list --state pending")]
 pub enum ApprovalCommand {
     /// Everything that waits or was decided, newest first
+    #[command(after_help = "Example: waypost approval list --state pending")]
     List {
         /// Only these
         #[arg(long)]
         state: Option<StateArg>,
     },
     /// One request, with what would change
+    #[command(after_help = "Example: waypost approval show ap_…")]
     Show {
         /// `ap_…`
         id: String,
     },
     /// Let a change through; it happens at once. Nobody may grant what they asked for themselves
+    #[command(after_help = "Example: waypost approval grant ap_… --reason 'read and agreed'")]
     Grant {
         /// `ap_…`
         id: String,
@@ -31,6 +35,7 @@ pub enum ApprovalCommand {
         reason: Option<String>,
     },
     /// Refuse a change
+    #[command(after_help = "Example: waypost approval deny ap_… --reason 'clause 4 is missing'")]
     Deny {
         /// `ap_…`
         id: String,

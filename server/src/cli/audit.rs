@@ -12,21 +12,30 @@ use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 const PAGE: usize = 1000;
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost audit list --outcome denied --since 2026-03-01")]
 pub enum AuditCommand {
     /// Records, oldest first
     List(ListArgs),
     /// One record
+    #[command(after_help = "Example: waypost audit show 42")]
     Show {
         /// Its number
         number: u64,
     },
     /// Print every record as a line of JSON
+    #[command(after_help = "Example: waypost audit export > audit.jsonl")]
     Export,
     /// Walk the whole chain; exit code 1 and the first break where it does not hold
+    #[command(after_help = "Example: waypost audit verify")]
     Verify,
 }
 
+/// Said below the flags of `waypost audit list`.
+const LIST_EXAMPLES: &str = "Examples:\n  waypost audit list --outcome denied --since 2026-03-01\n  \
+                             waypost audit list --principal agent:marketing-writer --action file.";
+
 #[derive(Args)]
+#[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {
     /// Only what this principal did
     #[arg(long)]

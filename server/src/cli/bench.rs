@@ -25,7 +25,11 @@ const HITS: usize = 10;
 /// Queries that warm what a server has warm.
 const WARM_UP: usize = 5;
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost bench ~/notes\n  waypost bench ~/notes --queries 50 --no-model";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     /// The folder
     dir: PathBuf,

@@ -14,17 +14,21 @@ use super::{Globals, Outcome, home};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost budget usage --group-by principal")]
 pub enum BudgetCommand {
     /// All budgets, with what is left of each
+    #[command(after_help = "Example: waypost budget list")]
     List,
     /// Limit what somebody may spend; of a budget with the same holder, target and period the given limits change
     Add(AddArgs),
     /// Take a budget away
+    #[command(after_help = "Example: waypost budget remove bg_…")]
     Remove {
         /// `bg_…`
         id: String,
     },
     /// One budget, with what was used and what is left
+    #[command(after_help = "Example: waypost budget show bg_… --principal agent:researcher")]
     Show {
         /// `bg_…`
         id: String,
@@ -67,7 +71,12 @@ pub struct AddArgs {
     note: String,
 }
 
+/// Said below the flags of `waypost budget usage`.
+const USAGE_EXAMPLES: &str = "Examples:\n  waypost budget usage --principal agent:researcher --group-by kind\n  \
+                              waypost budget usage --from 2026-02-01 --to 2026-02-28";
+
 #[derive(Args)]
+#[command(after_help = USAGE_EXAMPLES)]
 pub struct UsageArgs {
     /// The first day, such as 2026-01-31
     #[arg(long, value_name = "DAY")]

@@ -8,11 +8,18 @@ use super::grant::words;
 use super::{Globals, Outcome, home};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags of `waypost gate add`.
+const ADD_EXAMPLE: &str =
+    "Example: waypost gate add '/contracts/approved/**' --verb write --note 'a person reads it first'";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost gate add '/contracts/approved/**'")]
 pub enum GateCommand {
     /// All gates
+    #[command(after_help = "Example: waypost gate list")]
     List,
     /// Put a gate up: a change there waits for an approval, unless who makes it has `approve`
+    #[command(after_help = ADD_EXAMPLE)]
     Add {
         /// Over paths, such as `/contracts/approved/**`
         pattern: String,
@@ -24,6 +31,7 @@ pub enum GateCommand {
         note: Option<String>,
     },
     /// Take a gate down; what has passed it stays approved
+    #[command(after_help = "Example: waypost gate remove gt_…")]
     Remove {
         /// `gt_…`
         id: String,

@@ -11,23 +11,32 @@ use waypost_engine::api::{Error, Explanation, Session};
 use super::{Globals, Outcome, REFUSED, find, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
+/// Said below the flags of `waypost grant explain`.
+const EXPLAIN_EXAMPLES: &str = "Examples:\n  waypost grant explain agent:signer read /contracts/drafts/nda.md\n  \
+                                waypost grant explain agent:coder call git.push --tool --argument branch=main";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost grant explain agent:signer read /contracts/drafts/nda.md")]
 pub enum GrantCommand {
     /// All grants; what none of them gives is not allowed
+    #[command(after_help = "Example: waypost grant list")]
     List,
     /// Give rights, or take them with `--deny`, which wins over every grant that gives
     Add(AddArgs),
     /// One grant
+    #[command(after_help = "Example: waypost grant show gr_…")]
     Show {
         /// `gr_…`
         id: String,
     },
     /// Take a grant away
+    #[command(after_help = "Example: waypost grant remove gr_…")]
     Remove {
         /// `gr_…`
         id: String,
     },
     /// Whether somebody may do something, and which rule decides; exit code 3 where they may not
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
         /// Who
         principal: String,

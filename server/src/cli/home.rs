@@ -11,8 +11,8 @@ use waypost_engine::embed::Embedder;
 
 use super::{Globals, Outcome};
 use crate::config::{self, Config};
-use crate::models;
 use crate::output::{self, FAINT, STRONG};
+use crate::{logs, models};
 
 /// Said below the flags of `waypost config`.
 pub const CONFIG_EXAMPLES: &str =
@@ -91,7 +91,8 @@ pub fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder
     let options = config.engine_options(home)?.embedder(embedder);
     let engine = Arc::new(Engine::open(options)?);
     engine.set_tool_servers(config.upstreams.value.iter().map(upstream::Settings::tool_server).collect());
-    for line in engine.rebuilt() {
+    // Where there is a log, the engine has told it there.
+    for line in engine.rebuilt().iter().filter(|_| logs::format().is_none()) {
         output::note(&format!("the index is built anew: {line}"));
     }
     Ok(engine)

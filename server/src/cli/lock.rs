@@ -8,10 +8,13 @@ use super::{Globals, Outcome, home};
 use crate::output::{self, FAINT, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost lock take '/marketing/campaigns/**' --ttl 300")]
 pub enum LockCommand {
     /// All locks that hold
+    #[command(after_help = "Example: waypost lock list")]
     List,
     /// Take a lock; while it holds, nobody else can write there
+    #[command(after_help = "Example: waypost lock take '/marketing/campaigns/**' --ttl 300")]
     Take {
         /// A path or a pattern, such as `/docs/plan.md` or `/docs/drafts/**`
         pattern: String,
@@ -23,6 +26,7 @@ pub enum LockCommand {
         ttl: Option<u64>,
     },
     /// Give a lock back, whoever holds it
+    #[command(after_help = "Example: waypost lock release lk_…")]
     Release {
         /// `lk_…`
         id: String,

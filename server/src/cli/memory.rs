@@ -16,12 +16,14 @@ use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost memory recall 'where is staging hosted' -n 2")]
 pub enum MemoryCommand {
     /// Keep a note, and be told what is known like it
     Remember(RememberArgs),
     /// Find notes and messages that bear on a query
     Recall(RecallArgs),
     /// Notes and threads, by path
+    #[command(after_help = "Example: waypost memory list --topic servers --kind note")]
     List {
         /// Only of this workspace
         #[arg(long, short = 'w')]
@@ -40,6 +42,7 @@ pub enum MemoryCommand {
         expired: bool,
     },
     /// The last messages of a thread
+    #[command(after_help = "Example: waypost memory thread planning --max-tokens 2000")]
     Thread {
         /// Its name
         thread: String,
@@ -54,13 +57,19 @@ pub enum MemoryCommand {
         max_tokens: Option<usize>,
     },
     /// Forget a note, or with the path of any of its files a thread; old versions stay until they are pruned
+    #[command(after_help = "Example: waypost memory forget /notes/memory/admin/notes/servers/staging.md")]
     Forget {
         /// `/workspace/memory/agent/…`
         path: String,
     },
 }
 
+/// Said below the flags of `waypost memory remember`.
+const REMEMBER_EXAMPLES: &str = "Examples:\n  waypost memory remember 'The staging server runs in Frankfurt.' --topic servers\n  \
+                                 waypost memory remember 'Refunds are paid weekly.' --source /notes/refunds.md";
+
 #[derive(Args)]
+#[command(after_help = REMEMBER_EXAMPLES)]
 pub struct RememberArgs {
     /// One fact or a few, in plain sentences
     #[arg(required = true)]
@@ -103,7 +112,12 @@ enum ConflictArg {
     Supersede,
 }
 
+/// Said below the flags of `waypost memory recall`.
+const RECALL_EXAMPLES: &str = "Examples:\n  waypost memory recall 'where is staging hosted' -n 2\n  \
+                               waypost memory recall refunds --agent researcher --max-tokens 500";
+
 #[derive(Args)]
+#[command(after_help = RECALL_EXAMPLES)]
 pub struct RecallArgs {
     /// In plain words
     #[arg(required = true)]

@@ -32,6 +32,8 @@ mod serve;
 mod shell;
 mod snapshot;
 mod task;
+#[cfg(test)]
+mod tests;
 mod token;
 mod tool;
 mod webhook;
@@ -55,9 +57,14 @@ pub const REFUSED: u8 = 3;
 /// Not available: model, network, lock.
 pub const UNAVAILABLE: u8 = 4;
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost index ~/notes\n  \
+                        waypost ask 'Who approves refunds above 500 euros?' --home ~/notes\n  \
+                        waypost serve --home ~/waypost --attach notes=./notes";
+
 /// A semantic index and router for AI agents: files in, cited answers out, offline on a CPU.
 #[derive(Parser)]
-#[command(name = "waypost", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "waypost", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -91,6 +98,7 @@ pub struct Globals {
 #[derive(Subcommand)]
 enum Command {
     /// Take the tour: index a small company's files, ask three questions, then serve
+    #[command(after_help = "Examples:\n  waypost demo\n  waypost demo --exit --home ./demo")]
     Demo(demo::DemoArgs),
     /// Make a home
     Init(home::InitArgs),
@@ -117,8 +125,10 @@ enum Command {
     /// Compare catalog, blobs and index with each other
     Check(check::CheckArgs),
     /// Look at what the home stands on, and say what to do about what is wrong
+    #[command(after_help = "Example: waypost doctor --home ./home")]
     Doctor,
     /// Throw the index away and build it from the files
+    #[command(after_help = "Example: waypost reindex --home ./home")]
     Reindex,
     /// Write the whole home into one file, while it is served or not
     Backup(backup::BackupArgs),

@@ -24,11 +24,17 @@ pub struct ModelsArgs {
     command: ModelsCommand,
 }
 
+/// Said below the flags of `waypost models pull`.
+const PULL_EXAMPLES: &str = "Examples:\n  waypost models pull\n  \
+                             waypost models pull all-minilm-l6-v2 --refresh";
+
 #[derive(Subcommand)]
 enum ModelsCommand {
     /// The models, their licences, sizes and checksums
+    #[command(after_help = "Example: waypost models list")]
     List,
     /// Fetch a model for offline use
+    #[command(after_help = PULL_EXAMPLES)]
     Pull {
         /// Its name; the default model where it is missing
         name: Option<String>,
@@ -37,6 +43,7 @@ enum ModelsCommand {
         refresh: bool,
     },
     /// Speed on this machine, and how near that is to its limit
+    #[command(after_help = "Example: waypost models bench --threads 2 --seconds 10")]
     Bench {
         /// One text a line, or a JSON array of texts; built-in ones where it is missing
         #[arg(long, value_name = "FILE")]

@@ -10,13 +10,16 @@ use super::{Globals, NOTHING, Outcome, home};
 use crate::output::{self, BAD, FAINT, GOOD};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost policy diff policy.toml")]
 pub enum PolicyCommand {
     /// What a policy file would change; exit code 1 where it would change anything
+    #[command(after_help = "Example: waypost policy diff policy.toml")]
     Diff {
         /// TOML with `[[principal]]`, `[[group]]`, `[[grant]]` and `[[gate]]`; `-` for standard input
         file: PathBuf,
     },
     /// Make a policy file hold, and nothing else; tokens of principals that go are revoked
+    #[command(after_help = "Example: waypost policy apply policy.toml --keep")]
     Apply {
         /// As for `diff`
         file: PathBuf,

@@ -10,11 +10,18 @@ use waypost_engine::api::{PrincipalInfo, Session};
 use super::{Globals, Outcome, find, home};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags of `waypost principal add`.
+const ADD_EXAMPLES: &str = "Examples:\n  waypost principal add agent:drafter\n  \
+                            waypost principal add human:marguerite-holt --name 'Marguerite Holt' --group group:finance";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost principal add agent:drafter")]
 pub enum PrincipalCommand {
     /// All principals but the home's owner, who is always there
+    #[command(after_help = "Example: waypost principal list")]
     List,
     /// Make a principal known, or give a known one another name or more groups
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// `agent:NAME`, `human:NAME` or `service:NAME`
         id: String,
@@ -26,22 +33,31 @@ pub enum PrincipalCommand {
         groups: Vec<String>,
     },
     /// One principal
+    #[command(after_help = "Example: waypost principal show agent:marketing-writer")]
     Show {
         /// Whom
         id: String,
     },
     /// Forget a principal; its tokens are revoked, its grants go
+    #[command(after_help = "Example: waypost principal remove agent:drafter")]
     Remove {
         /// Whom
         id: String,
     },
 }
 
+/// Said below the flags of `waypost group set`.
+const SET_EXAMPLE: &str =
+    "Example: waypost group set group:marketing agent:marketing-writer agent:translator-de";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost group list")]
 pub enum GroupCommand {
     /// All groups with their members
+    #[command(after_help = "Example: waypost group list")]
     List,
     /// Set a group's members; without any the group goes
+    #[command(after_help = SET_EXAMPLE)]
     Set {
         /// `group:NAME`
         id: String,

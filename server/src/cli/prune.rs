@@ -8,7 +8,12 @@ use crate::output;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
+/// Said below the flags.
+const EXAMPLES: &str = "Examples:\n  waypost prune --keep-versions 20 --keep-days 90 --dry-run\n  \
+                        waypost prune --keep-days 90";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct PruneArgs {
     /// Keep so many newest versions of each path
     #[arg(long, value_name = "N", required_unless_present = "keep_days")]

@@ -20,7 +20,7 @@ use super::home::{self, Fetch};
 use super::{Globals, Outcome};
 use crate::config::{self, Config};
 use crate::logs;
-use crate::output::{self, FAINT, STRONG};
+use crate::output::{self, FAINT, STRONG, Voice};
 
 /// Until a server that is there must have taken a connection.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
@@ -58,6 +58,8 @@ pub struct Greeting {
     pub token: Option<String>,
     /// What a program is told beside it.
     pub more: Map<String, Value>,
+    /// A first request, made of the address and the token.
+    pub example: Option<fn(&str, &str) -> String>,
 }
 
 #[derive(Args)]
@@ -76,6 +78,8 @@ pub struct McpArgs {
 
 pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
     let home = home::locate(globals, Some(Path::new(".")))?;
+    // What is told while the home is opened stands in the log already.
+    let telling = config::load(&home, globals)?.start_telling()?;
     let (engine, mut config) = home::open(&home, globals, Fetch::IfMissing)?;
     args.put_into(&mut config);
     for pair in &args.attach {
@@ -91,7 +95,8 @@ pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
         args.put_into(&mut config);
         Ok(config)
     };
-    run_server(engine, config, reread, Greeting { json: is_json, token, more: Map::new() })
+    let greeting = Greeting { json: is_json, token, more: Map::new(), example: None };
+    run_server((engine, telling), config, reread, greeting)
 }
 
 impl ServeArgs {
@@ -114,10 +119,10 @@ fn attach_lone_folder(engine: &Engine, home: &Path) -> Result<()> {
         engine.create_workspace(&WorkspaceName::from_folder(&entry.file_name().to_string_lossy()))?;
     }
     if names.is_empty() {
-        anstream::eprintln!(
-            "{FAINT}note: this home has no workspace yet; attach one with `--attach NAME=DIR`, or `waypost workspace add NAME DIR --home {}`{FAINT:#}",
+        output::note(&format!(
+            "this home has no workspace yet; attach one with `--attach NAME=DIR`, or `waypost workspace add NAME DIR --home {}`",
             home.display()
-        );
+        ));
     }
     Ok(())
 }
@@ -130,15 +135,14 @@ fn split_attach(pair: &str) -> Result<(WorkspaceName, PathBuf)> {
     Ok((name, PathBuf::from(folder)))
 }
 
-/// Serves an open engine until it is told to stop; at SIGHUP the settings are read again.
+/// Serves an open engine, whose log has begun, until it is told to stop; at SIGHUP the settings are read again.
 pub fn run_server(
-    engine: Arc<Engine>,
+    (engine, telling): (Arc<Engine>, logs::Telling),
     config: Config,
     reread: impl Fn() -> Result<Config> + Send + Sync + 'static,
     greeting: Greeting,
 ) -> Outcome {
     let options = options(&config)?;
-    let telling = config.start_telling()?;
     let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
@@ -178,7 +182,10 @@ fn renew(before: &Config, newer: Result<Config>) -> Result<Renewed> {
 
 fn announce(scheme: &str, address: SocketAddr, greeting: Greeting) {
     let url = format!("{scheme}://{address}");
-    let Greeting { json, token, more: mut told } = greeting;
+    let Greeting { json, token, more: mut told, example } = greeting;
+    if let (Some(example), Some(token)) = (example, &token) {
+        Voice::new(json).say(format!("{FAINT}try: {}{FAINT:#}", example(&url, token)));
+    }
     if json {
         told.insert("url".to_owned(), json!(url));
         told.insert("mcp".to_owned(), json!(format!("{url}/mcp")));
@@ -210,8 +217,8 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
         return Ok(0);
     }
     let home = home::locate(globals, Some(Path::new(".")))?;
+    let _telling = config::load(&home, globals)?.start_telling()?;
     let (engine, config) = home::open(&home, globals, Fetch::IfMissing)?;
-    let _telling = config.start_telling()?;
     engine.set_commands(&config.command_hooks())?;
     if let Some(token) = &args.token {
         // A token that is none is told before anything starts.

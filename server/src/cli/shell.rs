@@ -9,13 +9,22 @@ use clap_complete::Shell;
 use super::{Cli, Globals, Outcome};
 use crate::output;
 
+/// Said below the flags of `waypost completions`.
+const COMPLETIONS_EXAMPLES: &str = "Examples:\n  waypost completions bash > ~/.local/share/bash-completion/completions/waypost\n  \
+                                    waypost completions fish > ~/.config/fish/completions/waypost.fish";
+
 #[derive(Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
 pub struct CompletionsArgs {
     /// For which shell
     shell: Shell,
 }
 
+/// Said below the flags of `waypost man`.
+const MAN_EXAMPLES: &str = "Examples:\n  waypost man | man -l -\n  waypost man --dir ~/.local/share/man/man1";
+
 #[derive(Args)]
+#[command(after_help = MAN_EXAMPLES)]
 pub struct ManArgs {
     /// Write a page for each command into this folder, in place of printing the first one
     #[arg(long, value_name = "DIR")]

@@ -15,11 +15,14 @@ use super::{Globals, Outcome, check, find, home};
 use crate::output::{self, BAD, FAINT, GOOD, MATCH, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost snapshot create finance --name 'before the audit'")]
 pub enum SnapshotCommand {
     /// All snapshots, newest first
+    #[command(after_help = "Example: waypost snapshot list")]
     List,
     /// Name the state of a workspace, or of every workspace; copies nothing
     #[command(visible_alias = "add")]
+    #[command(after_help = "Example: waypost snapshot create finance --name 'before the audit'")]
     Create {
         /// Its name or id; all of them where it is missing
         workspace: Option<String>,
@@ -28,11 +31,13 @@ pub enum SnapshotCommand {
         name: Option<String>,
     },
     /// One snapshot
+    #[command(after_help = "Example: waypost snapshot show sn_…")]
     Show {
         /// `sn_…`
         id: String,
     },
     /// What differs between a snapshot and today, or another one of the same workspace
+    #[command(after_help = "Example: waypost snapshot diff sn_…")]
     Diff {
         /// `sn_…`
         id: String,
@@ -40,11 +45,13 @@ pub enum SnapshotCommand {
         other: Option<String>,
     },
     /// Make a workspace's files again what they were; the state before is a snapshot first
+    #[command(after_help = "Example: waypost snapshot restore sn_…")]
     Restore {
         /// `sn_…`
         id: String,
     },
     /// Make a new workspace with the files of a snapshot
+    #[command(after_help = "Example: waypost snapshot clone sn_… finance-trial")]
     Clone {
         /// `sn_…`
         id: String,
@@ -52,6 +59,7 @@ pub enum SnapshotCommand {
         name: String,
     },
     /// Write a snapshot's files as a tar archive
+    #[command(after_help = "Example: waypost snapshot export sn_… finance.tar")]
     Export {
         /// `sn_…`
         id: String,
@@ -60,6 +68,7 @@ pub enum SnapshotCommand {
         file: PathBuf,
     },
     /// Forget a snapshot; the files stay
+    #[command(after_help = "Example: waypost snapshot remove sn_…")]
     Remove {
         /// `sn_…`
         id: String,

@@ -6,9 +6,19 @@ use waypost_engine::api::{NewTask, TaskInfo, TaskState, TasksFilter};
 use super::{Globals, Outcome, home};
 use crate::output::{self, BAD, FAINT, STRONG};
 
+/// Said below the flags of `waypost task list`.
+const LIST_EXAMPLES: &str = "Examples:\n  waypost task list --state review\n  \
+                             waypost task list --workspace finance --to agent:data-analyst";
+
+/// Said below the flags of `waypost task add`.
+const ADD_EXAMPLES: &str = "Examples:\n  waypost task add office 'Review the Kestrel contract' --capability law --review\n  \
+                            waypost task add finance 'Close January' --to agent:data-analyst --due 2026-03-06T12:00:00Z";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost task list --state review")]
 pub enum TaskCommand {
     /// Tasks, oldest first
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         /// Only of this workspace
         #[arg(long)]
@@ -21,11 +31,13 @@ pub enum TaskCommand {
         to: Option<String>,
     },
     /// One task, with what was done with it
+    #[command(after_help = "Example: waypost task show tk_…")]
     Show {
         /// `tk_…`
         id: String,
     },
     /// Make a task: a file in `tasks/pending/` of the workspace
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// The workspace
         workspace: String,
@@ -57,11 +69,13 @@ pub enum TaskCommand {
         on_trouble: Vec<String>,
     },
     /// Accept what was done
+    #[command(after_help = "Example: waypost task accept tk_…")]
     Accept {
         /// `tk_…`
         id: String,
     },
     /// Send a task back that was done
+    #[command(after_help = "Example: waypost task reject tk_… 'Clause 4 is missing.'")]
     Reject {
         /// `tk_…`
         id: String,
@@ -69,6 +83,7 @@ pub enum TaskCommand {
         reason: String,
     },
     /// Give a task up
+    #[command(after_help = "Example: waypost task cancel tk_… 'It was done by hand.'")]
     Cancel {
         /// `tk_…`
         id: String,

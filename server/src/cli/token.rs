@@ -14,18 +14,22 @@ use super::{Globals, Outcome, find, home};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost token add --principal agent:researcher --expires 30d")]
 pub enum TokenCommand {
     /// All tokens, without their secrets
+    #[command(after_help = "Example: waypost token list")]
     List,
     /// Make a token; it is shown once
     Add(AddArgs),
     /// One token, without its secret
+    #[command(after_help = "Example: waypost token show 8c1f…")]
     Show {
         /// Its public part: `ID` in `wp_ID_SECRET`
         id: String,
     },
     /// End a token, at once and everywhere
     #[command(visible_alias = "remove")]
+    #[command(after_help = "Example: waypost token revoke 8c1f…")]
     Revoke {
         /// Its public part: `ID` in `wp_ID_SECRET`
         id: String,

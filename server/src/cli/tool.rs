@@ -22,9 +22,19 @@ use crate::output::{self, BAD, FAINT, STRONG};
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 const READY_LOOK: Duration = Duration::from_millis(20);
 
+/// Said below the flags of `waypost tool list`.
+const LIST_EXAMPLES: &str = "Examples:\n  waypost tool list --state quarantined\n  \
+                             waypost tool list --server git";
+
+/// Said below the flags of `waypost tool add`.
+const ADD_EXAMPLES: &str = "Examples:\n  waypost tool add mail.send --description 'Sends a mail' --example 'write to Kestrel'\n  \
+                            waypost tool add calendar.book --description 'Books a room' --input-schema book.json";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost tool list --state quarantined")]
 pub enum ToolCommand {
     /// The tools in use, or those in another state
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         /// Only these
         #[arg(long)]
@@ -34,6 +44,7 @@ pub enum ToolCommand {
         server: Option<String>,
     },
     /// Declare a tool that no server here has, so that it is found and routed to; again, to replace what was said of it
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// Such as `create_charge` or `payments.create_charge`
         id: String,
@@ -51,11 +62,13 @@ pub enum ToolCommand {
         usd_per_call: Option<f64>,
     },
     /// One tool with its schemas, as it was approved, and what it wants to be where that differs
+    #[command(after_help = "Example: waypost tool show git.push")]
     Show {
         /// Such as `git.push`
         id: String,
     },
     /// Use a tool as it is now; it was new or has changed
+    #[command(after_help = "Example: waypost tool approve git.push --reason 'the description is clearer'")]
     Approve {
         /// Such as `git.push`
         id: String,
@@ -64,6 +77,7 @@ pub enum ToolCommand {
         reason: Option<String>,
     },
     /// Leave a tool set aside, and do not ask about it again until it changes
+    #[command(after_help = "Example: waypost tool refuse git.push --reason 'it asks for a password now'")]
     Refuse {
         /// Such as `git.push`
         id: String,
@@ -72,11 +86,13 @@ pub enum ToolCommand {
         reason: Option<String>,
     },
     /// Forget a tool; should a server list it again, it is new
+    #[command(after_help = "Example: waypost tool remove payments.refund")]
     Remove {
         /// Such as `git.push`
         id: String,
     },
     /// Start the tool's server, call the tool, and end it
+    #[command(after_help = "Example: waypost tool call git.log '{\"branch\": \"main\"}'")]
     Call {
         /// Such as `git.push`
         id: String,

@@ -11,16 +11,28 @@ use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 /// Deliveries listed where nothing else is asked.
 const DEFAULT_DELIVERIES: usize = 20;
 
+/// Said below the flags of `waypost webhook add`.
+const ADD_EXAMPLE: &str =
+    "Example: waypost webhook add https://agent-b.example/wake --path '/outputs/**' --kind file.created";
+
+/// Said below the flags of `waypost webhook replay`.
+const REPLAY_EXAMPLES: &str = "Examples:\n  waypost webhook replay wh_…\n  \
+                               waypost webhook replay wh_… --from 2026-03-01T00:00:00Z";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost webhook deliveries wh_… --state dead")]
 pub enum WebhookCommand {
     /// All webhooks
+    #[command(after_help = "Example: waypost webhook list")]
     List,
     /// One webhook
+    #[command(after_help = "Example: waypost webhook show wh_…")]
     Show {
         /// `wh_…`
         id: String,
     },
     /// Make a webhook; its secret is shown once
+    #[command(after_help = ADD_EXAMPLE)]
     Add {
         /// Where events are posted
         url: String,
@@ -41,11 +53,13 @@ pub enum WebhookCommand {
         from_start: bool,
     },
     /// Keep events back until it is resumed
+    #[command(after_help = "Example: waypost webhook pause wh_…")]
     Pause {
         /// `wh_…`
         id: String,
     },
     /// Bring events again, with those that came meanwhile
+    #[command(after_help = "Example: waypost webhook resume wh_… --skip-backlog")]
     Resume {
         /// `wh_…`
         id: String,
@@ -54,11 +68,13 @@ pub enum WebhookCommand {
         skip_backlog: bool,
     },
     /// End a webhook
+    #[command(after_help = "Example: waypost webhook remove wh_…")]
     Remove {
         /// `wh_…`
         id: String,
     },
     /// Make a new secret, shown once
+    #[command(after_help = "Example: waypost webhook rotate wh_… --overlap 3600")]
     Rotate {
         /// `wh_…`
         id: String,
@@ -67,11 +83,13 @@ pub enum WebhookCommand {
         overlap: Option<u64>,
     },
     /// Send a test now
+    #[command(after_help = "Example: waypost webhook ping wh_…")]
     Ping {
         /// `wh_…`
         id: String,
     },
     /// What arrived and what did not, newest first
+    #[command(after_help = "Example: waypost webhook deliveries wh_… --state dead")]
     Deliveries {
         /// `wh_…`
         id: String,
@@ -83,6 +101,7 @@ pub enum WebhookCommand {
         limit: usize,
     },
     /// Bring one delivery again, or, without one, every dead letter
+    #[command(after_help = REPLAY_EXAMPLES)]
     Replay {
         /// `wh_…`
         id: String,

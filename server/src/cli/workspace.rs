@@ -12,11 +12,18 @@ use waypost_engine::id::WorkspaceName;
 use super::{Globals, Outcome, home};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags of `waypost workspace add`.
+const ADD_EXAMPLES: &str = "Examples:\n  waypost workspace add marketing\n  \
+                            waypost workspace add notes ~/notes";
+
 #[derive(Subcommand)]
+#[command(after_help = "Example: waypost workspace add notes ~/notes")]
 pub enum WorkspaceCommand {
     /// All workspaces
+    #[command(after_help = "Example: waypost workspace list --json")]
     List,
     /// Make an empty one in the home, or attach an existing folder
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// The first segment of its paths
         name: String,
@@ -25,11 +32,13 @@ pub enum WorkspaceCommand {
         folder: Option<PathBuf>,
     },
     /// One workspace, with how far its index is
+    #[command(after_help = "Example: waypost workspace show finance")]
     Show {
         /// Its name or id
         name: String,
     },
     /// Forget a workspace; an attached folder is detached and stays as it is
+    #[command(after_help = "Example: waypost workspace remove notes")]
     Remove {
         /// Its name or id
         name: String,
@@ -38,6 +47,7 @@ pub enum WorkspaceCommand {
         files: bool,
     },
     /// Switch the index of a workspace on or off; its files and versions stay
+    #[command(after_help = "Example: waypost workspace intelligence finance off")]
     Intelligence {
         /// Its name or id
         name: String,

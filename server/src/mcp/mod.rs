@@ -29,6 +29,7 @@ mod running;
 mod sessions;
 mod tasks;
 mod toolsets;
+mod traced;
 mod upstreams;
 
 use std::sync::Arc;
@@ -147,7 +148,8 @@ impl Server {
 
     /// Asked anew for each request, so that a revoked token ends at once.
     async fn who(&self, context: &RequestContext<RoleServer>) -> Result<(Session, Toolsets), ErrorData> {
-        self.asker.who(&context.extensions).await
+        let (session, toolsets) = self.asker.who(&context.extensions).await?;
+        Ok((traced::named(session, context), toolsets))
     }
 }
 

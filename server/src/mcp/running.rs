@@ -5,24 +5,22 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
-use axum::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam, Resource};
 use rmcp::service::RequestContext;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 use waypost_engine::api::{ImportProgress, Session};
 
 use super::bound::{budget_bytes, cost};
 use super::refusals::refusal;
 use super::tools::{Family, Tool};
-use super::{Server, Toolsets, calls, imports, reference, resources};
+use super::{Server, Toolsets, calls, imports, reference, resources, traced};
 use crate::blocking::{Bridge, Wish};
 use crate::problem::Problem;
 use crate::serve::REQUEST_TIMEOUT;
-use crate::spans::{self, TRACEPARENT};
 
 /// A client that asked for progress hears so often that its call still waits.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
@@ -41,6 +39,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let max_tokens = arguments["max_tokens"].as_u64().and_then(|tokens| usize::try_from(tokens).ok());
+        let (session, span) = traced::call(session, tool.name(), context);
         let mut wish = Wish::new(self.asker.engine());
         let session = session.until(wish.stop());
         let (tell, told) = watch::channel(ImportProgress::default());
@@ -48,7 +47,7 @@ impl Server {
             Tool::UrlImport => imports::call(&session, arguments, &tell),
             _ => calls::call(&session, toolsets, tool, arguments),
         });
-        let call = call.instrument(span(tool, context));
+        let call = call.instrument(span);
         let result = tokio::select! {
             result = timeout(patience(tool), call) => result.unwrap_or_else(|_| Err(Problem::timeout())),
             never = signs_of_life(tool, context) => match never {},
@@ -76,16 +75,6 @@ impl Server {
             _ => self.asker.bridge(),
         }
     }
-}
-
-/// Of a call, as a part of the trace that its caller names in `_meta` or over HTTP.
-fn span(tool: Tool, context: &RequestContext<RoleServer>) -> Span {
-    let span = tracing::info_span!("tool", otel.name = format!("tool {}", tool.name()));
-    let headers = context.extensions.get::<Parts>().map(|parts| &parts.headers);
-    let named = context.meta.get(TRACEPARENT).and_then(Value::as_str);
-    let sent = headers.and_then(|headers| headers.get(TRACEPARENT)?.to_str().ok());
-    spans::adopt(&span, named.or(sent));
-    span
 }
 
 /// An import has a time of its own, which ends before this.

@@ -5,13 +5,14 @@ use rmcp::model::{CallToolResult, ContentBlock, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 use waypost_engine::api::{CallOptions, CallReply, Session, ToolDocument};
 
-use super::Server;
 use super::arguments::{self, FindTools};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::refusals::refusal;
 use super::tools::Tool;
+use super::{Server, traced};
 use crate::problem::Problem;
 use crate::upstream::{Call, Progress};
 
@@ -65,8 +66,9 @@ impl Server {
             let arguments: arguments::CallTool = arguments::read(Tool::CallTool, arguments)?;
             let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
             let options = CallOptions::default().max_bytes(Some(budget));
+            let (session, span) = traced::call(session, Tool::CallTool.name(), context);
             let call = (arguments.tool, Value::Object(arguments.arguments), options);
-            self.make_call(session, call, context).await
+            self.make_call(session, call, context).instrument(span).await
         };
         let reply = reply.await;
         if let Some(app) = self.asker.app() {
@@ -86,8 +88,9 @@ impl Server {
         arguments: Value,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let (session, span) = traced::call(session, name, context);
         let call = (name.to_owned(), arguments, CallOptions::default());
-        match self.make_call(session, call, context).await {
+        match self.make_call(session, call, context).instrument(span).await {
             Ok(reply) => native(reply),
             Err(problem) => refusal(&problem),
         }

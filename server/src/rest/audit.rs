@@ -9,7 +9,7 @@ use waypost_engine::api::{AuditFilter, Session};
 use waypost_engine::journal::{AuditBreak, AuditRow};
 
 use super::extract::{NoParams, Params};
-use crate::paging::Page;
+use crate::paging::{Order, Page};
 use crate::problem::Problem;
 use crate::serve::App;
 
@@ -32,18 +32,8 @@ pub struct AuditParams {
     #[serde(alias = "cursor")]
     after: Option<u64>,
     /// Of a list; the cursor is then the last number of the answer before.
-    order: Option<AuditOrder>,
+    order: Option<Order>,
     limit: Option<usize>,
-}
-
-/// Which records come first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AuditOrder {
-    /// As they were written.
-    Oldest,
-    /// The last ones.
-    Newest,
 }
 
 /// Of `GET /v1/audit/verify`.
@@ -62,7 +52,7 @@ impl AuditParams {
         if !(1..=most).contains(&limit) {
             return Err(Problem::invalid(format!("`limit` is {limit}: expected 1 to {most}")));
         }
-        let newest_first = self.order == Some(AuditOrder::Newest);
+        let newest_first = self.order == Some(Order::Newest);
         Ok(AuditFilter {
             principal: self.principal,
             action: self.action,

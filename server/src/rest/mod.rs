@@ -25,6 +25,7 @@ mod routing;
 mod sign;
 mod snapshots;
 mod tasks;
+mod texts;
 mod tools;
 mod traces;
 pub mod unchanged;
@@ -152,6 +153,7 @@ fn import_routes() -> Routes {
 
 fn tree_routes() -> Routes {
     Routes::new("files")
+        .get("/v1/text/{*path}", texts::read, "A file's text, in which citations count, with its pages")
         .get("/v1/info/{*path}", files::info, "What is known of a path")
         .get("/v1/tree/{*path}", files::tree, "Everything below a folder, to a depth")
         .get("/v1/find", files::find, "Paths by a pattern of names")

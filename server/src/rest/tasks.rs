@@ -13,7 +13,7 @@ use waypost_engine::tasks::TaskState;
 
 use super::extract::{Body, NoParams, Params};
 use super::locks::ttl;
-use crate::paging::{Page, PageParams, page_in_order};
+use crate::paging::{Order, Page, PageParams, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
 
@@ -24,6 +24,8 @@ pub struct ListParams {
     #[serde(alias = "status")]
     state: Option<TaskState>,
     to: Option<String>,
+    /// `oldest` where it is missing.
+    order: Option<Order>,
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
@@ -118,8 +120,20 @@ pub async fn all(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<TaskInfo>>, Problem> {
     let filter = TasksFilter { workspace: params.workspace, state: params.state, to: params.to };
-    let tasks = app.bridge.run(move || session.tasks(&filter)).await?;
-    page_in_order(tasks, &PageParams { limit: params.limit, cursor: params.cursor }).map(Json)
+    let mut tasks = app.bridge.run(move || session.tasks(&filter)).await?;
+    let part = PageParams { limit: params.limit, cursor: params.cursor };
+    if params.order != Some(Order::Newest) {
+        return page_in_order(tasks, &part).map(Json);
+    }
+    // By a key and not by place: a task that comes between two pages moves no other.
+    let key = |task: &TaskInfo| format!("{}{}", reversed(&task.created_at), task.id);
+    tasks.sort_by_cached_key(key);
+    page(tasks, &part, key).map(Json)
+}
+
+/// A time in another writing, in which a later one comes first.
+fn reversed(time: &str) -> String {
+    time.chars().map(|c| c.to_digit(10).map_or(c, |digit| char::from(b'9' - digit as u8))).collect()
 }
 
 /// `GET /v1/tasks/{id}`.

@@ -101,8 +101,24 @@ fn a_program_is_told_what_is_wrong_with_its_command_line() {
 fn help_shows_how_a_command_is_used() {
     let folder = tempfile::tempdir().unwrap();
     for command in [
-        "index", "search", "ask", "route", "serve", "init", "config", "mcp", "eval", "models", "check",
-        "backup", "restore",
+        "index",
+        "search",
+        "ask",
+        "route",
+        "serve",
+        "init",
+        "config",
+        "mcp",
+        "eval",
+        "models",
+        "check",
+        "backup",
+        "restore",
+        "demo",
+        "doctor",
+        "prune",
+        "task",
+        "completions",
     ] {
         let help = waypost(folder.path(), &[command, "--help"]);
         let shown = String::from_utf8_lossy(&help.stdout).into_owned();

@@ -6,6 +6,7 @@ mod made;
 mod mails;
 mod programs;
 mod sets;
+mod texts;
 
 use std::time::Duration;
 

@@ -63,6 +63,73 @@ fn what_a_server_of_tools_does_is_a_part_of_the_callers_trace() {
 }
 
 #[test]
+fn a_call_over_mcp_is_a_part_of_its_callers_trace() {
+    let Some(fixture) = Fixture::new(&[tool("echo", "Repeats.")]) else { return };
+    let home = home(&fixture, "pinned = [\"echo\"]");
+    let collector = [("WAYPOST_OTLP", "http://127.0.0.1:9")];
+    let server = Process::start_with(home.path(), "127.0.0.1:0", &collector, Stdio::null());
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let bearer = format!("Bearer {}", server.token.as_ref().unwrap());
+    let call = |name: &str, arguments: Value, traceparent: &str| {
+        let params = json!({"name": name, "arguments": arguments, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "traceparent": traceparent,
+        }});
+        let asked = agent
+            .post(format!("{}/mcp", server.url))
+            .header("authorization", &bearer)
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", name);
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let answer = asked.send_json(body).unwrap().body_mut().read_to_string().unwrap();
+        answer.contains("\"isError\":false").then_some(())
+    };
+    let told = |n: usize| -> Vec<String> {
+        let told = fixture.wait_for("call", n);
+        text(&told, "traceparent").split('-').map(str::to_owned).collect()
+    };
+    let parent = "00f067aa0ba902b7";
+    let traces = ["4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"];
+    let through = json!({"tool": "fix.echo", "arguments": {}});
+    eventually("a call that is answered", || {
+        call("call_tool", through.clone(), &format!("00-{}-{parent}-01", traces[0]))
+    });
+    eventually("a pinned tool that answers", || {
+        call("fix.echo", json!({}), &format!("00-{}-{parent}-01", traces[1]))
+    });
+    for (n, trace) in traces.iter().enumerate() {
+        let told = told(n);
+        assert_eq!((told[0].as_str(), told[1].as_str()), ("00", *trace), "{told:?}");
+        assert!(told[2].len() == 16 && told[2] != parent, "our span is the parent: {told:?}");
+        let acts = agent
+            .get(format!("{}/v1/audit?trace={trace}", server.url))
+            .header("authorization", &bearer)
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_json::<Value>()
+            .unwrap();
+        assert_eq!(acts["items"][0]["path"], "fix.echo", "{acts}");
+    }
+    // Whoever names none gives one as well: that of the log is the one that is told.
+    eventually("a call without a trace", || call("call_tool", through.clone(), ""));
+    let told = told(2);
+    let acts = agent
+        .get(format!("{}/v1/audit?trace={}", server.url, told[1]))
+        .header("authorization", &bearer)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_json::<Value>()
+        .unwrap();
+    assert_eq!(acts["items"][0]["path"], "fix.echo", "{acts}");
+}
+
+#[test]
 fn tools_are_called_listed_and_approved_by_command() {
     let Some(fixture) = Fixture::new(&[tool("echo", "Repeats."), tool("env", "Tells its environment.")])
     else {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::engine::Engine;
 use super::super::error::{Error, Result};
+use super::super::keys::fresh_id;
 use super::super::session::Session;
 use super::super::sites::Site;
 use super::super::tasks::{NewTask, PreparedTask, TaskInfo};
@@ -21,6 +22,7 @@ use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::route::{Dispatched, EntryKind};
 use crate::tasks::{self, TaskFilter, TaskState};
+use crate::trace::traceparent_of;
 
 /// Where inboxes are when a card says nothing.
 pub(super) const INBOX: &str = "inbox";
@@ -79,11 +81,7 @@ impl Session {
     /// [`Error::Trace`] where agents go in circles, or too far.
     pub fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchReply> {
         check_intent(&request.intent)?;
-        let trace = match &request.trace {
-            Some(trace) => Some(trace.clone()),
-            None => self.trace_at_work()?,
-        };
-        let session = trace.map_or_else(|| self.clone(), |trace| self.clone().with_trace(&trace));
+        let session = self.in_trace_of(request)?;
         let (agent, decision) = match &request.to {
             Some(to) => (session.dispatchable(to)?, None),
             None => session.dispatched_by_route(request)?,
@@ -179,9 +177,10 @@ impl Session {
             parent: None,
             path: &site.full,
         };
+        let reservation = task.reservation.clone();
         let (mut refused, mut hop) = (None, 0);
         let put = self.put_task(site, task, ("dispatch", Verb::Dispatch), &mut |tx, row| {
-            hop = self.hop_in(tx, &handover, &mut refused)?.hop;
+            hop = self.hop_in(tx, &handover, reservation.as_deref(), &mut refused)?.hop;
             tx.put_dispatch(dispatched)?;
             let data =
                 json!({"task_id": row.id, "agent": dispatched.agent, "hop": hop, "title": row.spec.title});
@@ -191,7 +190,7 @@ impl Session {
                 path: row.path.as_str(),
                 data: Some(&data.to_string()),
                 actor: &self.actor.principal,
-                trace: Some(&self.trace),
+                trace: Some(self.cause()),
                 occurred_ms: row.created_ms,
             })?;
             Ok(())
@@ -203,7 +202,10 @@ impl Session {
     }
 
     fn inbox_task(&self, request: &DispatchRequest, agent: &AgentRow, workspace: &WorkspaceName) -> NewTask {
-        let trace = json!({"id": self.trace, "from": self.actor.principal});
+        let mut trace = json!({"id": self.trace, "from": self.actor.principal});
+        if let Some(traceparent) = self.traceparent() {
+            trace["traceparent"] = json!(traceparent);
+        }
         let mut payload = json!({"intent": request.intent, "trace": trace});
         if let Some(given) = &request.payload {
             payload["payload"] = given.clone();
@@ -231,17 +233,39 @@ impl Session {
         Ok(self.engine.standing(&key)?.charge(&key).priority(priority).ttl_ms(MAX_TTL_MS))
     }
 
-    /// The trace of the task that this principal works on, if it works on one that was handed to it: what it hands on
-    /// belongs there even if it does not say so.
-    fn trace_at_work(&self) -> Result<Option<String>> {
+    /// In the trace that a request names, or else in that of the task at work. Whoever is handed something is told whose
+    /// child it is: of the span of this request where that is in the trace, or else of what the task at work is a child of; where
+    /// nobody makes spans, of one that stands for the handover.
+    fn in_trace_of(&self, request: &DispatchRequest) -> Result<Self> {
+        let at_work = self.trace_at_work()?.unwrap_or_default();
+        let mut session = self.clone();
+        if let Some(trace) = request.trace.as_deref().or(at_work["id"].as_str()) {
+            session = session.with_trace(trace);
+        }
+        if session.traceparent().is_none()
+            && let Some(parent) = at_work["traceparent"].as_str()
+        {
+            session = session.in_span(parent);
+        }
+        if session.traceparent().is_none()
+            && let Some(parent) = traceparent_of(&session.trace, &fresh_id("sp"))
+        {
+            session = session.in_span(&parent);
+        }
+        Ok(session)
+    }
+
+    /// The trace of the task that this principal works on, as its payload tells of it, if it works on one that was handed to it:
+    /// what it hands on belongs there even if it does not say so.
+    fn trace_at_work(&self) -> Result<Option<Value>> {
         let filter = TaskFilter {
             to: Some(self.actor.principal.clone()),
             state: Some(TaskState::InProgress),
             workspace: None,
         };
         let held = tasks::tasks(&self.engine.catalog, &filter)?;
-        let trace = held.last().and_then(|row| row.spec.payload.as_ref()?.get("trace")?.get("id")?.as_str());
-        Ok(trace.map(str::to_owned))
+        let trace = held.last().and_then(|row| row.spec.payload.as_ref()?.get("trace"));
+        Ok(trace.cloned())
     }
 
     fn dispatch_reply(&self, info: TaskInfo, hop: u32, decision: Option<&RouteReply>) -> DispatchReply {

@@ -215,7 +215,7 @@ impl Session {
             principal: &self.actor.principal,
             approved_by: site.approved_by.as_deref(),
             fence: None,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             may_write: &|principal, path| access::may_write(&policy, principal, path),
         };
         let mut told = None;
@@ -228,7 +228,7 @@ impl Session {
                 path: row.path.as_str(),
                 data: Some(&row.told(None).to_string()),
                 actor: &self.actor.principal,
-                trace: Some(&self.trace),
+                trace: Some(self.cause()),
                 occurred_ms: row.created_ms,
             })?);
             let version = row.version.to_string();

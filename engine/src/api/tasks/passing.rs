@@ -90,7 +90,7 @@ impl Session {
             principal: &self.actor.principal,
             approved_by: approved_by.as_deref(),
             fence: None,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             may_write: &|principal, path| {
                 lifts != Some(principal) && access::may_write(&policy, principal, path)
             },
@@ -166,7 +166,7 @@ impl Session {
             path: row.path.as_str(),
             data: Some(&data.to_string()),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         })?)
     }
@@ -330,7 +330,7 @@ impl Session {
             path: row.path.as_str(),
             data: Some(&data),
             actor: &self.actor.principal,
-            trace: Some(&self.trace),
+            trace: Some(self.cause()),
             occurred_ms: self.now_ms(),
         })?;
         Ok(waiting)

@@ -219,7 +219,7 @@ impl Session {
                 path: after.path.as_str(),
                 data: Some(&data),
                 actor: by,
-                trace: Some(&self.trace),
+                trace: Some(self.cause()),
                 occurred_ms: now_ms,
             })?;
             Ok(())

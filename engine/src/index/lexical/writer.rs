@@ -38,8 +38,7 @@ impl WorkspaceIndex {
             Ok(index) if index.position().fingerprint.does_for(fingerprint) => return Ok((index, None)),
             Ok(index) => {
                 let found = index.position().fingerprint;
-                (found != Fingerprint { format: 0, ..found.clone() })
-                    .then(|| format!("it was built with {found:?}, now {fingerprint:?} holds"))
+                (found != Fingerprint { format: 0, ..found.clone() }).then(|| difference(&found, fingerprint))
             }
             Err(error) => Some(error.to_string()),
         };
@@ -169,9 +168,18 @@ impl WorkspaceIndex {
     /// [`IndexError`] where the disk refuses; nothing is lost then.
     pub fn optimize(&self) -> Result<(), IndexError> {
         let mut writer = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let segments = writer.index().searchable_segment_ids()?;
-        if segments.len() > 1 || self.searcher().has_dead_chunks() {
-            writer.merge(&segments).wait()?;
+        let mut tries = 0;
+        loop {
+            let segments = writer.index().searchable_segment_ids()?;
+            if segments.len() < 2 && !self.searcher().has_dead_chunks() {
+                break;
+            }
+            match writer.merge(&segments).wait() {
+                Ok(_) => break,
+                // A merge of the background took some of them away first.
+                Err(tantivy::TantivyError::InvalidArgument(_)) if tries < MAX_MERGE_TRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
         drop(writer);
         self.refresh()
@@ -195,6 +203,9 @@ impl WorkspaceIndex {
         Ok(damaged.into_iter().map(|path| path.display().to_string()).collect())
     }
 }
+
+/// How often all is merged anew because a merge of the background came in between.
+const MAX_MERGE_TRIES: usize = 10;
 
 /// How often a generation is loaded anew because a merge has taken its files away meanwhile.
 const MAX_RELOADS: usize = 20;
@@ -227,6 +238,27 @@ fn is_file_gone(error: &IndexError) -> bool {
     )
 }
 
+/// What an index was built with that is no more, and what holds instead, in words.
+fn difference(found: &Fingerprint, now: &Fingerprint) -> String {
+    let number = |name: &str, found: u32, now: u32| {
+        (found != now).then(|| (format!("{name} {found}"), format!("{name} {now}")))
+    };
+    let model = |print: &Fingerprint| match &print.model {
+        Some(model) => format!("the model {model} ({} numbers in a vector)", print.dim),
+        None => "no model".to_owned(),
+    };
+    let is_model_other = (&found.model, found.dim) != (&now.model, now.dim);
+    let parts = [
+        number("index format", found.format, now.format),
+        number("analyzer", found.analyzer, now.analyzer),
+        number("extractor", found.extractor, now.extractor),
+        number("chunker", found.chunker, now.chunker),
+        is_model_other.then(|| (model(found), model(now))),
+    ];
+    let (before, after): (Vec<String>, Vec<String>) = parts.into_iter().flatten().unzip();
+    format!("it was built with {}; now it is built with {}", before.join(" and "), after.join(" and "))
+}
+
 /// A number that a path has in every home and at every time, unlike the number that the catalog gave its file.
 fn place_of(path: &str) -> u64 {
     let hash = blake3::hash(path.as_bytes());
@@ -249,5 +281,25 @@ pub(super) fn read_position(index: &Index) -> Result<Position, IndexError> {
             file: "meta.json".to_owned(),
             what: format!("has a payload that can't be read: {error}"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_index_is_built_anew_is_said_in_words() {
+        let found = Fingerprint { format: 3, analyzer: 2, extractor: 5, chunker: 3, model: None, dim: 0 };
+        let newer = Fingerprint { analyzer: 3, chunker: 4, ..found.clone() };
+        assert_eq!(
+            difference(&found, &newer),
+            "it was built with analyzer 2 and chunker 3; now it is built with analyzer 3 and chunker 4"
+        );
+        let modelled = Fingerprint { model: Some("mini@1a2b".to_owned()), dim: 384, ..found.clone() };
+        assert_eq!(
+            difference(&found, &modelled),
+            "it was built with no model; now it is built with the model mini@1a2b (384 numbers in a vector)"
+        );
     }
 }

@@ -162,18 +162,22 @@ fn serve(
 ) -> Outcome {
     let token = new_token(&engine, ADMIN)?;
     config.listen.put(args.listen.clone());
-    Voice::new(globals.json).say(format!(
-        "{FAINT}try: curl -s http://{}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'{FAINT:#}",
-        config.listen.value
-    ));
     let (home, globals, listen) = (told.home.clone(), globals.clone(), args.listen.clone());
-    let greeting = Greeting { json: globals.json, token: Some(token), more: told.fields()? };
+    let more = told.fields()?;
+    let greeting = Greeting { json: globals.json, token: Some(token), more, example: Some(first_search) };
     let reread = move || {
         let mut config = crate::config::load(&home, &globals)?;
         config.listen.put(listen.clone());
         Ok(config)
     };
-    super::serve::run_server(engine, config, reread, greeting)
+    let telling = config.start_telling()?;
+    super::serve::run_server((engine, telling), config, reread, greeting)
+}
+
+fn first_search(url: &str, token: &str) -> String {
+    format!(
+        "curl -s {url}/v1/search -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"query\":\"refund policy\",\"limit\":3}}'"
+    )
 }
 
 /// Kept between runs beside the models, so that the second start has nothing to embed.

@@ -11,7 +11,12 @@ use waypost_engine::id::{VersionId, split_path};
 use crate::cli::{Globals, Outcome, check, home, input};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the flags.
+const EXAMPLE: &str =
+    "Example: waypost file edit /finance/prices/price-list-2026.csv --old 36.00 --new 38.50 --dry-run";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLE)]
 pub struct EditArgs {
     /// Which
     path: String,

@@ -7,7 +7,12 @@ use waypost_engine::api::{FileInfo, FindRequest, ListEntry, TreeEntry, VersionIn
 use crate::cli::{Globals, NOTHING, Outcome, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
+/// Said below the flags of `waypost file read`.
+const READ_EXAMPLES: &str = "Examples:\n  waypost file read /finance/policies/travel-policy-2025.md --head 20\n  \
+                             waypost file read /marketing/website/faq.md --as-of sn_…";
+
 #[derive(Args)]
+#[command(after_help = READ_EXAMPLES)]
 pub struct ReadArgs {
     /// Which
     path: String,
@@ -25,7 +30,12 @@ pub struct ReadArgs {
     tail: Option<usize>,
 }
 
+/// Said below the flags of `waypost file find`.
+const FIND_EXAMPLES: &str = "Examples:\n  waypost file find '**/*.md' --in /engineering\n  \
+                             waypost file find certificate -n 20";
+
 #[derive(Args)]
+#[command(after_help = FIND_EXAMPLES)]
 pub struct FindArgs {
     /// `*` within a name, `**` across folders; a text without either is looked for in the path, in any case
     pattern: String,

@@ -11,7 +11,12 @@ use super::{Globals, Outcome};
 
 /// Said below the list of commands.
 const NOTE: &str = "Paths are `/workspace/folder/file`. A change is durable, has a version and stands in the audit log \
-                    at once; `waypost search` finds its words at once, and its meaning once `waypost serve` or `waypost index` has taken it in.";
+                    at once; `waypost search` finds its words at once, and its meaning once `waypost serve` or `waypost index` has taken it in.\n\n\
+                    Example: waypost file read /finance/policies/travel-policy-2025.md";
+
+/// Said below the flags of `waypost file move`.
+const MOVE_EXAMPLE: &str =
+    "Example: waypost file move /finance/inbox/kestrel.md /finance/contracts/kestrel.md";
 
 #[derive(Subcommand)]
 #[command(after_help = NOTE)]
@@ -20,6 +25,7 @@ pub enum FileCommand {
     #[command(disable_version_flag = true)]
     Read(look::ReadArgs),
     /// Put bytes under a path
+    #[command(after_help = "Example: waypost file write /marketing/press/launch.md launch.md")]
     Write {
         /// Where
         path: String,
@@ -32,6 +38,7 @@ pub enum FileCommand {
     /// Replace a text that stands in a file exactly once
     Edit(change::EditArgs),
     /// Add bytes at the end of a file, or make it
+    #[command(after_help = "Example: waypost file append /engineering/runbooks/alert-backlog.md more.md")]
     Append {
         /// Where
         path: String,
@@ -39,6 +46,7 @@ pub enum FileCommand {
         file: Option<PathBuf>,
     },
     /// Give a file or folder another path
+    #[command(after_help = MOVE_EXAMPLE)]
     Move {
         /// Its path
         from: String,
@@ -46,6 +54,7 @@ pub enum FileCommand {
         to: String,
     },
     /// Put a file or folder under another path too
+    #[command(after_help = "Example: waypost file copy /marketing/brand /marketing/brand-2026")]
     Copy {
         /// Its path
         from: String,
@@ -53,6 +62,7 @@ pub enum FileCommand {
         to: String,
     },
     /// Take a file away; its versions stay readable until they are pruned
+    #[command(after_help = "Example: waypost file delete /engineering/scratch --recursive")]
     Delete {
         /// Which
         path: String,
@@ -61,12 +71,14 @@ pub enum FileCommand {
         recursive: bool,
     },
     /// What a folder holds
+    #[command(after_help = "Example: waypost file list /engineering/incidents")]
     List {
         /// Which; all workspaces where it is missing
         #[arg(default_value = "/", hide_default_value = true)]
         path: String,
     },
     /// A folder with everything in it
+    #[command(after_help = "Example: waypost file tree /engineering --depth 2")]
     Tree {
         /// Which; all workspaces where it is missing
         #[arg(default_value = "/", hide_default_value = true)]
@@ -76,6 +88,7 @@ pub enum FileCommand {
         depth: Option<usize>,
     },
     /// What is known of a file or folder
+    #[command(after_help = "Example: waypost file info /finance/policies/travel-policy-2025.md")]
     Info {
         /// Which
         path: String,
@@ -83,11 +96,13 @@ pub enum FileCommand {
     /// Find files by their path, as of the last indexing: a glob such as `**/*.md`, or a part of it
     Find(look::FindArgs),
     /// All versions of a path, newest first
+    #[command(after_help = "Example: waypost file history /marketing/website/faq.md")]
     History {
         /// Which
         path: String,
     },
     /// What changed between two versions of a text file
+    #[command(after_help = "Example: waypost file diff /marketing/website/faq.md 6f3c…")]
     Diff {
         /// Which
         path: String,
@@ -97,6 +112,7 @@ pub enum FileCommand {
         to: Option<String>,
     },
     /// Make an older version the newest one again
+    #[command(after_help = "Example: waypost file restore /marketing/website/faq.md 6f3c…")]
     Restore {
         /// Which
         path: String,
@@ -105,6 +121,7 @@ pub enum FileCommand {
         old: String,
     },
     /// Make a folder, and those above it
+    #[command(after_help = "Example: waypost file mkdir /marketing/outputs/research")]
     Mkdir {
         /// Which
         path: String,

@@ -1,5 +1,6 @@
 // One agent: what it says of itself, what lies before it, and why that does not move.
 
+import { allTasks } from "./alltasks.js";
 import { api } from "./api.js";
 import { count, h, link, percent, plural, short, usd, when } from "./dom.js";
 import { agentsAtWork, isOpen, levelBadge, taskLink, taskTrouble, traceOf } from "./flow.js";
@@ -16,7 +17,7 @@ export async function show(view) {
       async () => {
         const [card, tasks] = await Promise.all([
           api.tolerant(api.get(`/v1/agents/${encodeURIComponent(id)}`, null, view.signal)),
-          api.tolerant(api.all("/v1/tasks", { to: id }, 5000, view.signal)),
+          api.tolerant(allTasks({ to: id }, view.signal)),
         ]);
         if (card.refused && !tasks.value?.length) throw card.refused;
         const row = agentsAtWork(card.value ? [card.value] : [], tasks.value || []).find((row) => row.id === id);

@@ -10,7 +10,10 @@ function placeOf(event) {
     return h("a", { href: link(["tasks", data.task_id]) }, `${short(data.title, 50)} → ${data.agent}`);
   if (event.event.startsWith("approval.") && data.approval)
     return h("a", { href: link(["approvals", data.approval]) }, short(event.path, 60));
-  if (event.event === "file.deleted" || !event.path.startsWith("/")) return h("span", {}, short(event.path, 60));
+  if (!event.path.startsWith("/")) return h("span", {}, short(event.path, 60));
+  // What is gone can be brought back from there.
+  if (event.event === "file.deleted")
+    return h("a", { href: fileLink(event.path, { tab: "versions" }) }, short(event.path, 60));
   if (event.event.startsWith("file.")) return h("a", { href: fileLink(event.path) }, short(event.path, 60));
   return h("span", {}, short(event.path, 60));
 }

@@ -1,8 +1,9 @@
 // The files: folders to walk through, and a file with its contents, its versions and what changed between them.
 
 import { api } from "./api.js";
+import { contents } from "./contents.js";
 import { apiPath, bytes, count, date, fileLink, h, link, short, when } from "./dom.js";
-import { diff, lines, quoted, reading } from "./text.js";
+import { diff } from "./text.js";
 import {
   badge,
   button,
@@ -13,17 +14,12 @@ import {
   facts,
   fillIn,
   head,
-  section,
+  problem,
   state,
   table,
   tabs,
   toast,
 } from "./ui.js";
-
-/** Larger files are shown by their beginning. */
-const MAX_SHOWN = 2 << 20;
-/** Pictures that hold nothing but a picture. An SVG is a document, and is shown as its text. */
-const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 export async function show(view) {
   const path = `/${view.rest.join("/")}`;
@@ -36,12 +32,27 @@ export async function show(view) {
       const version = view.query.get("version");
       const info = await api.tolerant(api.get(`/v1/info/${apiPath(path)}`, null, view.signal));
       // A file that is gone may still have versions to read.
-      if (info.refused && !version && view.query.get("tab") !== "versions") throw info.refused;
+      if (info.refused && !version && view.query.get("tab") !== "versions") return gone(path, info.refused);
       return info.value?.kind === "folder" ? folder(view, path) : file(view, path, info.value);
     },
     view.signal,
   );
   view.afterShow?.();
+}
+
+/** What is hidden and what is not there are told alike, so the way to older versions is shown for both. */
+function gone(path, refused) {
+  if (refused.status !== 404) throw refused;
+  return [
+    trail(path),
+    problem(refused),
+    h(
+      "p",
+      {},
+      "A file that was here once may be brought back: ",
+      h("a", { href: fileLink(path, { tab: "versions" }) }, "its versions"),
+    ),
+  ];
 }
 
 async function top(view) {
@@ -116,7 +127,7 @@ async function file(view, path, info) {
     head(
       path.split("/").pop(),
       isOld ? `As of version ${version.slice(0, 12)}` : null,
-      button("Download", () => download(path, version, view.signal)),
+      (info || version) && button("Download", () => download(path, version, view.signal)),
     ),
     isOld &&
       h(
@@ -125,10 +136,13 @@ async function file(view, path, info) {
         info ? "This is an older version; the file has moved on. " : "The file is gone; this is a version of it. ",
         info && h("a", { href: fileLink(path) }, "See the newest"),
       ),
+    !info &&
+      !version &&
+      h("p", { class: "note warn" }, "The file is gone. Each version that is kept can be brought back."),
     tabs(
       "Of this file",
       [
-        ["contents", fileLink(path, { version: isOld ? version : "" })],
+        (info || version) && ["contents", fileLink(path, { version: isOld ? version : "" })],
         ["versions", fileLink(path, { tab: "versions" })],
         ["changes", fileLink(path, { tab: "changes" })],
         info && ["about", fileLink(path, { tab: "about" })],
@@ -137,99 +151,6 @@ async function file(view, path, info) {
     ),
     part,
   ];
-}
-
-async function read(path, version, signal) {
-  const headers = { Range: `bytes=0-${MAX_SHOWN - 1}` };
-  const response = await api
-    .raw(`/v1/files/${apiPath(path)}`, { version }, headers, signal)
-    // An empty file has no first byte.
-    .catch((refused) =>
-      refused.status === 416
-        ? api.raw(`/v1/files/${apiPath(path)}`, { version }, {}, signal)
-        : Promise.reject(refused),
-    );
-  const total = Number(response.headers.get("content-range")?.split("/")[1] || 0);
-  const data = new Uint8Array(await response.arrayBuffer());
-  return {
-    data,
-    kind: (response.headers.get("content-type") || "").split(";")[0].trim(),
-    isCut: total > data.length,
-  };
-}
-
-async function contents(view, path) {
-  const version = view.query.get("version");
-  const range = lineRange(view.query.get("lines"));
-  const { data, kind, isCut } = await read(path, version, view.signal);
-  const quote = quoted.get(`${version}:${view.query.get("from")}`);
-  if (PICTURES.includes(kind)) return picture(data, kind, view.signal);
-  const text = plain(data, isCut);
-  if (text === null) {
-    return [
-      quote && section("The cited passage", {}, h("blockquote", { class: "marked" }, quote)),
-      empty(
-        "No text to show",
-        `${kind || "An unknown kind"}, ${bytes(data.length)}. It can be downloaded; nothing in it is run or drawn here.`,
-      ),
-    ];
-  }
-  if (!text) return empty("An empty file");
-  const source = lines(text, range);
-  const isMarkdown = kind === "text/markdown" || /\.(md|markdown)$/i.test(path);
-  const holder = h("div", {}, source.node);
-  if (range) view.afterShow = source.reveal;
-  const toggle =
-    isMarkdown &&
-    h(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": "false",
-        onclick: (event) => {
-          const isReading = event.target.getAttribute("aria-pressed") !== "true";
-          event.target.setAttribute("aria-pressed", String(isReading));
-          holder.replaceChildren(isReading ? reading(text) : source.node);
-        },
-      },
-      "Reading view",
-    );
-  return [
-    h(
-      "div",
-      { class: "row between" },
-      h(
-        "p",
-        { class: "fine" },
-        `${kind}, ${bytes(data.length)}`,
-        isCut && " of a longer file",
-        range && ` · cited: ${range[0] === range[1] ? `line ${range[0]}` : `lines ${range[0]} to ${range[1]}`}`,
-      ),
-      toggle,
-    ),
-    holder,
-  ];
-}
-
-function lineRange(text) {
-  const found = /^(\d+)(?:-(\d+))?$/.exec(text || "");
-  return found ? [Number(found[1]), Number(found[2] || found[1])] : null;
-}
-
-/** Bytes as text, or null where they are none. */
-function plain(data, isCut) {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(data, { stream: isCut });
-    return text.includes("\0") ? null : text;
-  } catch {
-    return null;
-  }
-}
-
-function picture(data, kind, signal) {
-  const address = URL.createObjectURL(new Blob([data], { type: kind }));
-  signal.addEventListener("abort", () => URL.revokeObjectURL(address));
-  return h("img", { class: "picture", src: address, alt: "The picture in this file" });
 }
 
 async function download(path, version, signal) {
@@ -245,7 +166,7 @@ async function versions(view, path, info) {
   const restore = (one) =>
     button("Restore", async () => {
       const sure = await confirm("Bring this version back?", {
-        text: `${path} becomes what it was at ${date(one.at)}. The version of today stays in the history.`,
+        text: `${path} becomes what it was at ${date(one.at)}. ${info ? "The version of today stays in the history." : ""}`,
         yes: "Restore",
       });
       if (!sure) return;

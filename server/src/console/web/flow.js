@@ -1,6 +1,6 @@
 // Judges how work flows, from what the API tells of agents and tasks: pure functions, so that every page says the same.
 
-import { h, link, plural, secondsSince, short, span } from "./dom.js";
+import { count, h, link, plural, secondsSince, short, span } from "./dom.js";
 import { badge } from "./ui.js";
 
 /** A task that nobody has taken for so many seconds is late. */
@@ -96,7 +96,12 @@ export function traceOf(task) {
 
 export const STATES = ["pending", "waiting", "in-progress", "review", "done", "failed"];
 
-/** How many tasks stand in each state, as one bar with its words. */
+/** A number that may be more. */
+export function atLeast(number, isCut) {
+  return `${count(number)}${isCut ? "+" : ""}`;
+}
+
+/** How many tasks stand in each state, as one bar with its words; of the states in `tasks.cut` there are more. */
 export function stateBar(tasks) {
   const counts = STATES.map((name) => [name, tasks.filter((task) => task.state === name).length]);
   const total = Math.max(1, tasks.length);
@@ -111,7 +116,7 @@ export function stateBar(tasks) {
         "a",
         { href: link("tasks", { state: name }) },
         h("span", { class: ["key", name], "aria-hidden": "true" }),
-        h("strong", {}, String(many)),
+        h("strong", {}, atLeast(many, tasks.cut?.has(name))),
         " ",
         name.replace("-", " "),
       ),

@@ -1,8 +1,9 @@
 // The first page: what needs somebody, who has how much to do, and what happens at this moment.
 
+import { allTasks } from "./alltasks.js";
 import { api } from "./api.js";
 import { count, h, link, plural, short, swap, when } from "./dom.js";
-import { agentLink, agentsAtWork, isOpen, levelBadge, stateBar, taskLink, taskTrouble } from "./flow.js";
+import { agentLink, agentsAtWork, atLeast, isOpen, levelBadge, stateBar, taskLink, taskTrouble } from "./flow.js";
 import { eventLine } from "./events.js";
 import { empty, fillIn, head, section, table } from "./ui.js";
 
@@ -66,7 +67,7 @@ async function look(signal) {
   const ask = (path, query, most) => api.tolerant(api.all(path, query, most, signal));
   const [agents, tasks, webhooks, approvals, workspaces] = await Promise.all([
     ask("/v1/agents"),
-    ask("/v1/tasks", {}, 5000),
+    api.tolerant(allTasks({}, signal)),
     ask("/v1/webhooks"),
     ask("/v1/approvals", { state: "pending" }),
     ask("/v1/workspaces"),
@@ -86,7 +87,7 @@ function tile(level, many, words, detail, href) {
   return h(
     "a",
     { class: ["tile", level], href },
-    h("span", { class: "tile-many" }, count(many)),
+    h("span", { class: "tile-many" }, many),
     h("span", { class: "tile-words" }, words),
     h("span", { class: "tile-detail" }, detail),
   );
@@ -97,40 +98,41 @@ function tilesOf({ rows, tasks, webhooks, approvals, workspaces }) {
   const failing = webhooks.filter(isFailing).length;
   const open = tasks.filter(isOpen).length;
   const failed = tasks.filter((task) => task.state === "failed").length;
+  const isMore = [...(tasks.cut || [])].some((state) => isOpen({ state }));
   const behind = workspaces.reduce((sum, one) => sum + one.index.pending_files, 0);
   const files = workspaces.reduce((sum, one) => sum + one.indexed_files, 0);
   return [
     tile(
       stuck ? "bad" : "",
-      rows.length,
+      count(rows.length),
       rows.length === 1 ? "agent" : "agents",
       stuck ? `${stuck} stuck` : "none is stuck",
       link("registry"),
     ),
     tile(
       failed ? "bad" : "",
-      open,
+      atLeast(open, isMore),
       open === 1 ? "open task" : "open tasks",
       failed ? `${failed} given up` : "none given up",
       link("tasks"),
     ),
     tile(
       approvals.length ? "warn" : "",
-      approvals.length,
+      count(approvals.length),
       approvals.length === 1 ? "approval" : "approvals",
       approvals.length ? "wait for a decision" : "nothing waits",
       link("approvals"),
     ),
     tile(
       failing ? "bad" : "",
-      webhooks.length,
+      count(webhooks.length),
       webhooks.length === 1 ? "webhook" : "webhooks",
       failing ? `${failing} failing` : "all well",
       link("webhooks"),
     ),
     tile(
       behind ? "warn" : "",
-      files,
+      count(files),
       files === 1 ? "file indexed" : "files indexed",
       behind ? `${count(behind)} on their way` : "up to date",
       link("index"),

@@ -1,9 +1,10 @@
 // Searching and asking. Each hit and each quote opens its file, in the version and at the lines that it was cut from.
 
 import { api } from "./api.js";
-import { count, fileLink, h, link, percent, plural } from "./dom.js";
+import { citationLink, whereWords } from "./cite.js";
+import { count, h, link, percent, plural } from "./dom.js";
 import { badge, button, choice, empty, field, fillIn, head, section } from "./ui.js";
-import { marked, quoted } from "./text.js";
+import { marked } from "./text.js";
 
 const MODES = [
   ["hybrid", "Words and meaning"],
@@ -119,33 +120,9 @@ export async function show(view) {
   );
 }
 
-/** The place that a citation names, opened at its lines. */
-export function citationLink(citation, props, ...words) {
-  const { lines, page } = citation;
-  const query = {
-    version: citation.version,
-    lines: lines ? lines.join("-") : undefined,
-    page: lines ? undefined : page,
-    from: citation.start_byte,
-    to: citation.end_byte,
-  };
-  return h(
-    "a",
-    {
-      href: fileLink(citation.path, query),
-      ...props,
-      onclick: () => quoted.set(`${citation.version}:${citation.start_byte}`, citation.quote),
-    },
-    words,
-  );
-}
-
-function place(citation) {
-  if (citation.lines)
-    return citation.lines[0] === citation.lines[1]
-      ? `line ${citation.lines[0]}`
-      : `lines ${citation.lines[0]}–${citation.lines[1]}`;
-  return citation.page ? `page ${citation.page}` : "";
+function whereOf(citation) {
+  const words = whereWords(citation, citation.lines);
+  return words && ` · ${words}`;
 }
 
 function notes(index, took, many) {
@@ -177,7 +154,7 @@ function hits(reply, text) {
         "p",
         { class: "fine path" },
         one.citation.path,
-        place(one.citation) && ` · ${place(one.citation)}`,
+        whereOf(one.citation),
         one.citation.headings.length > 0 && ` · ${one.citation.headings.join(" › ")}`,
       ),
       h("p", { class: "snippet" }, marked(one.snippet, one.highlights)),
@@ -236,7 +213,7 @@ function answer(reply, view) {
               "li",
               { class: "hit" },
               citationLink(citation, { class: "hit-title" }, `${citation.n}. ${citation.path.split("/").pop()}`),
-              h("p", { class: "fine path" }, citation.path, place(citation) && ` · ${place(citation)}`),
+              h("p", { class: "fine path" }, citation.path, whereOf(citation)),
               h("blockquote", {}, citation.quote),
             ),
           ),

@@ -1,8 +1,9 @@
 // Tasks: those in a state, and one with its whole story.
 
+import { MOST, allTasks } from "./alltasks.js";
 import { api } from "./api.js";
 import { count, fileLink, h, link, short, when } from "./dom.js";
-import { STATES, agentLink, taskLink, taskTrouble, traceOf } from "./flow.js";
+import { STATES, agentLink, atLeast, taskLink, taskTrouble, traceOf } from "./flow.js";
 import {
   badge,
   button,
@@ -20,6 +21,9 @@ import {
   toast,
 } from "./ui.js";
 
+/** Lines of the list. */
+const SHOWN = 300;
+
 export async function show(view) {
   await (view.rest.length ? showOne(view) : showAll(view));
 }
@@ -33,14 +37,14 @@ async function showAll(view) {
     fillIn(
       list,
       async () => {
-        const all = await api.all("/v1/tasks", {}, 5000, view.signal);
+        const all = await allTasks({}, view.signal);
         const tasks = wanted ? all.filter((task) => task.state === wanted) : all;
-        const many = (name) => count(all.filter((task) => task.state === name).length);
+        const many = (name) => atLeast(all.filter((task) => task.state === name).length, all.cut.has(name));
         ways.replaceChildren(
           tabs(
             "States",
             [
-              ["all", link("tasks"), count(all.length)],
+              ["all", link("tasks"), atLeast(all.length, all.cut.size > 0)],
               ...STATES.map((name) => [name.replace("-", " "), link("tasks", { state: name }), many(name)]),
             ],
             (wanted || "all").replace("-", " "),
@@ -52,6 +56,7 @@ async function showAll(view) {
             wanted ? null : "POST /v1/tasks makes one, and so does a dispatch.",
           );
         const newest = tasks.toSorted((a, b) => b.updated_at.localeCompare(a.updated_at));
+        const isCut = wanted ? all.cut.has(wanted) : all.cut.size > 0;
         return [
           table(
             "Tasks",
@@ -64,10 +69,17 @@ async function showAll(view) {
               ["Changed", (task) => when(task.updated_at)],
               ["Last error", (task) => (task.last_error ? short(task.last_error, 60) : "–")],
             ],
-            newest.slice(0, 300),
+            newest.slice(0, SHOWN),
             { rowClass: (task) => taskTrouble(task)?.level },
           ),
-          (all.cut || newest.length > 300) && h("p", { class: "fine" }, "The newest 300 are shown."),
+          newest.length > SHOWN &&
+            h(
+              "p",
+              { class: "fine" },
+              `The ${SHOWN} that changed last are shown`,
+              isCut && `, of the ${count(MOST)} in each state that were made last`,
+              ".",
+            ),
         ];
       },
       view.signal,

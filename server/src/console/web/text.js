@@ -6,9 +6,6 @@ import { markdown } from "./markdown.js";
 
 const MAX_LINES = 5000;
 
-/** Quotes that a reader followed here, by version and first byte; for files whose text can't be shown as lines. */
-export const quoted = new Map();
-
 /** A text with byte ranges of it marked. */
 export function marked(text, ranges) {
   const bytes = new TextEncoder().encode(text);
@@ -24,17 +21,20 @@ export function marked(text, ranges) {
   return nodes;
 }
 
-/** Numbered lines; `range` (from 1, both ends) is marked. Gives the node and what scrolls the mark into view. */
-export function lines(text, range) {
+/**
+ * Numbered lines; `range` (from 1, both ends) is marked, and words of `marks` stand before their lines. Gives the node and what
+ * scrolls the mark into view. Of a long text the lines around the mark are shown.
+ */
+export function lines(text, range, marks = new Map()) {
   const all = text.split("\n");
   if (all.at(-1) === "") all.pop();
   const [first, last] = range || [0, -1];
-  const start = first > MAX_LINES / 2 ? first - MAX_LINES / 2 : 0;
+  const start = Math.max(0, Math.min(first - MAX_LINES / 2, all.length - MAX_LINES));
   const shown = all.slice(start, start + MAX_LINES);
   const rows = shown.map((line, place) => {
     const number = start + place + 1;
     const isMarked = number >= first && number <= last;
-    return h(
+    const row = h(
       "li",
       {
         class: isMarked ? "marked" : null,
@@ -45,6 +45,7 @@ export function lines(text, range) {
       h("span", { class: "line-number", "aria-hidden": "true" }, String(number)),
       h("span", { class: "line" }, line || " "),
     );
+    return marks.has(number) ? [h("li", { class: "place" }, marks.get(number)), row] : row;
   });
   const node = h(
     "div",
@@ -52,6 +53,7 @@ export function lines(text, range) {
     h("ol", {}, rows),
     all.length > shown.length &&
       h("p", { class: "fine" }, `Lines ${start + 1} to ${start + shown.length} of ${all.length} are shown.`),
+    first > all.length && h("p", { class: "fine" }, "The text has fewer lines than are cited."),
   );
   const reveal = () => node.querySelector("#cited")?.scrollIntoView({ block: "center" });
   return { node, reveal };

@@ -1,5 +1,6 @@
 // Traces: who handed what to whom, as a tree, with the task that came of each hop, its decision and its price.
 
+import { allTasks } from "./alltasks.js";
 import { api } from "./api.js";
 import { count, h, link, plural, short, usd, when } from "./dom.js";
 import { agentLink, taskLink, taskTrouble, traceOf } from "./flow.js";
@@ -62,7 +63,7 @@ async function showOne(view) {
       async () => {
         const [trace, tasks, agents] = await Promise.all([
           api.get(`/v1/traces/${encodeURIComponent(id)}`, null, view.signal),
-          api.tolerant(api.all("/v1/tasks", {}, 5000, view.signal)),
+          api.tolerant(allTasks({}, view.signal)),
           api.tolerant(api.all("/v1/agents", {}, 2000, view.signal)),
         ]);
         const own = (tasks.value || []).filter((task) => traceOf(task) === id);
