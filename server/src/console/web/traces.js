@@ -1,4 +1,4 @@
-// Traces: who handed what to whom, as a tree, with the task that came of each hop, its decision and its price.
+// Traces: who handed what to whom, as a tree, with the task that came of each hop, its decision, its price and what was spent.
 
 import { allTasks } from "./alltasks.js";
 import { api } from "./api.js";
@@ -122,7 +122,7 @@ function page(trace, tasks, agents, again) {
       "p",
       { class: "verdict" },
       state(trace.state),
-      ` ${plural(trace.hops.length, "hand")}, ${Math.max(0, ...trace.hops.map((hop) => hop.hop))} deep, ${usd(total / 1e6)} by the agents' prices`,
+      ` ${plural(trace.hops.length, "hand")}, ${Math.max(0, ...trace.hops.map((hop) => hop.hop))} deep, ${usd(total / 1e6)} by the agents' prices, ${spent(trace.spent)} spent`,
     ),
     trace.reason && h("p", { class: "note warn" }, trace.reason),
     trace.approval_id &&
@@ -151,6 +151,10 @@ function decide(trace, again, decision, words) {
   );
 }
 
+function spent(use) {
+  return `${usd(use?.usd)}${use?.tokens ? ` and ${count(use.tokens)} tokens` : ""}`;
+}
+
 function hopCard(hop, task, price) {
   const trouble = task && taskTrouble(task);
   return h(
@@ -173,7 +177,8 @@ function hopCard(hop, task, price) {
       when(hop.at),
       price &&
         (price.usd_micros > 0 || price.tokens > 0) &&
-        ` · ${usd(price.usd_micros / 1e6)}${price.tokens ? ` and ${count(price.tokens)} tokens` : ""}`,
+        ` · asks ${usd(price.usd_micros / 1e6)}${price.tokens ? ` and ${count(price.tokens)} tokens` : ""}`,
+      hop.spent && ` · spent ${spent(hop.spent)}`,
       hop.artifacts.length > 0 && ` · ${plural(hop.artifacts.length, "artifact")}`,
     ),
     task &&
