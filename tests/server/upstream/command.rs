@@ -101,32 +101,24 @@ fn a_call_over_mcp_is_a_part_of_its_callers_trace() {
     eventually("a pinned tool that answers", || {
         call("fix.echo", json!({}), &format!("00-{}-{parent}-01", traces[1]))
     });
+    let assert_called = |trace: &str| {
+        let mut acts = agent
+            .get(format!("{}/v1/audit?trace={trace}", server.url))
+            .header("authorization", &bearer)
+            .call()
+            .unwrap();
+        let acts = acts.body_mut().read_json::<Value>().unwrap();
+        assert_eq!(acts["items"][0]["path"], "fix.echo", "{acts}");
+    };
     for (n, trace) in traces.iter().enumerate() {
         let told = told(n);
         assert_eq!((told[0].as_str(), told[1].as_str()), ("00", *trace), "{told:?}");
         assert!(told[2].len() == 16 && told[2] != parent, "our span is the parent: {told:?}");
-        let acts = agent
-            .get(format!("{}/v1/audit?trace={trace}", server.url))
-            .header("authorization", &bearer)
-            .call()
-            .unwrap()
-            .body_mut()
-            .read_json::<Value>()
-            .unwrap();
-        assert_eq!(acts["items"][0]["path"], "fix.echo", "{acts}");
+        assert_called(trace);
     }
     // Whoever names none gives one as well: that of the log is the one that is told.
     eventually("a call without a trace", || call("call_tool", through.clone(), ""));
-    let told = told(2);
-    let acts = agent
-        .get(format!("{}/v1/audit?trace={}", server.url, told[1]))
-        .header("authorization", &bearer)
-        .call()
-        .unwrap()
-        .body_mut()
-        .read_json::<Value>()
-        .unwrap();
-    assert_eq!(acts["items"][0]["path"], "fix.echo", "{acts}");
+    assert_called(&told(2)[1]);
 }
 
 #[test]
