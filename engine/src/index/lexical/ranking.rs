@@ -169,26 +169,59 @@ impl<'a> Bm25Query<'a> {
         self.saturations.of(frequency, part.segment.length_of_doc[doc as usize])
     }
 
-    /// Offers what a segment has; terms are read where that is quicker than to look them up under the allowed documents.
+    /// Offers what a segment has, in the quicker of two ways.
     fn offer(&self, part: &Part<'_>, allowed: &SegmentDocs, best: &mut Best) -> Result<(), IndexError> {
-        let mut terms = self.cursors(part)?;
-        let n_postings: u64 = terms.iter().map(|term| u64::from(term.postings.doc_freq())).sum();
-        let n_look_ups = u64::from(allowed.n_docs) * terms.len() as u64;
+        let terms = self.cursors(part)?;
+        let n_to_read: u64 = terms.iter().map(Cursor::n_postings).sum();
+        let n_one_by_one: u64 = terms.iter().map(|term| term.n_postings().min(look_ups_cost(allowed))).sum();
         match &allowed.bits {
-            Some(bits) if n_look_ups * POSTINGS_PER_LOOK_UP < n_postings => {
-                let docs: Vec<u32> = ones(bits).collect();
-                let mut found = Vec::with_capacity(WINDOW);
-                for docs in docs.chunks(WINDOW) {
-                    found.extend(docs.iter().map(|doc| (*doc, 0.0)));
-                    self.look_up(part, &mut terms, &mut found, f32::NEG_INFINITY);
-                    part.offer(best, found.drain(..).filter(|(_, score)| *score > 0.0));
-                }
+            Some(bits) if n_one_by_one * 2 < n_to_read => {
+                self.offer_few(part, allowed, bits, terms, best);
             }
             _ => self.offer_read(part, allowed, terms, best),
         }
         Ok(())
     }
 
+    /// Where few documents are allowed: a dense term is looked up under each of them, a rare one is read.
+    fn offer_few(
+        &self,
+        part: &Part<'_>,
+        allowed: &SegmentDocs,
+        bits: &[u64],
+        mut terms: Vec<Cursor>,
+        best: &mut Best,
+    ) {
+        let docs: Vec<u32> = ones(bits).collect();
+        for docs in docs.chunks(WINDOW) {
+            let (Some(last), mut scores) = (docs.last(), vec![0.0; docs.len()]) else { return };
+            for term in &mut terms {
+                let weight = term.weight;
+                let mut add = |at: usize, doc: u32, frequency: u32| {
+                    scores[at] += weight * self.saturation(part, doc, frequency);
+                };
+                if look_ups_cost(allowed) < term.n_postings() {
+                    for (at, doc) in docs.iter().enumerate() {
+                        if let Some(frequency) = term.seek(*doc) {
+                            add(at, *doc, frequency);
+                        }
+                    }
+                } else {
+                    term.read_until(last.saturating_add(1), |doc, frequency| {
+                        if allowed.allows(doc)
+                            && let Ok(at) = docs.binary_search(&doc)
+                        {
+                            add(at, doc, frequency);
+                        }
+                    });
+                }
+            }
+            let found = docs.iter().copied().zip(scores);
+            part.offer(best, found.filter(|(_, score)| *score > 0.0));
+        }
+    }
+
+    /// Where many documents are allowed: MaxScore, a window at a time.
     fn offer_read(&self, part: &Part<'_>, allowed: &SegmentDocs, mut terms: Vec<Cursor>, best: &mut Best) {
         let still = still_to_come(&terms);
         // Sums are rounded at each step; whoever falls short by no more than that may still be one of the best.
@@ -229,6 +262,11 @@ impl<'a> Bm25Query<'a> {
             });
         }
     }
+}
+
+/// What it takes to look a term up under every allowed document, as a number of postings that are read in that time.
+fn look_ups_cost(allowed: &SegmentDocs) -> u64 {
+    u64::from(allowed.n_docs) * POSTINGS_PER_LOOK_UP
 }
 
 impl Part<'_> {
@@ -327,6 +365,10 @@ impl Cursor {
     fn open(inverted: &InvertedIndexReader, info: &TermInfo, weight: f32) -> Result<Self, IndexError> {
         let postings = inverted.read_block_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
         Ok(Self { postings, at: 0, weight })
+    }
+
+    fn n_postings(&self) -> u64 {
+        u64::from(self.postings.doc_freq())
     }
 
     /// The first document that was not given yet.
