@@ -3,7 +3,8 @@
 //! Data: 2,500 files of four sections each, 10,000 chunks of words by Zipf's law, with vectors made of their words; so the
 //! query's own embedding costs next to nothing, as with a warm cache. Server and clients share this process and its
 //! cores: the clients' work is in the figures. Three questions:
-//! 1. one client, one call at a time: `search` in the engine, over REST, over MCP in both eras, in turns (p50, p99);
+//! 1. one client, one call at a time: `search` in the engine, over REST, over MCP in both eras, and beside them an exchange
+//!    of the same bytes with a server that does nothing, in turns (p50, p99);
 //! 2. sixty-four sessions, each calling once, twice and four times a second, and then as fast as they can (p50, p99);
 //! 3. resident memory over 100,000 calls (`WAYPOST_BENCH_CALLS`).
 //!
@@ -16,6 +17,7 @@ mod served;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::serve::ListenerExt as _;
 use serde_json::{Value, json};
 use waypost_engine::api::{Engine, EngineOptions, SearchRequest};
 use waypost_engine::embed::Embedder;
@@ -70,6 +72,23 @@ fn show(name: &str, mut all: Vec<f64>) -> f64 {
     at(0.5)
 }
 
+/// A server that reads what it is sent and answers always the same: what HTTP costs on this machine. Gives its address.
+fn bare(answer: String) -> String {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
+            let answer = move |_: String| std::future::ready(answer.clone());
+            let app = axum::Router::new().route("/v1/search", axum::routing::post(answer));
+            let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
+            axum::serve(listener, app).await.expect("it serves");
+        });
+    });
+    format!("http://{}", told.recv().expect("it starts"))
+}
+
 fn in_turns(asked: &Asked) {
     let session = asked.served.session();
     let (older, newer) = (asked.client(), Client::new(&asked.served.url, &asked.served.token));
@@ -77,22 +96,25 @@ fn in_turns(asked: &Asked) {
         let request = SearchRequest { query: query.to_owned(), ..SearchRequest::default() };
         assert!(!session.search(&request).expect("hits").results.is_empty());
     };
-    let mut times: [Vec<f64>; 5] = Default::default();
+    let bare = Client::new(&bare(newer.rest(&json!({"query": asked.query(0)}))), &asked.served.token);
+    let mut times: [Vec<f64>; 6] = Default::default();
     for turn in 0..N_TURNS + N_QUERIES {
         let query = asked.query(turn);
         let alone = timed(|| engine(query)).0;
         let (rest, said) = timed(|| newer.rest(&json!({"query": query})));
         let said: Value = serde_json::from_str(&said).expect("json");
         let inside = said["took_ms"].as_f64().expect("its time");
-        let took = [alone, inside, rest, timed(|| newer.mcp(query)).0, timed(|| older.mcp(query)).0];
+        let exchange = timed(|| bare.rest(&json!({"query": query}))).0;
+        let took = [alone, exchange, inside, rest, timed(|| newer.mcp(query)).0, timed(|| older.mcp(query)).0];
         // The first time over all queries warms up.
         if turn >= N_QUERIES {
             times.iter_mut().zip(took).for_each(|(times, took)| times.push(took));
         }
     }
     println!("one client, one call at a time, {N_TURNS} searches each, in turns:");
-    let [engine, inside, rest, newer, older] = times;
+    let [engine, exchange, inside, rest, newer, older] = times;
     let engine = show("the engine itself", engine);
+    show("an exchange of the same bytes, nothing done", exchange);
     show("the engine in the server, for REST", inside);
     let others = [("REST", rest), ("MCP 2026-07-28", newer), ("MCP 2025-11-25, a session", older)];
     for (name, times) in others {

@@ -53,6 +53,38 @@ enum Piece {
     AnyText,
 }
 
+impl Segment {
+    fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Any => "**".to_owned(),
+            Self::One(pieces) => pieces.iter().map(|piece| piece.char()).collect(),
+        }
+    }
+}
+
+impl Piece {
+    fn is_text(&self) -> bool {
+        *self == Self::AnyText
+    }
+
+    /// Whether one character can be both; neither is any text.
+    fn meets(&self, other: &Self) -> bool {
+        *self == Self::AnyChar || *other == Self::AnyChar || self == other
+    }
+
+    fn char(self) -> char {
+        match self {
+            Self::Char(c) => c,
+            Self::AnyChar => '?',
+            Self::AnyText => '*',
+        }
+    }
+}
+
 impl Pattern {
     /// Reads a pattern over paths, such as `/contracts/drafts/**`.
     ///
@@ -139,20 +171,31 @@ impl Pattern {
 
     /// Whether some name matches both.
     pub fn overlaps(&self, other: &Self) -> bool {
-        intersect(
-            &self.segments,
-            &other.segments,
-            |segment| *segment == Segment::Any,
-            |a, b| match (a, b) {
-                (Segment::One(a), Segment::One(b)) => intersect(
-                    a,
-                    b,
-                    |piece| *piece == Piece::AnyText,
-                    |a, b| *a == Piece::AnyChar || *b == Piece::AnyChar || a == b,
-                ),
-                _ => true,
-            },
-        )
+        let meet = |a: &Segment, b: &Segment| match (a, b) {
+            (Segment::One(a), Segment::One(b)) => intersect(a, b, Piece::is_text, Piece::meets)[0][0],
+            _ => true,
+        };
+        intersect(&self.segments, &other.segments, Segment::is_any, meet)[0][0]
+    }
+
+    /// Names that match both, as one pattern: all of them, but where several patterns would be needed; `None` where there
+    /// is none.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let meet = |a: &Segment, b: &Segment| match (a, b) {
+            (Segment::One(a), Segment::One(b)) => common(
+                a,
+                b,
+                Piece::is_text,
+                |a, b| Some(*if *a == Piece::AnyChar { b } else { a }),
+                Piece::meets,
+            )
+            .map(Segment::One),
+            (Segment::Any, one) | (one, Segment::Any) => Some(one.clone()),
+        };
+        let segments =
+            common(&self.segments, &other.segments, Segment::is_any, meet, |a, b| meet(a, b).is_some())?;
+        let names: Vec<String> = segments.iter().map(Segment::text).collect();
+        Some(Self { text: format!("/{}", names.join("/")), segments })
     }
 
     /// Whether it takes every name that another one matches, but for those that are spelled out somewhere.
@@ -262,10 +305,15 @@ fn piece_match(pieces: &[Piece], name: &str) -> bool {
     reached[name.len()]
 }
 
-/// Whether two sequences with wildcards for any number of items can name the same one.
-fn intersect<T>(a: &[T], b: &[T], is_any: impl Fn(&T) -> bool, meet: impl Fn(&T, &T) -> bool) -> bool {
+/// Whether two sequences with wildcards for any number of items can name the same one: at `[i][j]`, whether `a[i..]` and
+/// `b[j..]` can.
+fn intersect<T>(
+    a: &[T],
+    b: &[T],
+    is_any: impl Fn(&T) -> bool,
+    meet: impl Fn(&T, &T) -> bool,
+) -> Vec<Vec<bool>> {
     let (rows, columns) = (a.len() + 1, b.len() + 1);
-    // `can[i][j]`: what follows `a[i..]` and `b[j..]` can be the same.
     let mut can = vec![vec![false; columns]; rows];
     for i in (0..rows).rev() {
         for j in (0..columns).rev() {
@@ -279,7 +327,49 @@ fn intersect<T>(a: &[T], b: &[T], is_any: impl Fn(&T) -> bool, meet: impl Fn(&T,
             };
         }
     }
-    can[0][0]
+    can
+}
+
+/// A sequence of which every reading is one of both; `None` where there is none. Wildcards stay open for as long as they
+/// can.
+fn common<T: Clone + PartialEq>(
+    a: &[T],
+    b: &[T],
+    is_any: impl Fn(&T) -> bool,
+    meet: impl Fn(&T, &T) -> Option<T>,
+    meets: impl Fn(&T, &T) -> bool,
+) -> Option<Vec<T>> {
+    let can = intersect(a, b, &is_any, meets);
+    if !can[0][0] {
+        return None;
+    }
+    let (mut i, mut j, mut found) = (0, 0, Vec::new());
+    loop {
+        match (a.get(i), b.get(j)) {
+            (None, None) => return Some(found),
+            (Some(left), Some(right)) if is_any(left) && is_any(right) => {
+                if found.last() != Some(left) {
+                    found.push(left.clone());
+                }
+                if can[i][j + 1] { j += 1 } else { i += 1 }
+            }
+            (Some(left), Some(right)) if is_any(left) && can[i][j + 1] => {
+                found.push(right.clone());
+                j += 1;
+            }
+            (Some(left), _) if is_any(left) => i += 1,
+            (Some(left), Some(right)) if is_any(right) && can[i + 1][j] => {
+                found.push(left.clone());
+                i += 1;
+            }
+            (_, Some(right)) if is_any(right) => j += 1,
+            (Some(left), Some(right)) => {
+                found.push(meet(left, right)?);
+                (i, j) = (i + 1, j + 1);
+            }
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +436,31 @@ mod tests {
             let (a, b) = (Pattern::path(a).unwrap(), Pattern::path(b).unwrap());
             assert_eq!(a.overlaps(&b), expected, "{a} and {b}");
             assert_eq!(b.overlaps(&a), expected, "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn where_two_patterns_meet_is_a_pattern() {
+        for (a, b, expected) in [
+            ("/w/**", "/w/pub/a.md", Some("/w/pub/a.md")),
+            ("/w/**", "/w/pub/**", Some("/w/pub/**")),
+            ("/w/**", "/w/**", Some("/w/**")),
+            ("/w/*/x", "/w/a/*", Some("/w/a/x")),
+            ("/w/a*", "/w/*b", Some("/w/a*b")),
+            ("/w/?b", "/w/a?", Some("/w/ab")),
+            ("/**/x", "/w/y/**", Some("/w/y/**/x")),
+            ("/**/x", "/w/**", Some("/w/**/x")),
+            ("/w/*.md", "/**", Some("/w/*.md")),
+            ("/w/a/**", "/w/b/**", None),
+            ("/w/a", "/w/a/b", None),
+        ] {
+            let (a, b) = (Pattern::path(a).unwrap(), Pattern::path(b).unwrap());
+            for met in [a.meet(&b), b.meet(&a)] {
+                assert_eq!(met.as_ref().map(Pattern::as_str), expected, "{a} and {b}");
+                if let Some(met) = met {
+                    assert_eq!(met.segments, Pattern::path(met.as_str()).unwrap().segments);
+                }
+            }
         }
     }
 

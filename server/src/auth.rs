@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use waypost_engine::api::Session;
 
 use crate::console::sign::Signed;
+use crate::discovery::Discovery;
 use crate::problem::Problem;
 use crate::serve::App;
 use crate::spans::{self, TRACEPARENT};
@@ -61,15 +62,14 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
             let response = next.run(Request::from_parts(head, body)).await;
             streams::bound_to_token(&app, &id, signed, response)
         }
-        Err(problem) => challenged(&app, &head.headers, problem).into_response(),
+        Err(problem) => challenged(&app, &head, problem).into_response(),
     }
 }
 
 /// With the place of the metadata in the challenge, where there is one.
-fn challenged(app: &App, headers: &HeaderMap, mut problem: Problem) -> Problem {
-    let Some(challenge) = app.discovery.as_ref().and_then(|discovery| discovery.challenge(headers)) else {
-        return problem;
-    };
+fn challenged(app: &App, head: &Parts, mut problem: Problem) -> Problem {
+    let challenge = |discovery: &Discovery| discovery.challenge(head.uri.path(), &head.headers);
+    let Some(challenge) = app.discovery.as_ref().and_then(challenge) else { return problem };
     for (name, value) in &mut problem.headers {
         if *name == header::WWW_AUTHENTICATE {
             *value = challenge.clone();
@@ -95,7 +95,7 @@ async fn authenticate(app: &App, head: &Parts) -> Result<(Session, TokenId, Opti
         return Ok((session, signed.token.clone(), Some(signed)));
     }
     let token = bearer(&head.headers).ok_or_else(|| Problem::unauthorized("expected one bearer token"))?;
-    let unknown = || Problem::unauthorized("the token is not known here, or was revoked");
+    let unknown = || Problem::unauthorized("the token is not known here, was revoked, or has run out");
     let id = TokenId::of(token).ok_or_else(unknown)?;
     if let Some(session) = app.engine.known_session(token) {
         return Ok((session, id, None));

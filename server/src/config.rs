@@ -10,8 +10,8 @@ use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
 use waypost::upstream;
 use waypost_engine::api::{
-    BackgroundSettings, CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, Reach,
-    Schedule, Workers,
+    BackgroundSettings, CommandHook, EngineOptions, Error, GenerateSettings, HopLimits, Isolation, ModelFile,
+    Reach, Schedule, Workers,
 };
 
 use crate::cli::Globals;
@@ -100,7 +100,23 @@ struct GenerateFileSettings {
     key_env: Option<String>,
     models: Option<Vec<String>>,
     timeout_s: Option<f64>,
+    idle_timeout_s: Option<f64>,
     max_tokens: Option<u32>,
+    #[serde(default)]
+    gguf: Vec<ModelFileSettings>,
+}
+
+/// A model in the GGUF format that runs in this process; `[[generate.gguf]]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFileSettings {
+    /// It is asked for as `gguf:NAME`.
+    pub name: String,
+    /// Its `.gguf` file; below the home where it is not absolute.
+    pub model: PathBuf,
+    /// Its tokenizer; `tokenizer.json` beside the model without one.
+    #[serde(default)]
+    pub tokenizer: Option<PathBuf>,
 }
 
 /// How a server embeds what changes.
@@ -253,17 +269,21 @@ pub struct Config {
     pub route_max_error: Setting<f64>,
     /// Handovers to further agents along one chain of causes.
     pub max_hops: Setting<u32>,
-    /// The endpoint of `ask` with `generator: "openai:MODEL"`, such as `http://127.0.0.1:11434/v1`; without one nothing is
-    /// generated.
+    /// The endpoint of `ask` with `generator: "openai:MODEL"`, such as `http://127.0.0.1:11434/v1`; without one, none of its
+    /// models is asked.
     pub generate_url: Setting<Option<String>>,
     /// The environment variable that holds the endpoint's key.
     pub generate_key_env: Setting<Option<String>>,
     /// Models that may be asked for.
     pub generate_models: Setting<Vec<String>>,
-    /// For one answer, in seconds; 25 at most.
+    /// For one answer, in seconds; 600 at most, and never more than 25 where it is not streamed.
     pub generate_timeout_s: Setting<f64>,
+    /// For the first word of a streamed answer and for each further one, in seconds; 600 at most.
+    pub generate_idle_timeout_s: Setting<f64>,
     /// Of one answer.
     pub generate_max_tokens: Setting<u32>,
+    /// Models that run in this process; of the file alone, and only in a program that was built with the feature `gguf`.
+    pub generate_gguf: Setting<Vec<ModelFileSettings>>,
     /// Threads that embed while the server runs; 0: one for each processor.
     pub indexing_threads: Setting<u32>,
     /// Of these threads.
@@ -341,7 +361,7 @@ impl Config {
         }
         let options = EngineOptions::new(home).max_file_bytes(self.max_file_bytes.value).max_error(max_error);
         let options = options.archives(self.archives.value).isolation(isolation());
-        let hop_limits = HopLimits { max_delegations: self.max_hops.value, ..HopLimits::default() };
+        let hop_limits = HopLimits { max_depth: self.max_hops.value, ..HopLimits::default() };
         let options = options.generate(self.generate_settings()?);
         let options = options.journal_days(self.journal_days.value).background(self.background()?);
         Ok(options.reach(reach).schedule(schedule).hop_limits(hop_limits))
@@ -362,21 +382,33 @@ impl Config {
 
     /// Where answers are generated, if anywhere.
     fn generate_settings(&self) -> Result<Option<GenerateSettings>> {
-        let Some(url) = self.generate_url.value.clone() else {
-            if self.generate_models.value.is_empty() {
-                return Ok(None);
-            }
+        let url = self.generate_url.value.clone();
+        if url.is_none() && !self.generate_models.value.is_empty() {
             bail!("`generate.models` is set and `generate.url` is not: expected both, or neither");
-        };
+        }
+        if url.is_none() && self.generate_gguf.value.is_empty() {
+            return Ok(None);
+        }
         let key = self.generate_key_env.value.as_deref().map(|name| {
             variable(name).with_context(|| format!("`generate.key_env` names `{name}`, which is not set"))
         });
+        let seconds = |name: &str, seconds: f64| {
+            Duration::try_from_secs_f64(seconds).with_context(|| {
+                format!("`generate.{name}` is no time: expected seconds, above 0 and at most 600")
+            })
+        };
+        let file = |file: &ModelFileSettings| ModelFile {
+            name: file.name.clone(),
+            model: file.model.clone(),
+            tokenizer: file.tokenizer.clone(),
+        };
         Ok(Some(GenerateSettings {
             url,
             key: key.transpose()?,
             models: self.generate_models.value.clone(),
-            timeout: Duration::try_from_secs_f64(self.generate_timeout_s.value)
-                .context("`generate.timeout_s` is no time: expected seconds, above 0 and at most 25")?,
+            files: self.generate_gguf.value.iter().map(file).collect(),
+            timeout: seconds("timeout_s", self.generate_timeout_s.value)?,
+            idle_timeout: seconds("idle_timeout_s", self.generate_idle_timeout_s.value)?,
             max_tokens: self.generate_max_tokens.value,
         }))
     }
@@ -501,7 +533,13 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         variable(name).map(parse).transpose()
     };
     upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
-    let usual = Schedule::default();
+    let (usual, generating) = (Schedule::default(), GenerateSettings::default());
+    let below_home = |mut file: ModelFileSettings| {
+        file.model = home.join(file.model);
+        file.tokenizer = file.tokenizer.map(|tokenizer| home.join(tokenizer));
+        file
+    };
+    let gguf: Vec<ModelFileSettings> = file.generate.gguf.into_iter().map(below_home).collect();
     Ok(Config {
         model: pick(
             globals.model.clone().map(Some),
@@ -566,7 +604,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             None,
             count("WAYPOST_MAX_HOPS", "handovers")?,
             file.traces.max_hops,
-            HopLimits::default().max_delegations,
+            HopLimits::default().max_depth,
         ),
         indexing_threads: pick(None, count("WAYPOST_INDEXING_THREADS", "threads")?, file.indexing.threads, 0),
         indexing_priority: pick(None, priority, file.indexing.priority, Priority::Low),
@@ -606,8 +644,20 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.generate.models,
             Vec::new(),
         ),
-        generate_timeout_s: pick(None, number("WAYPOST_GENERATE_TIMEOUT_S")?, file.generate.timeout_s, 20.0),
-        generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, 512),
+        generate_timeout_s: pick(
+            None,
+            number("WAYPOST_GENERATE_TIMEOUT_S")?,
+            file.generate.timeout_s,
+            generating.timeout.as_secs_f64(),
+        ),
+        generate_idle_timeout_s: pick(
+            None,
+            number("WAYPOST_GENERATE_IDLE_TIMEOUT_S")?,
+            file.generate.idle_timeout_s,
+            generating.idle_timeout.as_secs_f64(),
+        ),
+        generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, generating.max_tokens),
+        generate_gguf: pick(None, None, (!gguf.is_empty()).then_some(gguf), Vec::new()),
         log_filter: pick(
             None,
             variable("WAYPOST_LOG_FILTER"),

@@ -15,6 +15,8 @@ use crate::problem::Problem;
 use crate::serve::{App, Edge};
 
 const PATH: &str = "/.well-known/oauth-protected-resource";
+/// The resource that has metadata of its own.
+const MCP: &str = "/mcp";
 
 /// Who issues tokens, and under which scheme this server is reached.
 #[derive(Debug, Clone)]
@@ -39,9 +41,11 @@ impl Discovery {
         edge.authorization_server.clone().map(|issuer| Self { issuer, scheme })
     }
 
-    /// The challenge that names the metadata.
-    pub fn challenge(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let text = format!("Bearer resource_metadata=\"{}://{}{PATH}\"", self.scheme, host(headers));
+    /// The challenge of a path, which names the metadata of what was asked: of `/mcp`, or of the server as a whole.
+    pub fn challenge(&self, path: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+        let resource = if path == MCP { MCP } else { "" };
+        let text =
+            format!("Bearer resource_metadata=\"{}://{}{PATH}{resource}\"", self.scheme, host(headers));
         HeaderValue::from_str(&text).ok()
     }
 }
@@ -55,14 +59,23 @@ fn host(headers: &HeaderMap) -> &str {
 pub fn routes(app: &App) -> Router<Arc<App>> {
     match app.discovery {
         None => Router::new(),
-        Some(_) => Router::new().route(PATH, get(metadata)).route(&format!("{PATH}/mcp"), get(metadata)),
+        Some(_) => Router::new().route(PATH, get(of_the_server)).route(&format!("{PATH}{MCP}"), get(of_mcp)),
     }
 }
 
-async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<impl Serialize>, Problem> {
+async fn of_the_server(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Metadata>, Problem> {
+    metadata(&app, &headers, "")
+}
+
+async fn of_mcp(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Metadata>, Problem> {
+    metadata(&app, &headers, MCP)
+}
+
+/// Names the resource whose path its own follows (RFC 9728, section 3.3).
+fn metadata(app: &App, headers: &HeaderMap, resource: &str) -> Result<Json<Metadata>, Problem> {
     let discovery = app.discovery.as_ref().ok_or_else(Problem::internal)?;
     Ok(Json(Metadata {
-        resource: format!("{}://{}/mcp", discovery.scheme, host(&headers)),
+        resource: format!("{}://{}{resource}", discovery.scheme, host(headers)),
         authorization_servers: [discovery.issuer.clone()],
         bearer_methods_supported: ["header"],
         resource_name: "Waypost",

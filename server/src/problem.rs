@@ -1,14 +1,18 @@
 //! Takes a refusal of the engine or of the server, gives an RFC 9457 answer.
 //!
-//! Noun: [`Problem`]. The tables `status` and `hint` are the only place where kinds become HTTP and codes
+//! Noun: [`Problem`]. The table `status` is the only place where kinds become HTTP, and `hints` the one where codes
 //! become advice; MCP reads the same. What a person of the machine needs goes to the log, never into an answer.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use waypost_engine::access::AccessError;
 use waypost_engine::api::{BudgetError, Error, ErrorKind, Exceeded, Period, Priority, TraceError};
+use waypost_engine::change::ChangeError;
 use waypost_engine::clock::{Clock, rfc3339};
+
+use crate::hints::{hint, hint_for_missing};
 
 /// Every `code` that a refusal may have.
 pub const CODES: &[&str] = &[
@@ -18,9 +22,11 @@ pub const CODES: &[&str] = &[
     "approval_closed",
     "approval_required",
     "audit_unavailable",
+    "body_timeout",
     "budget_exceeded",
     "busy",
     "cancelled",
+    "crosses_gate",
     "damaged_backup",
     "damaged_blob",
     "damaged_index",
@@ -59,18 +65,21 @@ pub const CODES: &[&str] = &[
     "loop_detected",
     "method_not_allowed",
     "name_conflict",
+    "name_taken",
     "no_route",
     "not_a_file",
     "not_acceptable",
     "not_found",
     "output_failed",
     "outside_section",
+    "overlap_running",
     "own_request",
     "own_work",
     "rate_limited",
     "reader_unavailable",
     "refused",
     "robots_refused",
+    "route_unavailable",
     "session_not_found",
     "stopping",
     "task_busy",
@@ -99,6 +108,8 @@ pub struct Problem {
     pub code: &'static str,
     /// What to do next, where something helps.
     pub hint: Option<&'static str>,
+    /// Which kind of thing is not there, where that is what is wrong.
+    pub missing: Option<&'static str>,
     /// What waits at a gate.
     pub approval: Option<String>,
     /// Which budget has no room, and how much it has.
@@ -185,7 +196,7 @@ impl Problem {
     /// A refusal of the server itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (detail, hint) = (detail.into(), hint(code));
-        Self { status, detail, code, hint, approval: None, budget: None, headers: Vec::new() }
+        Self { status, detail, code, hint, missing: None, approval: None, budget: None, headers: Vec::new() }
     }
 
     /// A value that makes no sense.
@@ -221,6 +232,12 @@ impl Problem {
     pub fn timeout() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took longer than 30 seconds")
             .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// A body that stopped coming.
+    pub fn body_timeout() -> Self {
+        let detail = "the rest of the body did not come in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
     }
 
     /// A body over the limit.
@@ -286,99 +303,14 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// The legal next step, by code.
-fn hint(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "invalid_path" => "paths look like `/workspace/folder/file.md`",
-        "invalid_version" => "`GET /v1/versions/PATH` lists a file's versions",
-        "not_found" => {
-            "list a folder with `GET /v1/list/`, or search for it; what may not be read is not listed"
-        }
-        "no_route" => {
-            "name an agent with `to`, or say it in other words; `POST /v1/route` shows who comes into question"
-        }
-        "ambiguous_route" => "ask the question, or name one of the two with `to`",
-        "invalid_card" => {
-            "send a card such as `{\"name\", \"description\", \"capabilities\", \"examples\"}`, or an A2A agent card"
-        }
-        "unauthorized" => "send `Authorization: Bearer wp_…` with a token of this home",
-        "unsupported_type" => "send JSON with `Content-Type: application/json`",
-        "busy" | "timeout" => "wait a second and ask again, or ask for less",
-        "index_behind" => "ask again in a moment, or without `wait_for_seq`",
-        "forbidden_host" => "add the name to `allowed_hosts`",
-        "forbidden_origin" => "add the origin to `allowed_origins`",
-        "forbidden" => "ask an admin for a grant; `waypost grant explain` names the rule that decides",
-        "approval_required" => {
-            "somebody with `approve` decides, by `waypost approval grant ID` or `POST /v1/approvals/ID/grant`; it then \
-             happens by itself"
-        }
-        "approval_closed" => "ask again: read the file, and repeat the change",
-        "version_conflict" => "read the file again and use its newest version",
-        "already_exists" => "choose another name, or delete what is there first",
-        "name_conflict" => "use the name that is there, or one that differs in more than case and form",
-        "not_a_file" => "list the folder above to see what stands there",
-        "lock_held" => "wait until the lease ends, or ask its holder",
-        "lock_expired" => {
-            "take a new lock, read the file again, and write with its fence; a task is another's by now: claim the next one"
-        }
-        "wrong_state" => "look at the task again with `GET /v1/tasks/ID`",
-        "own_work" => "somebody else with `approve`, or the task's creator, reviews it",
-        "edit_mismatch" => "read the file again, and give a text that stands in it exactly once",
-        "address_refused" => {
-            "the server's operator may allow it: `waypost serve --net-allow HOST`, `allow` under `[net]` in `waypost.toml`, or \
-             `WAYPOST_NET_ALLOW`; an address, a range such as 10.0.0.0/8, or a host name"
-        }
-        "budget_exceeded" => {
-            "wait until `resets_at`, ask for less, or ask an admin for more; `GET /v1/budgets` shows what is left"
-        }
-        "fetch_timeout" => "ask again later, or with a longer `timeout_seconds`",
-        "robots_refused" => "import single pages that you may use, or ask the site's owner",
-        "hop_limit" => "hand nothing on: answer with what there is, or begin anew in a trace of its own",
-        "loop_detected" => {
-            "stop here: the trace waits for a person, where `approval_id` is told, by `waypost approval grant ID`, or has ended; \
-             what brings nothing new is not worth another handover"
-        }
-        "too_many_budgets" => "remove one with `DELETE /v1/budgets/ID`",
-        "invalid_arguments" => "`GET /v1/tools/ID` shows what the tool takes",
-        "tool_unavailable" => "wait a moment and ask again; `GET /v1/upstreams` shows the owner why",
-        "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
-        "tool_timeout" => {
-            "the tool may have done its work all the same; `timeout_seconds` under `[[upstream]]` gives it longer"
-        }
-        "idempotency_mismatch" => "take a new key for a new request",
-        "idempotency_in_progress" => "wait a second and ask again with the same key and the same request",
-        "idempotency_not_kept" => "look at what is there now: the request is done",
-        "rate_limited" => {
-            "wait for as long as `Retry-After` says; `[limits]` in `waypost.toml` sets how much a token may ask"
-        }
-        "invalid_secret" => "leave `secret` out to have one made",
-        "invalid_pattern" => "patterns look like `/workspace/folder/**`; `*` stays within one name",
-        _ => return None,
-    })
-}
-
-/// Where to look for what is not there, for all but files and folders.
-fn hint_for_missing(what: &str) -> Option<&'static str> {
-    Some(match what {
-        "memory" => {
-            "an agent's memory takes a grant: `waypost grant add AGENT list,read,write /WORKSPACE/memory/NAME/**`"
-        }
-        "workspace" => "`GET /v1/workspaces` lists those that you may see",
-        "version" => "`GET /v1/versions/PATH` lists the versions that the file had there",
-        "snapshot" => "`GET /v1/snapshots` lists those that you may see",
-        "token" => "`GET /v1/tokens` lists them, for an admin",
-        "grant" => "`GET /v1/grants` lists them, for an admin",
-        "principal" | "principal or group" => {
-            "`GET /v1/principals` and `GET /v1/groups` list them, for an admin"
-        }
-        "lock" => "`GET /v1/locks` lists those that you may see; one that has run out is gone",
-        "approval" => "`GET /v1/approvals` lists those that you may see",
-        "webhook" => "`GET /v1/webhooks` lists yours",
-        "agent" => "`GET /v1/agents` lists those that you may see",
-        "tool" => "`GET /v1/tools` lists those that you may use",
-        "task" => "`GET /v1/tasks` lists those that you may see",
-        _ => return None,
-    })
+/// What is not there, by the kind of thing.
+fn missing(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::NotFound { what, .. } | Error::Access(AccessError::NotFound { what, .. }) => Some(*what),
+        Error::Budget(BudgetError::NotFound { .. }) => Some("budget"),
+        Error::Change(ChangeError::Missing { .. }) => Some("file"),
+        _ => None,
+    }
 }
 
 impl From<Error> for Problem {
@@ -386,10 +318,9 @@ impl From<Error> for Problem {
         if let Error::Budget(BudgetError::Exceeded(exceeded)) = &error {
             return Self::exceeded(exceeded);
         }
-        if let Error::NotFound { what, .. } = &error
-            && let Some(hint) = hint_for_missing(what)
-        {
-            return Self { hint: Some(hint), ..Self::not_found(error.to_string()) };
+        if let Some(what) = missing(&error) {
+            let hint = hint_for_missing(what);
+            return Self { hint, missing: Some(what), ..Self::not_found(error.to_string()) };
         }
         let (kind, code) = (error.kind(), error.code());
         if matches!(error, Error::ToolDeclared { .. }) {
@@ -399,8 +330,8 @@ impl From<Error> for Problem {
         }
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,
-            // Their texts name folders of this machine.
-            _ => matches!(code, "home_in_use" | "invalid_folder"),
+            // Its text names a folder of this machine. One that can't be attached was named by the home's owner.
+            _ => code == "home_in_use",
         };
         if is_ours {
             tracing::error!(code, %error, "a request failed");
@@ -454,8 +385,7 @@ mod tests {
 
     #[test]
     fn a_folder_of_this_machine_is_not_told() {
-        let source = std::io::Error::other("broken");
-        let problem = Problem::from(Error::Folder { path: "/secret/home".into(), source });
+        let problem = Problem::from(Error::HomeInUse { home: "/secret/home".into() });
         let body = serde_json::to_string(&problem).unwrap();
         assert!(!body.contains("secret"), "{body}");
     }

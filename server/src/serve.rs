@@ -1,7 +1,7 @@
 //! Puts the server together and runs it until it is told to stop.
 //!
 //! Nouns: [`ServeOptions`], [`App`] (what every request may use). Layers, outermost first: count and time, catch
-//! panics, hosts, time limit, and on all but a few routes the token.
+//! panics, hosts, times and sizes, and on all but a few routes the token.
 
 use std::any::Any;
 use std::io;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
@@ -29,9 +29,9 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
-use waypost_engine::api::{Engine, Indexer, Supervisor};
+use waypost_engine::api::{Engine, Indexer, Session, Supervisor};
 
-use crate::blocking::Bridge;
+use crate::blocking::{Bridge, Wish};
 use crate::console::Sign;
 use crate::discovery::Discovery;
 use crate::hosts::{self, Hosts};
@@ -43,20 +43,21 @@ use crate::rest::unchanged;
 use crate::telemetry::{self, Telemetry};
 use crate::tls::{self, TlsError, TlsFiles};
 use crate::upstream::{self, Upstreams};
-use crate::{auth, discovery, mcp, rest};
+use crate::{auth, discovery, incoming, mcp, rest};
 
 /// Bytes of a request's body at most.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
 /// Bytes of a file that is put at most: it is held in memory while it is written.
 pub const MAX_FILE_BODY_BYTES: usize = 64 << 20;
-/// Until a request must be answered; a stream's end may come later.
+/// Until a request that is there as a whole must be answered; a stream's end may come later.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until a request's headers must be there; also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Connections at once; the next one waits to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
-/// Until open requests must end after the signal to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// Until open requests must end after the signal to stop. Those that wait for something end at once; whoever keeps us (a service
+/// manager, a container) often waits no more than 10 seconds in all.
+const GRACE: Duration = Duration::from_secs(5);
 /// Streams of events and long polls at once.
 const MAX_STREAMS: usize = 256;
 /// Imports at once, and those that wait for their turn.
@@ -199,6 +200,35 @@ impl App {
         })
     }
 
+    /// Runs a call that waits for something to happen: until it has, its time is over, whoever asks has gone, or the server stops,
+    /// and then with what there is.
+    ///
+    /// # Errors
+    /// `busy` where too many wait; what the call itself refuses.
+    pub async fn wait<T, E>(
+        &self,
+        session: Session,
+        call: impl FnOnce(&Session) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        let _place = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
+        let mut wish = Wish::new(&self.engine);
+        let session = session.until(wish.stop());
+        let mut called = std::pin::pin!(self.waits.run(move || call(&session)));
+        let result = tokio::select! {
+            result = &mut called => result,
+            () = self.stop.cancelled() => {
+                self.engine.stop(wish.stop());
+                called.await
+            }
+        };
+        wish.fulfil();
+        result
+    }
+
     /// Takes what of the options may change while the server runs: who is let in, and how often.
     pub fn renew(&self, options: &ServeOptions) {
         let hosts = Hosts::new(self.address, &options.allowed_hosts, &options.allowed_origins);
@@ -289,13 +319,14 @@ pub fn router_with(app: &Arc<App>, mcp: Router<Arc<App>>) -> Router {
         .merge(guarded)
         .merge(discovery::routes(app))
         .fallback(rest::unknown_route)
-        .layer(from_fn(time_limit))
+        .layer(from_fn(incoming::layer))
         // Most clients are near: what a better packing saves them is less than it costs them.
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
                 .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_compressible)),
         )
+        .layer(from_fn(tag_as_sent))
         .layer(from_fn(plain_head))
         .layer(from_fn_with_state(Arc::clone(app), hosts::layer))
         .layer(CatchPanicLayer::custom(panicked))
@@ -311,6 +342,23 @@ async fn plain_head(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// What is compressed is not the bytes that a strong tag stands for (RFC 9110, section 8.8.3.3); a weak one stands for what they say.
+async fn tag_as_sent(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return response;
+    }
+    let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    let weak = tag
+        .filter(|tag| tag.starts_with('"'))
+        .and_then(|tag| HeaderValue::from_str(&format!("W/{tag}")).ok());
+    if let Some(weak) = weak {
+        headers.insert(header::ETAG, weak);
+    }
+    response
+}
+
 /// JSON and text. A file goes as it is: its parts and its `ETag` are those of its own bytes; and a stream
 /// of events would wait in the compressor.
 fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
@@ -318,21 +366,6 @@ fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extension
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is_text = kind.starts_with("text/") || kind == "application/x-ndjson" || kind.ends_with("json");
     is_text && kind != "text/event-stream" && !headers.contains_key(header::ACCEPT_RANGES)
-}
-
-async fn time_limit(request: Request, next: Next) -> Response {
-    // A tool's call has a time of its own, which its server's settings give it, and an import has one of its own as well; a backup takes
-    // as long as the home is large.
-    let path = request.uri().path();
-    if matches!(path, "/v1/import" | "/v1/backup")
-        || (path.starts_with("/v1/tools/") && path.ends_with("/call"))
-    {
-        return next.run(request).await;
-    }
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::timeout().into_response(),
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the box over")]

@@ -1,5 +1,6 @@
 //! Questions are answered by sentences that stand in the files, byte for byte, or not at all.
 
+use waypost_engine::api::SearchRequest;
 use waypost_engine::search::citation::Verdict;
 
 use crate::house::House;
@@ -74,4 +75,26 @@ fn a_changed_or_borrowed_citation_does_not_verify() {
     for checked in house.session().verify(forged).unwrap() {
         assert!(!checked.valid, "{checked:?}");
     }
+}
+
+#[test]
+fn a_bound_in_tokens_holds_for_words_that_a_model_counts_as_one() {
+    let word = "A".repeat(1 << 20);
+    let house = House::new(&format!(
+        "//- logo.md\n# Logo\n\nlogo data:image/png;base64,{word}\n\nThe heron is our logo.\n//- note.md\nThe logo is a heron.\n"
+    ));
+    let found = |max_tokens: usize| {
+        let request = SearchRequest {
+            query: "logo".to_owned(),
+            max_tokens: Some(max_tokens),
+            ..SearchRequest::default()
+        };
+        house.session().search(&request).unwrap()
+    };
+    for max_tokens in [300, 3_000, 30_000] {
+        let results = found(max_tokens).results;
+        let n_bytes: usize = results.iter().map(|hit| hit.citation.quote.len() + hit.snippet.len()).sum();
+        assert!(n_bytes <= 4 * max_tokens, "{max_tokens}: {n_bytes}");
+    }
+    assert!(!found(30_000).results.is_empty());
 }

@@ -4,15 +4,15 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use waypost_engine::api::{
-    AskReply, AskRequest, Budget, BudgetLimits, Engine, EngineOptions, Error, GenerateSettings, Period,
+    AskProgress, AskReply, AskRequest, Budget, BudgetLimits, Engine, EngineOptions, Error, GenerateSettings,
+    Period, Stop,
 };
-use waypost_engine::budget::BudgetError;
 use waypost_engine::embed::Embedder;
 use waypost_engine::search::citation::Verdict;
 
@@ -39,6 +39,10 @@ enum Model {
     SaysAndBlinds(&'static str, Arc<WordTable>),
     Answers(u16, String),
     Hangs,
+    /// Says it piece by piece, as server-sent events, and then that it is done.
+    Streams(&'static [&'static str]),
+    /// As before, and then nothing any more; tells when whoever asked hangs up.
+    Stalls(&'static [&'static str], Sender<()>),
 }
 
 /// A server that takes one request after the other, and the bodies that it was sent.
@@ -70,6 +74,18 @@ impl Endpoint {
                         held.push(stream);
                         continue;
                     }
+                    Model::Streams(pieces) => {
+                        send_events(&mut stream, pieces);
+                        let usage = json!({"choices": [], "usage": {"total_tokens": 42}});
+                        stream.write_all(format!("data: {usage}\n\ndata: [DONE]\n\n").as_bytes()).unwrap();
+                        continue;
+                    }
+                    Model::Stalls(pieces, gone) => {
+                        send_events(&mut stream, pieces);
+                        assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "nothing more is sent");
+                        let _ = gone.send(());
+                        continue;
+                    }
                 };
                 let head = format!(
                     "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -83,6 +99,15 @@ impl Endpoint {
             }
         });
         Self { url, asked }
+    }
+}
+
+fn send_events(stream: &mut std::net::TcpStream, pieces: &[&str]) {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: hello\n\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    for piece in pieces {
+        let event = json!({"choices": [{"index": 0, "delta": {"content": piece}}]});
+        stream.write_all(format!("data: {event}\n\n").as_bytes()).unwrap();
     }
 }
 
@@ -125,17 +150,34 @@ impl Asking {
     }
 
     fn with(url: &str, model: Arc<WordTable>) -> Self {
-        let folder = TempDir::new().unwrap();
-        for (path, text) in files(FILES) {
-            write(&folder.path().join("workspaces/w"), &path, text.as_bytes());
-        }
         let settings = GenerateSettings {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             key: Some("sk-test".to_owned()),
             models: vec!["small".to_owned()],
             timeout: Duration::from_millis(1500),
             max_tokens: 200,
+            ..GenerateSettings::default()
         };
+        Self::set(settings, model)
+    }
+
+    /// With time enough for everything, but for silence.
+    fn patient(url: &str, idle_timeout: Duration) -> Self {
+        let settings = GenerateSettings {
+            url: Some(url.to_owned()),
+            models: vec!["small".to_owned()],
+            timeout: Duration::from_secs(300),
+            idle_timeout,
+            ..GenerateSettings::default()
+        };
+        Self::set(settings, Arc::new(WordTable::new()))
+    }
+
+    fn set(settings: GenerateSettings, model: Arc<WordTable>) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (path, text) in files(FILES) {
+            write(&folder.path().join("workspaces/w"), &path, text.as_bytes());
+        }
         let options = EngineOptions::new(folder.path())
             .embedder(Some(model as Arc<dyn Embedder>))
             .generate(Some(settings));
@@ -153,6 +195,21 @@ impl Asking {
 
     fn generated(&self) -> AskReply {
         self.ask(Some("openai:small")).unwrap()
+    }
+
+    /// The sentences as they were told, and the whole answer.
+    fn streamed(&self, generator: Option<&str>) -> (Vec<String>, AskReply) {
+        let generator = generator.map(str::to_owned);
+        let request = AskRequest { question: QUESTION.to_owned(), generator, ..AskRequest::default() };
+        let mut told = Vec::new();
+        let mut tell = |progress| told.push(progress);
+        let reply = self.engine.owner_session().ask_telling(&request, &mut tell).unwrap();
+        assert_eq!(told.remove(0), AskProgress::Begun);
+        let sentence = |progress| match progress {
+            AskProgress::Sentence(sentence) => sentence,
+            AskProgress::Begun => panic!("begun twice"),
+        };
+        (told.into_iter().map(sentence).collect(), reply)
     }
 }
 
@@ -237,7 +294,7 @@ fn whatever_fails_the_answer_is_quotes_and_says_so() {
         "no chat completion",
         "no chat completion",
         "larger than the limit",
-        "is supported",
+        "found no answer in the passages",
         "status 302",
     ] {
         let reply = asking.generated();
@@ -256,7 +313,7 @@ fn whatever_fails_the_answer_is_quotes_and_says_so() {
 
 #[test]
 fn an_answer_of_a_model_keeps_within_its_bound_too() {
-    let says = "Invoices are kept for ten years in the archive [1]. In the archive invoices are kept for ten years [1].";
+    let says = "Invoices are kept for ten years in the archive [1]. Copies of invoices are sent to the auditor in March [1].";
     let endpoint = Endpoint::start(vec![Model::Says(says), Model::Says(says)]);
     let asking = Asking::new(&endpoint.url);
     assert_eq!(asking.generated().sentences.len(), 2);
@@ -288,11 +345,7 @@ fn nothing_is_sent_that_nobody_asked_for() {
         ..AskRequest::default()
     };
     assert!(asking.engine.owner_session().ask(&request).unwrap().abstained);
-    for (generator, says) in [
-        ("openai:large", "`models` under `[generate]`"),
-        ("gguf:x", "`openai:MODEL`"),
-        ("", "`openai:MODEL`"),
-    ] {
+    for (generator, says) in [("openai:large", "`models` under `[generate]`"), ("", "`openai:MODEL`")] {
         let refused = asking.ask(Some(generator)).unwrap_err().to_string();
         assert!(refused.contains(says), "{refused}");
     }
@@ -304,7 +357,7 @@ fn nothing_is_sent_that_nobody_asked_for() {
 }
 
 #[test]
-fn tokens_are_counted_and_a_budget_without_room_refuses() {
+fn tokens_are_counted_and_a_budget_without_room_leaves_quotes() {
     let says = || Model::Says("Invoices are kept for ten years in the archive [1].");
     let endpoint = Endpoint::start(vec![says(), says()]);
     let asking = Asking::new(&endpoint.url);
@@ -313,10 +366,108 @@ fn tokens_are_counted_and_a_budget_without_room_refuses() {
     let usage = owner.usage(&waypost_engine::api::UsageRequest::default()).unwrap();
     assert_eq!(usage.total.used.of(waypost_engine::budget::Unit::Tokens), 42, "{usage:?}");
     let limits = BudgetLimits { tokens: Some(100), ..BudgetLimits::default() };
-    owner.put_budget(&Budget::new("*", None, Period::Day, limits, "").unwrap()).unwrap();
-    let refused = asking.ask(Some("openai:small"));
-    assert!(matches!(refused, Err(Error::Budget(BudgetError::Exceeded(_)))), "{refused:?}");
+    let budget = owner.put_budget(&Budget::new("*", None, Period::Day, limits, "").unwrap()).unwrap();
+    let quoted = asking.generated();
+    fell_back(&quoted, "`openai:small` was not asked");
+    fell_back(&quoted, &format!("budget `{}`", budget.id));
     assert_eq!(endpoint.asked.try_iter().count(), 1);
+}
+
+#[test]
+fn a_model_without_an_answer_has_nothing_dropped() {
+    let asking = Asking::new(&Endpoint::start(vec![Model::Says("NONE")]).url);
+    let reply = asking.generated();
+    fell_back(&reply, "`openai:small` found no answer in the passages");
+    assert_eq!(reply.dropped_sentences, Some(0));
+}
+
+#[test]
+fn the_form_of_an_answer_is_none_of_its_content() {
+    let plain = "Invoices are kept for ten years in the archive. [1]";
+    let drafts = [
+        "1. Invoices are kept for ten years in the archive [1].",
+        "- Invoices are kept for ten years in the archive 【1】.",
+        "**Invoices are kept for ten years in the archive** [1].",
+        "According to passage [1], invoices are kept for ten years in the archive.",
+    ];
+    let asking = Asking::new(&Endpoint::start(drafts.map(Model::Says).into()).url);
+    for draft in drafts {
+        let reply = asking.generated();
+        assert_eq!((reply.answer.as_str(), reply.dropped_sentences), (plain, Some(0)), "{draft}");
+    }
+}
+
+#[test]
+fn a_streamed_answer_is_told_sentence_by_sentence() {
+    let endpoint = Endpoint::start(vec![
+        Model::Streams(&["Invoices are kept for ten ", "years in the archive [1]. The mayor ", "sails [1]."]),
+        // An endpoint that knows no streams answers at once.
+        Model::Says("Invoices are kept for ten years in the archive [1]."),
+    ]);
+    let asking = Asking::new(&endpoint.url);
+    for n_dropped in [1, 0] {
+        let (told, reply) = asking.streamed(Some("openai:small"));
+        assert_eq!(told, ["Invoices are kept for ten years in the archive. [1]"]);
+        assert_eq!((&reply.sentences, reply.dropped_sentences), (&told, Some(n_dropped)), "{reply:?}");
+        assert_eq!(reply.generator, "openai:small");
+        let (_, body) = endpoint.asked.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((&body["stream"], &body["stream_options"]["include_usage"]), (&json!(true), &json!(true)));
+    }
+    let usage = asking.engine.owner_session().usage(&waypost_engine::api::UsageRequest::default()).unwrap();
+    assert_eq!(usage.total.used.of(waypost_engine::budget::Unit::Tokens), 84, "{usage:?}");
+    // Quotes are told as well.
+    let (told, reply) = asking.streamed(None);
+    assert!(!told.is_empty() && reply.generator == "extractive");
+    assert_eq!(told.join(" "), reply.answer);
+}
+
+#[test]
+fn what_came_before_an_endpoint_fell_silent_is_kept() {
+    let (gone, _is_gone) = channel();
+    let stalls = Model::Stalls(&["Invoices are kept for ten years in the archive [1]. The mayor "], gone);
+    let endpoint = Endpoint::start(vec![stalls]);
+    let asking = Asking::patient(&endpoint.url, Duration::from_millis(300));
+    let (told, reply) = asking.streamed(Some("openai:small"));
+    assert_eq!(told, ["Invoices are kept for ten years in the archive. [1]"]);
+    assert_eq!((reply.generator.as_str(), reply.dropped_sentences), ("openai:small", Some(0)));
+    let degraded = reply.index.degraded.iter().find(|degraded| degraded.stage == "generator").unwrap();
+    assert!(degraded.reason.contains("`openai:small` did not finish"), "{}", degraded.reason);
+}
+
+#[test]
+fn whoever_hangs_up_ends_the_call_of_the_endpoint() {
+    let (gone, is_gone) = channel();
+    let stalls = Model::Stalls(&["Invoices are kept for ten years in the archive [1]. The mayor "], gone);
+    let asking = Asking::patient(&Endpoint::start(vec![stalls]).url, Duration::from_secs(300));
+    let stop = Stop::default();
+    let session = asking.engine.owner_session().until(&stop);
+    let generator = Some("openai:small".to_owned());
+    let request = AskRequest { question: QUESTION.to_owned(), generator, ..AskRequest::default() };
+    let mut tell = |progress| {
+        if matches!(progress, AskProgress::Sentence(_)) {
+            asking.engine.stop(&stop);
+        }
+    };
+    let begun = Instant::now();
+    session.ask_telling(&request, &mut tell).unwrap();
+    is_gone.recv_timeout(PATIENCE).unwrap();
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+}
+
+/// With the feature it is `gguf.rs` that says what holds.
+#[cfg(not(feature = "gguf"))]
+#[test]
+fn a_model_in_this_process_needs_a_feature() {
+    let endpoint = Endpoint::start(Vec::new());
+    let refused = Asking::new(&endpoint.url).ask(Some("gguf:x")).unwrap_err().to_string();
+    assert!(refused.contains("without the feature `gguf`"), "{refused}");
+    let file =
+        waypost_engine::api::ModelFile { name: "x".to_owned(), model: "x.gguf".into(), tokenizer: None };
+    let settings = GenerateSettings { files: vec![file], ..GenerateSettings::default() };
+    let home = TempDir::new().unwrap();
+    let refused =
+        Engine::open(EngineOptions::new(home.path()).generate(Some(settings))).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("without the feature `gguf`"), "{refused}");
 }
 
 #[test]

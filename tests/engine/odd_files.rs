@@ -169,3 +169,48 @@ fn a_name_to_which_no_path_leads_says_what_to_rename_it_to() {
     assert_eq!(fs::read(house.root().join("cafe\u{301}.md")).unwrap(), b"decomposed\n");
     assert_eq!(session.list("/w").unwrap().len(), 1);
 }
+
+#[test]
+fn what_can_not_be_a_file_is_listed_with_its_reason() {
+    use waypost_engine::access::{Effect, Grant, NewToken, Target, Verb};
+    use waypost_engine::api::IndexState;
+    let house = House::lexical("//- Case.md\nfirst\n//- notes/a.md\nfine\n");
+    let root = house.root();
+    symlink("Case.md", root.join("link.md")).unwrap();
+    symlink("a.md", root.join("notes/link.md")).unwrap();
+    fs::write(root.join(std::ffi::OsString::from_vec(b"bad\xffname.md".to_vec())), "text").unwrap();
+    house.index();
+    // It comes later, and another one has its name.
+    fs::write(root.join("case.md"), "second\n").unwrap();
+    house.index();
+    let owner = house.session();
+    let listed = |session: &waypost_engine::api::Session, path: &str| -> Vec<String> {
+        let files = session.indexed_files(path, Some(IndexState::Skipped)).unwrap();
+        files
+            .iter()
+            .map(|file| format!("{} {}", file.path, file.code.as_deref().unwrap_or_default()))
+            .collect()
+    };
+    let expected = [
+        "/w/bad\u{fffd}name.md not_utf8",
+        "/w/case.md name_conflict",
+        "/w/link.md symlink",
+        "/w/notes/link.md symlink",
+    ];
+    assert_eq!(listed(&owner, "/w"), expected);
+    assert_eq!(listed(&owner, "/w/notes"), expected[3..]);
+    assert_eq!(owner.workspace("w").unwrap().skipped_files, 4);
+    assert!(owner.indexed_files("/w", None).unwrap().iter().any(|file| file.path == "/w/Case.md"));
+
+    // Who may read one folder is told of that folder alone.
+    owner.put_principal("agent:a", None, &[]).unwrap();
+    let verbs = [Verb::List, Verb::Read].into();
+    let grant =
+        Grant::new("agent:a", Target::Path, &["/w/notes/**".to_owned()], verbs, Effect::Allow, "").unwrap();
+    owner.put_grant(&grant).unwrap();
+    let new = NewToken { principal: "agent:a".to_owned(), ..NewToken::default() };
+    let token = owner.issue_token(&new).unwrap().token;
+    let agent = house.engine.session(&token).unwrap();
+    assert_eq!(listed(&agent, "/w"), expected[3..]);
+    assert_eq!(agent.workspace("w").unwrap().skipped_files, 1);
+}

@@ -18,13 +18,13 @@ use waypost_engine::route::{EntryKind, Fault};
 use crate::house::WordTable;
 
 /// A home with agents, and a model that knows words.
-struct Mesh {
+pub struct Mesh {
     folder: TempDir,
-    engine: Arc<Engine>,
+    pub engine: Arc<Engine>,
 }
 
 impl Mesh {
-    fn new(agents: &[(&str, Value)]) -> Self {
+    pub fn new(agents: &[(&str, Value)]) -> Self {
         let folder = TempDir::new().unwrap();
         let mesh = Self { engine: open(&folder), folder };
         for (id, card) in agents {
@@ -33,16 +33,16 @@ impl Mesh {
         mesh
     }
 
-    fn put(&self, id: &str, card: Value) {
+    pub fn put(&self, id: &str, card: Value) {
         self.owner().put_agent(id, &card).unwrap();
     }
 
-    fn owner(&self) -> Session {
+    pub fn owner(&self) -> Session {
         self.engine.owner_session()
     }
 
     /// A principal that may hand something to some agents.
-    fn user(&self, id: &str, agents: &[&str]) -> Session {
+    pub fn user(&self, id: &str, agents: &[&str]) -> Session {
         let owner = self.owner();
         owner.put_principal(id, None, &[]).unwrap();
         for agent in agents {
@@ -56,7 +56,7 @@ impl Mesh {
     }
 
     /// Gives an agent what it takes to work on its inbox.
-    fn worker(&self, agent: &str) -> Session {
+    pub fn worker(&self, agent: &str) -> Session {
         let id = format!("agent:{agent}");
         let session = self.user(&id, &[]);
         let verbs = [Verb::List, Verb::Read, Verb::Write].into();
@@ -81,14 +81,14 @@ fn open(folder: &TempDir) -> Arc<Engine> {
 }
 
 /// An agent with examples that share a subject.
-fn about(subject: &str, verbs: &[&str]) -> Value {
+pub fn about(subject: &str, verbs: &[&str]) -> Value {
     let examples: Vec<String> = verbs.iter().map(|verb| format!("{verb} the {subject}")).collect();
     json!({"name": subject, "description": format!("everything about {subject}"), "examples": examples})
 }
 
-const VERBS: [&str; 6] = ["check", "read", "explain", "compare", "summarise", "translate"];
+pub const VERBS: [&str; 6] = ["check", "read", "explain", "compare", "summarise", "translate"];
 
-fn three() -> Mesh {
+pub fn three() -> Mesh {
     Mesh::new(&[
         ("contracts", about("contract clauses", &VERBS)),
         ("payments", about("invoice payments", &VERBS)),
@@ -96,12 +96,12 @@ fn three() -> Mesh {
     ])
 }
 
-fn ask(session: &Session, intent: &str) -> RouteReply {
+pub fn ask(session: &Session, intent: &str) -> RouteReply {
     session.route(&RouteRequest { intent: intent.to_owned(), ..RouteRequest::default() }).unwrap()
 }
 
 /// Without what differs from call to call.
-fn timeless(reply: RouteReply) -> Value {
+pub fn timeless(reply: RouteReply) -> Value {
     let mut value = serde_json::to_value(reply).unwrap();
     value["decision_id"] = Value::Null;
     value["took_ms"] = Value::Null;
@@ -164,7 +164,20 @@ fn what_two_could_do_is_asked_about() {
 
 #[test]
 fn parts_of_an_intent_go_to_different_agents() {
-    let reply = ask(&three().owner(), "check the contract clauses, then explain the weather forecast");
+    let mesh = three();
+    let intent = "check the contract clauses, then explain the weather forecast";
+    let reply = ask(&mesh.owner(), intent);
+    // Nobody takes all of it.
+    assert_eq!((reply.outcome, &reply.decision), (RouteOutcome::Ambiguous, &None), "{reply:?}");
+    assert_eq!(reply.together, ["agent:contracts", "agent:weather"]);
+    let refused =
+        mesh.owner().dispatch(&DispatchRequest { intent: intent.to_owned(), ..DispatchRequest::default() });
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), "ambiguous_route");
+    assert!(
+        refused.to_string().contains("\"check the contract clauses\" is for agent:contracts"),
+        "{refused}"
+    );
     let parts: Vec<(&str, &str)> =
         reply.parts.iter().map(|part| (part.part.as_str(), part.id.as_str())).collect();
     assert_eq!(
@@ -220,8 +233,13 @@ fn of_two_that_say_the_same_the_one_that_is_free_is_asked() {
     let busy = reply.candidates.iter().find(|candidate| candidate.id == "agent:first").unwrap();
     assert!(busy.why.contains("not available"), "{}", busy.why);
     assert_eq!(dispatch().unwrap().agent, "agent:second");
-    // Nobody is left.
-    assert_eq!(dispatch().unwrap_err().code(), "no_route");
+    // Nobody is left who takes it now, and it is said who could.
+    let reply = ask(&owner, "read the contract clauses");
+    assert_eq!((reply.outcome, reply.decision), (RouteOutcome::None, None));
+    assert_eq!(reply.unavailable, ["agent:first", "agent:second"]);
+    let refused = dispatch().unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("route_unavailable", ErrorKind::Unavailable));
+    assert!(refused.to_string().contains("1 tasks lie before it"), "{refused}");
 }
 
 #[test]
@@ -385,6 +403,7 @@ fn faults_of_a_registry_are_found() {
     assert!(found(Fault::Undescribed, "agent:mute"), "{lint:?}");
     assert!(found(Fault::Collision, "agent:thief") || found(Fault::Dead, "agent:thief"), "{lint:?}");
     assert!(lint.accuracy.unwrap() > 0.4, "{lint:?}");
+    assert!(!found(Fault::OverBroad, "agent:contracts"), "{lint:?}");
     let answered = mesh.owner().put_agent("twin", &about("weather forecast", &VERBS)).unwrap();
     assert!(answered.lint.unwrap().iter().any(|finding| finding.fault == Fault::Duplicate));
 }

@@ -532,7 +532,15 @@ fn a_task_that_may_not_be_read_is_not_there() {
     // Nobody learns of a hidden task by waiting for it.
     let spy =
         works.user("agent:spy", &[("/w/tasks/pending/spy*", &ALL), ("/w/tasks/in-progress/spy*", &ALL)]);
-    spy.create_task(&NewTask { depends_on: vec![made.id.clone()], ..new("spy.json") }).unwrap();
+    let refused = |id: &str| {
+        let error =
+            spy.create_task(&NewTask { depends_on: vec![id.to_owned()], ..new("spy.json") }).unwrap_err();
+        (error.code(), error.to_string().replace(id, "ID"))
+    };
+    assert_eq!(refused(&made.id), refused("tk_0000000000000000"));
+    assert_eq!(refused(&made.id).0, "invalid_request");
+    let waiting = format!("{{\"depends_on\": [\"{}\"]}}", made.id);
+    spy.write_file("/w/tasks/pending/spy.json", waiting.as_bytes(), &WriteOptions::default()).unwrap();
     let task = works
         .owner()
         .claim_task(&ClaimRequest { task_id: Some(made.id), ..ClaimRequest::default() })

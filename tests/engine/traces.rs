@@ -39,6 +39,17 @@ impl Talk {
     }
 
     fn send(&self, from: &Session, to: &str, text: &str, artifacts: &[String]) -> Result<Recorded, Error> {
+        self.send_for(None, from, (to, text), artifacts)
+    }
+
+    /// Because of an earlier one.
+    fn send_for(
+        &self,
+        parent: Option<u32>,
+        from: &Session,
+        (to, text): (&str, &str),
+        artifacts: &[String],
+    ) -> Result<Recorded, Error> {
         let embedding =
             self.table.as_ref().map(|table| table.embed_documents(&[text]).unwrap().pop().unwrap());
         self.works.pass(1000);
@@ -48,7 +59,7 @@ impl Talk {
             text,
             artifacts,
             embedding: embedding.as_deref(),
-            parent: None,
+            parent,
             path: "/w/inbox/x",
         })
     }
@@ -130,15 +141,34 @@ const FAULTS: [&str; 4] =
 #[test]
 fn honest_work_of_many_rounds_is_not_stopped() {
     for talk in [Talk::by_words(), Talk::by_meaning()] {
-        let (a, b) = (talk.agent("a"), talk.agent("b"));
+        let (boss, a, b) = (talk.agent("boss"), talk.agent("a"), talk.agent("b"));
+        let order = talk.say(&boss, "a", "Please have all of these faults mended.").unwrap().number;
         for round in 0..20 {
             let (subject, fault) = (SUBJECTS[round % 10], FAULTS[(round / 10 + round) % 4]);
-            let asked = talk.say(&a, "b", &format!("{subject} {fault}, line {}", 37 * round));
-            asked.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let text = format!("{subject} {fault}, line {}", 37 * round);
+            let asked = talk.send_for(Some(order), &a, ("b", &text), &[]);
+            let asked = asked.unwrap_or_else(|error| panic!("round {round}: {error}"));
             // The same words, with another result each time.
-            let answer = talk.send(&b, "a", "Fixed.", &[format!("version-{round}")]);
-            answer.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let answer =
+                talk.send_for(Some(asked.number), &b, ("a", "Fixed."), &[format!("version-{round}")]);
+            let answer = answer.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            assert_eq!((asked.hop, answer.hop), (2, 3), "each round is caused by the order");
         }
+    }
+}
+
+#[test]
+fn two_that_go_back_and_forth_end_at_the_hop_limit_whatever_they_say() {
+    for talk in [Talk::by_words(), Talk::by_meaning()] {
+        let (a, b) = (talk.agent("a"), talk.agent("b"));
+        let say = |turn: usize| {
+            let text = format!("{} {}, line {}", SUBJECTS[turn % 10], FAULTS[turn % 4], 37 * turn);
+            if turn.is_multiple_of(2) { talk.say(&a, "b", &text) } else { talk.say(&b, "a", &text) }
+        };
+        let hops: Vec<u32> = (0..8).map(|turn| say(turn).unwrap().hop).collect();
+        assert_eq!(hops, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(say(8).unwrap_err().code(), "hop_limit");
+        assert!(talk.works.owner().approvals(None).unwrap().is_empty(), "nobody is asked about that");
     }
 }
 
@@ -206,7 +236,7 @@ fn an_artifact_that_was_there_already_is_nothing_new() {
 }
 
 #[test]
-fn delegations_end_at_the_hop_limit() {
+fn a_chain_of_agents_ends_at_the_hop_limit() {
     let talk = Talk::by_words();
     let names: Vec<String> = (0..10).map(|n| format!("n{n}")).collect();
     let agents: Vec<Session> = names.iter().map(|name| talk.agent(name)).collect();
@@ -216,7 +246,7 @@ fn delegations_end_at_the_hop_limit() {
     }
     let refused = talk.say(&agents[8], &names[9], "Do this.").unwrap_err();
     assert_eq!(refused.code(), "hop_limit");
-    assert!(refused.to_string().contains("8 delegations"), "{refused}");
+    assert!(refused.to_string().contains("8 handovers in a row"), "{refused}");
     assert!(talk.works.owner().approvals(None).unwrap().is_empty(), "nobody is asked about that");
     talk.say(&agents[0], &names[9], "Do that.").unwrap();
 }

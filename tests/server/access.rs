@@ -173,6 +173,8 @@ fn what_may_not_be_seen_answers_as_what_is_not_there() {
     let reader = server.user("agent:reader", &["list,read,write,delete /docs/drafts/**"]);
     let other = server.user("agent:other", &["list,read,write /docs/**"]);
     other.post("/v1/locks", &json!({"path": "/docs/secret/s.md"})).is(201);
+    server.post("/v1/workspaces", &json!({"name": "vault"})).is(201);
+    server.admin().put("/vault/secret/n.md", "a secret").is(201);
     let version = server.get("/v1/files/docs/secret/s.md").header("etag").trim_matches('"').to_owned();
     let check = |method: &str, route: &str, body: Value| {
         let ask = |path: &str| -> Reply {
@@ -183,8 +185,9 @@ fn what_may_not_be_seen_answers_as_what_is_not_there() {
         let (hidden, absent) = (ask("/docs/secret/s.md"), ask("/docs/secret/n.md"));
         assert_eq!((hidden.status, absent.status), (404, 404), "{method} {route}: {}", hidden.text());
         assert_eq!(hidden.text().replace("s.md", "n.md"), absent.text(), "{method} {route}");
-        let absent_workspace = ask("/none/secret/n.md");
-        assert_eq!(absent.text().replace("/docs/", "/none/"), absent_workspace.text(), "{method} {route}");
+        let (hidden_workspace, absent_workspace) = (ask("/vault/secret/n.md"), ask("/none/secret/n.md"));
+        let told = hidden_workspace.text().replace("vault", "none");
+        assert_eq!((told, absent_workspace.status), (absent_workspace.text(), 404), "{method} {route}");
         let names = |reply: &Reply| -> Vec<String> {
             reply.headers.keys().map(ToString::to_string).filter(|name| name != "date").collect()
         };
@@ -232,12 +235,69 @@ fn an_explanation_names_the_rule_that_decides() {
     assert_eq!(text(&told("delete", "/docs/a.md"), "rule"), "default");
     let gated = told("write", "/docs/drafts/d.md");
     assert!(gated["allowed"] == true && text(&gated, "gate").starts_with("gt_"), "{gated}");
-    assert_eq!(
-        text(&explain(&admin, "agent:none", "read", "/docs").is(200).json(), "sentence"),
-        "there is no principal `agent:none`"
-    );
+    let unknown = explain(&admin, "agent:none", "read", "/docs");
+    unknown.refuses(404, "not_found");
+    assert_eq!(text(&unknown.json(), "detail"), "there is no principal `agent:none`");
     explain(&agent, "human:admin", "read", "/docs/a.md").refuses(403, "forbidden");
     admin.get("/v1/grants/explain?principal=agent:a&verb=fly&path=/docs").refuses(400, "invalid_request");
+}
+
+#[test]
+fn an_id_that_differs_only_in_case_is_no_other_one() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    server.user("agent:bob", &[]);
+    let headers = [("content-type", "application/json")];
+    let group = |id: &str| {
+        let members = json!({"members": ["agent:bob"]}).to_string();
+        admin.ask("PUT", &format!("/v1/groups/{id}"), &headers, &members)
+    };
+    group("group:team").is(200);
+    for (id, other) in [("agent:BOB", "agent:bob"), ("human:Admin", "human:admin")] {
+        let refused = admin.post("/v1/principals", &json!({"id": id}));
+        refused.refuses(409, "name_conflict");
+        assert!(text(&refused.json(), "detail").contains(&format!("`{other}`")), "{}", refused.text());
+    }
+    admin
+        .post("/v1/principals", &json!({"id": "agent:bob", "groups": ["group:TEAM"]}))
+        .refuses(409, "name_conflict");
+    group("group:Team").refuses(409, "name_conflict");
+    // The same ones again are no others, and what is removed is in nobody's way.
+    group("group:team").is(200);
+    admin.post("/v1/principals", &json!({"id": "agent:bob", "name": "Bob"})).is(201);
+    admin.delete("/v1/principals/agent:bob").is(204);
+    admin.post("/v1/principals", &json!({"id": "agent:BOB"})).is(201);
+}
+
+#[test]
+fn nothing_of_a_removed_principal_comes_alive_with_its_id() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    admin.post("/v1/gates", &json!({"path": "/docs/drafts/**"})).is(201);
+    let work = &["list,read,write,delete /docs/**"];
+    let bob = server.user("agent:bob", work);
+    let eve = server.user("agent:eve", work);
+    let lock = bob.post("/v1/locks", &json!({"path": "/docs/a.md", "ttl_seconds": 600})).is(201).json();
+    let waiting = text(&bob.put("/docs/drafts/new.md", "x").json(), "approval_id").to_owned();
+    let made = admin.post("/v1/tasks", &json!({"workspace": "docs", "title": "Count"})).is(201).json();
+    let claim = |user: &User<'_>| user.post("/v1/tasks/claim", &json!({"ttl_seconds": 600})).is(200).json();
+    assert_eq!(claim(&bob)["task"]["task_id"], made["task_id"]);
+    let keyed = |user: &User<'_>| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", "k-1")];
+        user.ask("POST", "/v1/folders", &headers, &json!({"path": "/docs/made"}).to_string()).is(201)
+    };
+    let first = keyed(&bob).json();
+    assert_eq!(keyed(&bob).json(), first);
+
+    admin.delete("/v1/principals/agent:bob").is(204);
+    let again = server.user("agent:bob", work);
+    assert_eq!(again.items("/v1/locks"), Vec::<Value>::new());
+    admin.get(&format!("/v1/locks/{}", text(&lock, "id"))).refuses(404, "not_found");
+    eve.put("/docs/a.md", "the way is free\n").is(200);
+    assert_eq!(text(&admin.get(&format!("/v1/approvals/{waiting}")).is(200).json(), "state"), "stale");
+    let task = claim(&eve);
+    assert_eq!(task["task"]["task_id"], made["task_id"], "{task}");
+    assert_eq!(keyed(&again).json()["created"], false, "it is answered anew");
 }
 
 #[test]
@@ -280,4 +340,13 @@ fn a_policy_file_is_compared_and_made_to_hold() {
         assert_eq!(reply.problem().1, code, "{}", reply.text());
     }
     assert_eq!(diff(), json!({"added": [], "removed": []}), "a broken file changes nothing");
+    // No bytes at all are TOML, too: whoever forgot the body must not lose everybody.
+    for empty in ["", "# to be written\n", "grant = []\n"] {
+        let reply = admin.ask("PUT", "/v1/policy", &[], empty);
+        assert_eq!(reply.problem().0, 400, "{}", reply.text());
+        assert!(reply.text().contains("confirm=empty"), "{}", reply.text());
+    }
+    assert_eq!(diff(), json!({"added": [], "removed": []}), "an empty file changes nothing");
+    let nothing = admin.ask("PUT", "/v1/policy?confirm=empty", &[], "").is(200).json();
+    assert_eq!(nothing["removed"].as_array().map(Vec::len), Some(n_added), "{nothing}");
 }

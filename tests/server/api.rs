@@ -45,9 +45,12 @@ fn the_document_is_openapi_and_needs_no_token() {
 #[test]
 fn the_docs_page_brings_everything_it_needs_and_runs_nothing_foreign() {
     let server = Server::start(FILES);
-    for (path, kind) in
-        [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")]
-    {
+    for (path, kind) in [
+        ("/docs", "text/html"),
+        ("/docs/", "text/html"),
+        ("/docs/docs.js", "text/javascript"),
+        ("/docs/docs.css", "text/css"),
+    ] {
         let reply = open(&server, path);
         assert_eq!(reply.status, 200);
         assert!(reply.header("content-type").starts_with(kind), "{path}");
@@ -171,6 +174,29 @@ fn of_two_requests_with_one_key_at_once_one_acts() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_refused_as_everything_is() {
+    let server = Server::start(FILES);
+    let document = open(&server, "/openapi.json").json();
+    let (host, token) = (server.address, &server.token);
+    let mut n_asked = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let Some((before, rest)) = path.split_once('{') else { continue };
+        let after = rest.split_once('}').unwrap().1.replace(['{', '}'], "");
+        for method in operations.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+            let method = method.to_uppercase();
+            let answer = server.raw(&format!(
+                "{method} {before}%ff{after} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+                 Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+            ));
+            assert_eq!(status(&answer), 400, "{method} {path}: {answer}");
+            assert!(answer.contains("application/problem+json"), "{method} {path}: {answer}");
+            n_asked += 1;
+        }
+    }
+    assert!(n_asked > 50, "{n_asked}");
+}
+
+#[test]
 fn large_texts_are_compressed_and_files_and_streams_are_not() {
     let server = Server::start(FILES);
     let zip = [("accept-encoding", "gzip")];
@@ -181,7 +207,10 @@ fn large_texts_are_compressed_and_files_and_streams_are_not() {
     assert_eq!(server.ask("PUT", "/v1/files/docs/long.md", &[], &text).status, 201);
     let file = server.ask("GET", "/v1/files/docs/long.md", &zip, "");
     assert_eq!((file.header("content-encoding"), file.body.len()), ("", text.len()));
-    assert!(!server.raw_get("/openapi.json", "").to_lowercase().contains("content-encoding"));
+    let plain = server.raw_get("/openapi.json", "").to_lowercase();
+    assert!(!plain.contains("content-encoding"));
+    // A strong tag stands for exactly these bytes.
+    assert!(plain.contains("\r\netag: \"") && raw("/openapi.json").contains("\r\netag: w/\""));
 }
 
 #[test]
@@ -248,13 +277,15 @@ fn metadata_stands_there_only_where_somebody_issues_tokens() {
     let issuer = "https://login.example";
     let server =
         Server::start_edge(Edge { authorization_server: Some(issuer.to_owned()), ..Edge::default() });
-    for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"] {
-        let metadata = open(&server, path).json();
+    let place = "/.well-known/oauth-protected-resource";
+    for (asked, resource) in [("/v1/whoami", ""), ("/mcp", "/mcp")] {
+        let metadata = open(&server, &format!("{place}{resource}")).json();
         assert_eq!(metadata["authorization_servers"], json!([issuer]));
-        assert_eq!(metadata["resource"], format!("http://{}/mcp", server.address));
+        assert_eq!(metadata["resource"], format!("http://{}{resource}", server.address));
+        // Whoever is refused is led to the metadata of what it asked.
+        let challenge = format!("Bearer resource_metadata=\"http://{}{place}{resource}\"", server.address);
+        assert_eq!(open(&server, asked).header("www-authenticate"), challenge);
     }
-    let refused = open(&server, "/v1/whoami");
-    assert!(refused.header("www-authenticate").starts_with("Bearer resource_metadata=\"http://"));
     let plain = Server::start(FILES);
     assert_eq!(open(&plain, "/.well-known/oauth-protected-resource").status, 404);
     assert_eq!(open(&plain, "/v1/whoami").header("www-authenticate"), "Bearer");

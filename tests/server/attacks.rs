@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -291,6 +292,43 @@ fn attack_27_too_much_or_nothing_at_all_holds_nobody_up() {
     server.get("/v1/files/docs/big.md").refuses(404, "not_found");
     assert_eq!(server.get("/v1/files/docs/a.md").is(200).text(), "plain words\n", "others are still served");
     drop((idle, half));
+}
+
+#[test]
+fn attack_27_a_body_that_says_it_is_too_long_or_never_comes_is_refused() {
+    let server = Server::start("//- a.md\nplain words\n");
+    let ask = |line: &str, header: &str, body: &str| {
+        let (host, token) = (server.address, &server.token);
+        server.raw(&format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\n{header}\r\n\r\n{body}"
+        ))
+    };
+    let check = |answer: &str, code: u16, word: &str| {
+        assert!(status(answer) == code && answer.contains(&format!("\"{word}\"")), "{answer}");
+        assert!(answer.to_lowercase().contains("content-type: application/problem+json"), "{answer}");
+    };
+    let began = Instant::now();
+    for (line, size) in [
+        ("PUT /v1/files/docs/big.bin", "99999999999"),
+        ("POST /mcp", "3000000"),
+        ("POST /v1/search", "3000000"),
+        ("PUT /v1/policy", "99999999"),
+    ] {
+        check(&ask(line, &format!("Content-Length: {size}"), "{"), 413, "too_large");
+    }
+    check(
+        &ask("POST /v1/search", "Content-Encoding: gzip\r\nContent-Length: 2", "{}"),
+        415,
+        "unsupported_type",
+    );
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // What was begun and does not go on is told so, and is no fault of the server's.
+    std::thread::scope(|threads| {
+        for line in ["POST /v1/search", "POST /mcp", "PUT /v1/files/docs/slow.md"] {
+            threads.spawn(move || check(&ask(line, "Content-Length: 100", "{"), 408, "body_timeout"));
+        }
+    });
 }
 
 #[test]

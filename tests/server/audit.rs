@@ -147,9 +147,26 @@ fn the_log_is_filtered_paged_and_exported() {
     assert_eq!(count("principal=agent:a&path=/docs/secr"), 0, "a path is a folder, not a beginning");
     assert_eq!(count("principal=agent:a&since=2999-01-01"), 0);
     assert_eq!(count("principal=agent:none"), 0);
-    for bad in ["limit=0", "limit=10001", "since=soon", "colour=red", "after=x"] {
+    assert_eq!(count("principal=agent:a&path=/docs/**/*.md"), 9, "with a star it is a pattern");
+    assert_eq!(count("principal=agent:a&path=/DOCS/s*/*"), 3);
+    assert_eq!(count("principal=agent:a&verb=write"), 3);
+    assert_eq!(count(&format!("token={}", agent.token.split('_').nth(1).unwrap())), 9);
+    assert_eq!(count("token=none"), 0);
+    assert_eq!(count("principal=agent:a&until=2000-01-01"), 0);
+    assert_eq!(count("principal=agent:a&until=2999-01-01&since=2000-01-01"), 9);
+    for bad in [
+        "limit=0",
+        "limit=10001",
+        "since=soon",
+        "until=soon",
+        "colour=red",
+        "after=x",
+        "outcome=refused",
+        "verb=fly",
+    ] {
         admin.get(&format!("/v1/audit?{bad}")).refuses(400, "invalid_request");
     }
+    admin.get("/v1/audit?path=/docs/**x").refuses(400, "invalid_pattern");
     let (mut numbers, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = admin.get(&format!("/v1/audit?principal=agent:a&limit=2{cursor}")).is(200).json();

@@ -4,6 +4,9 @@ mod eval;
 /// What a command refuses, and how a program learns of it.
 mod refusals;
 
+/// Commands that manage a home while a server has it.
+mod remote;
+
 /// Questions to a home whose files have changed.
 mod catching_up;
 
@@ -104,6 +107,17 @@ fn what_is_remembered_is_pointed_out_recalled_listed_and_forgotten() {
     assert_eq!(memory(&["forget", &path]).status.code(), Some(0));
     assert_eq!(memory(&["forget", &path]).status.code(), Some(1));
     assert_eq!(memory(&["recall", "gate"]).status.code(), Some(1));
+
+    let said = json(&memory(&["append", "planning", "Who paints the boats?"]));
+    assert_eq!((&said["thread"], &said["last"]), (&"planning".into(), &1.into()));
+    memory(&["append", "planning", "Priya", "does.", "--role", "assistant"]);
+    let thread = json(&memory(&["thread", "planning"]));
+    assert_eq!(
+        (&thread["messages"][1]["role"], &thread["messages"][1]["text"]),
+        (&"assistant".into(), &"Priya does.".into())
+    );
+    assert_eq!(json(&memory(&["recall", "boats"]))["results"][0]["text"], "Who paints the boats?");
+    assert_eq!(memory(&["append", "planning", " "]).status.code(), Some(2));
 }
 
 #[test]
@@ -119,11 +133,15 @@ fn a_generator_is_what_the_settings_say() {
     let settings = folder.path().join("waypost.toml");
     std::fs::write(
         &settings,
-        "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\ntimeout_s = 60\n",
+        "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\ntimeout_s = 601\n",
     )
     .unwrap();
     assert!(told(&ask()).contains("`generate.timeout_s`"), "{}", told(&ask()));
-    std::fs::write(&settings, "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\n").unwrap();
+    std::fs::write(
+        &settings,
+        "[generate]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [\"small\"]\ntimeout_s = 300\nidle_timeout_s = 90\n",
+    )
+    .unwrap();
     // Nobody listens there: quotes, and why.
     let answered = ask();
     let shown = String::from_utf8_lossy(&answered.stdout).into_owned();
@@ -173,6 +191,11 @@ fn what_is_listed_is_shown_and_removed_by_its_id() {
         assert_eq!(manage(&[thing, "show", "none"]).status.code(), Some(1), "{thing}");
     }
     assert_eq!(json(&manage(&["audit", "show", "1"]))["number"], 1);
+    let verified = json(&manage(&["audit", "verify"]));
+    assert!(verified["valid"] == true && verified["break"].is_null(), "{verified}");
+    assert!(verified["records"].as_u64() > Some(3), "{verified}");
+    let listed = json(&manage(&["audit", "list", "--verb", "admin", "--until", "2000-01-01"]));
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(0), "{listed}");
     assert_eq!(manage(&["audit", "show", "99999"]).status.code(), Some(1));
 }
 

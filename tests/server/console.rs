@@ -109,7 +109,8 @@ fn the_pages_need_no_token_and_may_do_nothing_but_ask_us() {
 #[test]
 fn a_page_that_did_not_change_is_not_sent_again_and_large_ones_are_compressed() {
     let server = Server::start(FILES);
-    let tag = open(&server, "/console/app.js").header("etag").to_owned();
+    // It comes compressed, so its tag is a weak one.
+    let tag = open(&server, "/console/app.js").header("etag").trim_start_matches("W/").to_owned();
     assert!(tag.starts_with('"') && tag.len() > 30, "{tag}");
     for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
         let again =

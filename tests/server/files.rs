@@ -235,8 +235,15 @@ fn files_and_folders_are_moved_and_copied() {
 fn folders_are_made_looked_through_and_described() {
     let server = Server::start(FILES);
     let admin = server.admin();
-    admin.post("/v1/folders", &json!({"path": "/docs/empty/inner"})).is(201);
-    admin.post("/v1/folders", &json!({"path": "/docs/empty"})).is(201);
+    for (path, created) in [("/docs/empty/inner", true), ("/docs/empty", false)] {
+        let made = admin.post("/v1/folders", &json!({"path": path})).is(201).json();
+        assert_eq!((text(&made, "path"), &made["created"]), (path, &json!(created)), "{made}");
+        assert!(text(&made, "seq").starts_with("sq_"), "{made}");
+    }
+    let refused = admin.put("/docs/empty/", "a file?\n");
+    refused.refuses(400, "invalid_path");
+    assert!(text(&refused.json(), "detail").contains("/v1/folders"), "{}", refused.text());
+    admin.carry("copy", "/docs/a.md", "/docs/empty/").refuses(400, "invalid_path");
     admin.post("/v1/folders", &json!({"path": "/docs/a.md"})).refuses(409, "already_exists");
     admin.post("/v1/folders", &json!({"path": "/docs/a.md/b"})).refuses(409, "not_a_file");
     let folder = admin.get("/v1/info/docs/empty").is(200).json();
@@ -259,12 +266,50 @@ fn folders_are_made_looked_through_and_described() {
     let find = |query: &str| admin.items(&format!("/v1/find?{query}"));
     assert_eq!(find("pattern=START"), ["/docs/guide/start.md"]);
     assert_eq!(find("pattern=guide/**/*.md&path=/docs"), ["/docs/guide/deep/end.md", "/docs/guide/start.md"]);
+    // A pattern that begins with `/` is about paths as answers and grants write them.
+    assert_eq!(find("pattern=/docs/**/end.md"), ["/docs/guide/deep/end.md"]);
+    assert_eq!(find("pattern=/docs/a.md"), ["/docs/a.md"]);
+    assert_eq!(find("pattern=/DOCS/guide/*"), ["/docs/guide/start.md"]);
+    assert_eq!(find("pattern=/guide/**"), Vec::<Value>::new());
     let first = admin.get("/v1/find?pattern=*.md&limit=2").is(200).json();
     assert_eq!(first["items"], json!(["/docs/a.md", "/docs/guide/deep/end.md"]));
     let rest = format!("/v1/find?pattern=*.md&limit=2&cursor={}", text(&first, "next_cursor"));
     let rest = admin.get(&rest).is(200).json();
     assert_eq!((&rest["items"], &rest["next_cursor"]), (&json!(["/docs/guide/start.md"]), &Value::Null));
     admin.get("/v1/find?pattern=x&limit=0").refuses(400, "invalid_request");
+}
+
+#[test]
+fn what_changes_nothing_is_no_change() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    let made = admin.put("/docs/log.md", "one\n").is(201).json();
+    let append = |headers: &[(&str, &str)]| admin.ask("POST", "/v1/append/docs/log.md", headers, "");
+    let same = append(&[]).is(200).json();
+    for field in ["path", "version", "seq", "size"] {
+        assert_eq!(same[field], made[field], "{field}: {same}");
+    }
+    assert_eq!(same["created"], false);
+    append(&[("if-match", &format!("\"{}\"", version("other\n")))]).refuses(412, "version_conflict");
+    assert_eq!(admin.items("/v1/versions/docs/log.md").len(), 1);
+    // Of a dry run the path is told, too.
+    let edit = |dry_run: bool| {
+        let edits = json!([{"old_text": "one", "new_text": "two"}]);
+        let request = json!({"path": "/docs/log.md", "edits": edits, "dry_run": dry_run});
+        admin.post("/v1/edit", &request).is(200)
+    };
+    assert_eq!(text(&edit(true).json(), "path"), "/docs/log.md");
+    let written = edit(false);
+    assert_eq!(text(&written.json(), "path"), "/docs/log.md");
+    assert_eq!(written.text().matches("\"path\"").count(), 1, "{}", written.text());
+
+    let refused = admin.ask("PUT", "/v1/files/docs/log.md", &[("if-match", "\"bad\"")], "x");
+    refused.refuses(412, "version_conflict");
+    assert!(
+        text(&refused.json(), "detail").contains("expected a version, as the `ETag`"),
+        "{}",
+        refused.text()
+    );
 }
 
 /// Event, version and actor of each entry of a path's history, newest first.

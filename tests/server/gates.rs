@@ -193,7 +193,7 @@ fn what_has_changed_since_or_is_refused_does_not_happen() {
     }
     let id = ask();
     admin.delete("/v1/principals/agent:drafter").is(204);
-    decide(&lena, &id, "grant").refuses(403, "forbidden");
+    decide(&lena, &id, "grant").refuses(409, "approval_closed");
     lena.read(APPROVED).refuses(404, "not_found");
 }
 
@@ -217,11 +217,50 @@ fn every_way_into_a_gated_folder_is_gated() {
     waiting(&drafter.carry("copy", DRAFT, &format!("{gated}/copied.md")));
     // Case does not lead around it, and a folder goes through file by file.
     waiting(&drafter.put("/contracts/APPROVED/y.md", "x"));
-    drafter.carry("move", "/contracts/drafts", &format!("{gated}/all")).refuses(403, "forbidden");
-    drafter.carry("copy", "/contracts/drafts", &format!("{gated}/all")).refuses(403, "forbidden");
+    for how in ["move", "copy"] {
+        let refused = drafter.carry(how, "/contracts/drafts", &format!("{gated}/all"));
+        refused.refuses(403, "crosses_gate");
+        let refused = refused.json();
+        assert!(text(&refused, "detail").contains("gt_") && text(&refused, "hint").contains("one by one"));
+    }
     let listed = lena.items("/v1/list/contracts/approved");
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!(lena.read(APPROVED).text(), "approved twice\n");
+}
+
+#[test]
+fn a_folder_is_made_behind_a_gate_and_what_many_files_cross_says_so() {
+    let server = start();
+    let House { admin, drafter, lena, .. } = house(&server);
+    let made = drafter.post("/v1/folders", &json!({"path": "/contracts/approved/2026/"})).is(201).json();
+    assert_eq!((text(&made, "path"), &made["created"]), ("/contracts/approved/2026", &json!(true)), "{made}");
+    assert!(made["seq"].is_string() && made["version"].is_null(), "{made}");
+    let client = Client::legacy(&server, "", &drafter.token);
+    client.call("create_directory", json!({"path": "/contracts/approved/2027"}));
+    assert_eq!(lena.items("/v1/list/contracts/approved").len(), 2);
+    waiting(&drafter.put("/contracts/approved/2026/x.md", "x"));
+
+    // A restore changes many files as one.
+    let taken = admin.post("/v1/snapshots", &json!({"workspace": "contracts"})).is(201).json();
+    lena.put(APPROVED, "approved\n").is(201);
+    let restore = format!("/v1/snapshots/{}/restore", text(&taken, "id"));
+    drafter.post(&restore, &json!({})).refuses(403, "crosses_gate");
+    assert_eq!(lena.read(APPROVED).is(200).text(), "approved\n");
+    // So does taking a folder away.
+    drafter.delete("/v1/files/contracts/approved?recursive=true").refuses(403, "crosses_gate");
+}
+
+#[test]
+fn a_gate_that_is_put_up_again_keeps_its_note() {
+    let server = start();
+    let admin = server.admin();
+    let put = |body: Value| admin.post("/v1/gates", &body);
+    let first = put(json!({"path": "/docs/kept/**", "note": "legal reads it"})).is(201).json();
+    let again = put(json!({"path": "/docs/kept/**"})).is(200).json();
+    assert_eq!(first, again);
+    let noted = put(json!({"path": "/docs/kept/**", "note": "finance reads it"})).is(200).json();
+    assert_eq!((text(&noted, "note"), &noted["id"]), ("finance reads it", &first["id"]));
+    assert_eq!(admin.items("/v1/gates"), [noted]);
 }
 
 #[test]
@@ -246,8 +285,8 @@ fn a_gate_before_delete_holds_what_stands_there() {
     let kept = "/docs/kept/k.md";
     agent.put(kept, "keep me\n").is(201);
     let id = waiting(&agent.delete(&format!("/v1/files{kept}")));
-    agent.delete("/v1/files/docs/kept?recursive=true").refuses(400, "invalid_request");
-    agent.carry("move", "/docs/kept", "/docs/away").refuses(400, "invalid_request");
+    agent.delete("/v1/files/docs/kept?recursive=true").refuses(403, "crosses_gate");
+    agent.carry("move", "/docs/kept", "/docs/away").refuses(403, "crosses_gate");
     // Taking it out is deleting it there, so it waits as well.
     waiting(&agent.carry("move", kept, "/docs/away.md"));
     assert_eq!(agent.read(kept).is(200).text(), "keep me\n");

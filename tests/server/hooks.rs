@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use waypost_engine::api::{CommandHook, Engine};
 
+use crate::receiver::Receiver;
 use crate::support::{PATIENCE, Server};
 
 fn hook(name: &str, script: &str) -> CommandHook {
@@ -91,4 +93,27 @@ fn a_command_that_leaves_the_settings_is_forgotten_and_one_that_stays_keeps_its_
     }
     let listed = server.get("/v1/webhooks").json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[test]
+fn the_webhooks_of_a_principal_that_is_removed_tell_nobody_of_the_next_one() {
+    let server = Server::start_quick("//- a.md\nAlpha.\n");
+    let (admin, old, new) = (server.admin(), Receiver::willing(), Receiver::willing());
+    let rights = &["list,read,write /docs/**"];
+    let before = server.user("agent:bob", rights);
+    before.post("/v1/webhooks", &json!({"url": old.url()})).is(201);
+    put(&server, "/docs/b.md");
+    old.wait_for(1);
+    server
+        .engine
+        .set_commands(&[CommandHook { principal: Some("agent:bob".into()), ..hook("mail", "exit 0") }])
+        .unwrap();
+    admin.delete("/v1/principals/agent:bob").is(204);
+    let listed = admin.items("/v1/webhooks");
+    assert!(listed.len() == 1 && listed[0]["id"] == "cmd_mail", "the operator's command stays: {listed:?}");
+    let after = server.user("agent:bob", rights);
+    after.post("/v1/webhooks", &json!({"url": new.url()})).is(201);
+    put(&server, "/docs/c.md");
+    assert_eq!(new.wait_for(1)[0].path(), "/docs/c.md");
+    assert_eq!(old.got().len(), 1);
 }

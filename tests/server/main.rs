@@ -62,6 +62,9 @@ mod pair;
 /// Files as resources of MCP, and following them.
 mod resources;
 
+/// What a model is told to do next, and what it gets wrong.
+mod steps;
+
 /// Prompts, and completing their arguments.
 mod prompts;
 

@@ -130,7 +130,7 @@ fn a_change_tells_nobody_what_they_may_not_read() {
     }
     let guest = server.user("agent:guest", &["write /docs/box/**", "list,read,write,delete /docs/own/**"]);
     let clash = guest.post("/v1/folders", &json!({"path": "/docs/box/IN"}));
-    clash.refuses(409, "name_conflict");
+    clash.refuses(409, "name_taken");
     assert!(!clash.text().contains("`in`"), "{}", clash.text());
     // What is moved into a drop box lands there, be there something or not, and loses nothing.
     for to in ["/docs/box/a.md", "/docs/box/new.md"] {
@@ -141,4 +141,70 @@ fn a_change_tells_nobody_what_they_may_not_read() {
     }
     let hidden = format!("/docs/box/a.md?version={}", version("hidden\n"));
     assert_eq!(admin.read(&hidden).is(200).text(), "hidden\n");
+}
+
+#[test]
+fn a_folder_that_is_emptied_tells_nothing_of_what_is_hidden_in_it() {
+    let server = Server::start(
+        "//- p/v.md\nseen\n//- p/in/v.md\nseen\n//- q/v.md\nseen\n//- q/in/v.md\nseen\n//- q/in/sec.md\nhidden\n",
+    );
+    let admin = server.admin();
+    let agent = server
+        .user("agent:a", &["list,read,write,delete /docs/**", "!list,read,write,delete /docs/**/sec.md"]);
+    let told = |folder: &str| {
+        let folder = format!("/docs/{folder}");
+        let replies = [
+            agent.get(&format!("/v1/list{folder}")),
+            agent.get(&format!("/v1/list{folder}/in")),
+            agent.put(&format!("{folder}/in"), "x"),
+        ];
+        replies.map(|reply| format!("{} {}", reply.status, reply.text().replace(&folder, "FOLDER")))
+    };
+    for folder in ["p", "q"] {
+        agent.carry("move", &format!("/docs/{folder}"), &format!("/docs/moved-{folder}")).is(200);
+    }
+    assert_eq!(told("p"), told("q"));
+    assert_eq!(admin.read("/docs/q/in/sec.md").is(200).text(), "hidden\n");
+    for folder in ["p", "q"] {
+        agent.put(&format!("/docs/{folder}/v.md"), "again\n").is(201);
+        agent.delete(&format!("/v1/files/docs/{folder}?recursive=true")).is(200);
+    }
+    assert_eq!(told("p"), told("q"));
+    // Who sees everything below takes the folder away with its files.
+    let whole = server.user("agent:whole", &["list,read,write,delete /docs/**"]);
+    whole.carry("move", "/docs/moved-p", "/docs/last").is(200);
+    whole.get("/v1/list/docs/moved-p").refuses(404, "not_found");
+}
+
+#[test]
+fn what_stands_in_the_way_unseen_is_told_alike_whatever_it_is() {
+    let server = Server::start(
+        "//- box/seen.md\nhidden\n//- box/inner/x.md\nhidden\n//- own/File.md\nmine\n//- own/deep/y.md\nmine\n",
+    );
+    let agent = server.user(
+        "agent:a",
+        &["write /docs/box/**", "list,read,write,delete /docs/own/**", "!list,read /docs/own/deep/**"],
+    );
+    let put = |path: &str| agent.put(path, "x");
+    let folder = |path: &str| agent.post("/v1/folders", &json!({"path": path}));
+    let hidden = [
+        (put("/docs/box/Seen.md"), "/docs/box/Seen.md"),
+        (put("/docs/box/seen.md/x.md"), "/docs/box/seen.md/x.md"),
+        (put("/docs/box/inner"), "/docs/box/inner"),
+        (put("/docs/box/INNER/y.md"), "/docs/box/INNER/y.md"),
+        (put("/docs/own/deep"), "/docs/own/deep"),
+        (folder("/docs/box/seen.md"), "/docs/box/seen.md"),
+        (folder("/docs/box/seen.md/x"), "/docs/box/seen.md/x"),
+    ];
+    for (reply, path) in hidden {
+        reply.refuses(409, "name_taken");
+        assert_eq!(
+            text(&reply.json(), "detail"),
+            format!("nothing can be made at `{path}`: expected another name")
+        );
+    }
+    // What may be seen is named.
+    put("/docs/own/file.md").refuses(409, "name_conflict");
+    put("/docs/own/File.md/x").refuses(409, "not_a_file");
+    folder("/docs/own/File.md").refuses(409, "already_exists");
 }

@@ -164,6 +164,15 @@ fn completion_tells_nothing_of_what_its_asker_may_not_see() {
 }
 
 #[test]
+fn one_may_always_complete_oneself() {
+    let server = Server::start(FILES);
+    let worker = server.user("agent:worker", &["list,read,write /docs/**"]);
+    let client = Client::modern_as(&server, &worker.token);
+    let told = of_prompt(&client, "triage_inbox", "agent", "agent:w");
+    assert_eq!(told["result"]["completion"]["values"], json!(["agent:worker"]), "{told}");
+}
+
+#[test]
 fn completion_is_bounded_and_refuses_what_it_does_not_know() {
     let server = Server::start_with(|docs| {
         for number in 0..120 {
@@ -184,6 +193,13 @@ fn completion_is_bounded_and_refuses_what_it_does_not_know() {
             (Some(10), &json!(false)),
             "{few}"
         );
+        // As people type it, without what every path begins with.
+        let values = |value: &str| {
+            let told = of_prompt(client, "ask_with_citations", "path_prefix", value);
+            told["result"]["completion"]["values"].clone()
+        };
+        assert_eq!(values("do"), json!(["/docs/"]));
+        assert_eq!(values("docs/note-11"), few["values"]);
         let free = of_prompt(client, "ask_with_citations", "question", "wh");
         assert_eq!(free["result"]["completion"]["values"], json!([]), "{free}");
         for refused in [

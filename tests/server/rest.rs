@@ -77,10 +77,21 @@ fn a_question_is_answered_as_json_and_as_events() {
     let streamed = server.ask("POST", "/v1/ask", &headers, &question.to_string());
     assert_eq!(streamed.header("content-type"), "text/event-stream");
     let text = streamed.text();
-    let data = text.strip_prefix("event: answer\ndata: ").and_then(|rest| rest.split_once("\n\n")).unwrap();
+    let (told, last) = text.split_once("event: answer\ndata: ").unwrap();
+    let data = last.split_once("\n\n").unwrap();
     let answer: Value = serde_json::from_str(data.0).unwrap();
     assert_eq!(answer["answer"], reply["answer"]);
     assert_eq!(data.1, "event: done\ndata: {}\n\n");
+    // A comment at once, and each sentence as soon as it is known.
+    let sentences = told.strip_prefix(": asked\n\n").unwrap().split_terminator("\n\n");
+    let sentences = sentences.map(|event| {
+        let data = event.strip_prefix("event: sentence\ndata: ").unwrap();
+        serde_json::from_str::<Value>(data).unwrap()["text"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(sentences.collect::<Vec<_>>().join(" "), reply["answer"].as_str().unwrap());
+    // What is refused at once is refused with its status.
+    let nobody = json!({"question": "When?", "generator": "openai:x"});
+    assert_eq!(server.ask("POST", "/v1/ask", &headers, &nobody.to_string()).problem().0, 400);
 }
 
 #[test]

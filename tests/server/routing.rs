@@ -138,3 +138,86 @@ fn a_card_is_fetched_from_where_it_lies() {
     let metadata = json!({"card_url": "http://169.254.169.254/latest"});
     put_agent(&server.admin(), "lea", &metadata).refuses(400, "address_refused");
 }
+
+#[test]
+fn what_is_shown_of_a_card_can_be_put_again() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    let card = json!({"name": "Lea", "description": "Reads contracts.", "examples": ["check this NDA"],
+        "price": {"usd_per_call": 0.09}, "limits": {"max_open_tasks": 3, "tasks_per_hour": 9}});
+    put_agent(&admin, "lea", &card).is(200);
+    let shown = admin.get("/v1/agents/lea").is(200).json();
+    assert_eq!(shown["price"], json!({"usd_per_call": 0.09, "tokens": 0}), "{shown}");
+    assert_eq!(shown["limits"], card["limits"], "{shown}");
+    let again = put_agent(&admin, "lea", &shown).is(200).json();
+    assert_eq!(again["ignored"], Value::Null, "{again}");
+    for part in ["name", "description", "examples", "price", "limits"] {
+        assert_eq!(again[part], shown[part], "{part}");
+    }
+    put_agent(&admin, "omar", &shown).refuses(400, "invalid_card");
+
+    let headers = [("content-type", "application/json")];
+    let put = |body: &Value| admin.ask("PUT", "/v1/tools/mail.send", &headers, &body.to_string());
+    put(&json!({"description": "Sends a mail", "examples": ["write to Kestrel"], "usd_per_call": 0.5}))
+        .is(200);
+    let mut shown = admin.get("/v1/tools/mail.send").is(200).json();
+    let again = put(&shown).is(200).json();
+    assert_eq!(
+        (&again["description"], &again["usd_per_call"]),
+        (&json!("Sends a mail"), &json!(0.5)),
+        "{again}"
+    );
+    shown["id"] = json!("mail.other");
+    put(&shown).refuses(400, "invalid_request");
+    put(&json!({"description": "Sends a mail", "mood": 1})).refuses(400, "invalid_request");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_a_priority_has_a_name() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    agent(&server, "lawyer", "contract clauses");
+    admin.post("/v1/route/lint", &json!({"foo": 1})).refuses(400, "invalid_request");
+    assert_eq!(admin.ask("POST", "/v1/route/lint", &[], "").is(200).json()["entries"], 1);
+    admin.post("/v1/route", &json!({"intent": "x", "limit": 0})).refuses(400, "invalid_request");
+    let explain = json!({"intent": "x", "principal": "human:nobody"});
+    admin.post("/v1/route/explain", &explain).refuses(404, "not_found");
+    let dispatch = |more: Value| {
+        let mut body = json!({"intent": "read the clauses", "to": "lawyer"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        admin.post("/v1/dispatch", &body)
+    };
+    dispatch(json!({"trace": "../../x"})).refuses(400, "invalid_request");
+    dispatch(json!({"priority": "urgent"})).refuses(400, "invalid_request");
+    for (given, priority) in [(json!("low"), -1), (json!("high"), 1), (json!(5), 5), (json!(null), 0)] {
+        let sent = dispatch(json!({"priority": given, "trace": format!("tr_{priority}")})).is(201).json();
+        let task = admin.get(&format!("/v1/tasks/{}", text(&sent, "task_id"))).is(200).json();
+        assert_eq!(task["priority"], priority, "{task}");
+    }
+}
+
+#[test]
+fn who_can_do_it_and_takes_nothing_now_is_named() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    let verbs = ["check", "read", "explain", "compare"];
+    let examples: Vec<String> = verbs.iter().map(|verb| format!("{verb} the contract clauses")).collect();
+    let card = json!({"name": "lawyer", "description": "all about contract clauses", "examples": examples,
+        "limits": {"max_open_tasks": 1}});
+    put_agent(&admin, "lawyer", &card).is(200);
+    agent(&server, "meteo", "weather forecast");
+    let body = json!({"intent": "compare the contract clauses"});
+    admin.post("/v1/dispatch", &body).is(201);
+    let reply = route(&admin, "compare the contract clauses");
+    assert_eq!(
+        (text(&reply, "outcome"), &reply["unavailable"]),
+        ("none", &json!(["agent:lawyer"])),
+        "{reply}"
+    );
+    assert_eq!(reply["candidates"][0]["standing"]["available"], false, "{reply}");
+    let refused = admin.post("/v1/dispatch", &body);
+    assert!(refused.text().contains("agent:lawyer") && refused.text().contains("as many as it takes"));
+    refused.refuses(503, "route_unavailable");
+    // In its inbox it may lie all the same.
+    admin.post("/v1/dispatch", &json!({"intent": "compare the contract clauses", "to": "lawyer"})).is(201);
+}

@@ -29,6 +29,8 @@ fn workspaces_are_made_attached_and_let_go() {
     check(json!({"name": "NOTES"}), 409, "name_conflict");
     check(json!({"name": "no/slash"}), 400, "invalid_path");
     check(json!({"name": "away", "folder": "/no/such/folder"}), 400, "invalid_folder");
+    let away = admin.post("/v1/workspaces", &json!({"name": "away", "folder": "/no/such/folder"})).json();
+    assert!(text(&away, "detail").contains("`/no/such/folder`: No such file"), "{away}");
     check(json!({"name": "x", "colour": "red"}), 400, "invalid_request");
 
     let folder = server.folder.path().join("elsewhere");
@@ -186,7 +188,8 @@ fn a_snapshot_is_carried_away_and_cloned_as_far_as_it_may_be_read() {
     clone(&reader, "mine").refuses(403, "forbidden");
     clone(&admin, "docs").refuses(409, "already_exists");
     let report = clone(&admin, "copy").is(201).json();
-    assert_eq!(report["restored"], 3, "{report}");
+    assert_eq!((text(&report, "name"), &report["restored"]), ("copy", &json!(3)), "{report}");
+    assert_eq!(report["id"], admin.get("/v1/workspaces/copy").is(200).json()["id"]);
     assert_eq!(admin.read("/copy/a.md").is(200).text(), "The heron is grey.\n");
     let asked = json!({"query": "stork", "workspaces": ["copy"], "wait_for_seq": report["seq"]});
     assert_eq!(admin.found(asked), ["/copy/b.md"]);
@@ -229,6 +232,30 @@ fn a_lock_holds_the_others_off() {
 }
 
 #[test]
+fn a_lock_is_refused_wherever_its_writes_would_be() {
+    let server = Server::start(FILES);
+    let wide = server.user("agent:wide", &["list,read,write,delete /docs/**"]);
+    let narrow = server.user("agent:narrow", &["write /docs/pub/**"]);
+    let beside = server.user("agent:beside", &["list,read,write /docs/**", "!list,read,write /docs/pub/**"]);
+    for mode in ["exclusive", "shared"] {
+        let held = lock(&wide, "/docs/**", mode).is(201).json();
+        for path in ["/docs/pub/a.md", "/docs/pub/**", "/docs/pub/*.md"] {
+            lock(&narrow, path, "exclusive").refuses(423, "lock_held");
+        }
+        lock(&narrow, "/docs/pub/a.md", "shared").is(if mode == "shared" { 201 } else { 423 });
+        wide.delete(&format!("/v1/locks/{}", text(&held, "id"))).is(204);
+        for lock in narrow.items("/v1/locks") {
+            narrow.delete(&format!("/v1/locks/{}", text(&lock, "id"))).is(204);
+        }
+    }
+    // Where its holder may not write a lock binds nobody, and one where one may not write oneself is not told of.
+    lock(&narrow, "/docs/pub/a.md", "exclusive").is(201);
+    lock(&wide, "/docs/**", "exclusive").refuses(423, "lock_held");
+    lock(&beside, "/docs/**", "exclusive").is(201);
+    lock(&narrow, "/docs/pub/b.md", "exclusive").is(201);
+}
+
+#[test]
 fn shared_locks_stand_beside_each_other() {
     let server = Server::start(FILES);
     let all = &["list,read,write,delete /docs/**"];
@@ -242,7 +269,15 @@ fn shared_locks_stand_beside_each_other() {
     b.put("/docs/a.md", "alone now\n").is(200);
     server.admin().delete(&format!("/v1/locks/{}", text(&second, "id"))).is(204);
     assert_eq!(b.items("/v1/locks"), Vec::<Value>::new(), "the admin may take anybody's");
-    a.post("/v1/locks", &json!({"path": "/docs/a.md", "ttl_ms": 0})).refuses(400, "invalid_request");
+    for field in ["ttl_ms", "ttl_seconds"] {
+        let refused = a.post("/v1/locks", &json!({"path": "/docs/a.md", field: 0}));
+        refused.refuses(400, "invalid_request");
+        assert!(
+            text(&refused.json(), "detail").starts_with(&format!("`{field}` is 0")),
+            "{}",
+            refused.text()
+        );
+    }
     a.post("/v1/locks", &json!({"path": "docs/a.md"})).refuses(400, "invalid_pattern");
 }
 

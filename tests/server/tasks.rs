@@ -220,7 +220,7 @@ fn who_gets_no_task_is_told_why() {
     let law = make(json!({"capability": "law"}));
     check(&worker, json!({}), "takes the capability `law`");
     check(&worker, json!({"task_id": law}), "name it in `capabilities`");
-    let for_boss = make(json!({"to": "human:boss"}));
+    let for_boss = make(json!({"to": "human:boss", "priority": -1}));
     check(&worker, json!({"task_id": for_boss}), "is for `human:boss`");
     let after = make(json!({"depends_on": [law]}));
     check(&worker, json!({"task_id": after}), &format!("waits until `{law}` is done"));
@@ -233,6 +233,11 @@ fn who_gets_no_task_is_told_why() {
     assert_eq!(text(&claim(&worker, json!({"capability": "law"})), "task_id"), law);
     check(&worker, json!({"task_id": law, "capability": "law"}), "is in-progress");
 
+    // Where all that waits is for others, or is tried again later, that is said.
+    check(&worker, json!({}), "waits until");
+    boss.post("/v1/tasks/cancel", &json!({"task_id": after, "reason": "done by hand"})).is(200);
+    check(&worker, json!({}), "is for `human:boss`");
+
     // A right that is missing where results go is named, too.
     let clerk = server.user("agent:clerk", &["list,read,write /docs/tasks/**"]);
     make(json!({"to": "clerk"}));
@@ -241,6 +246,73 @@ fn who_gets_no_task_is_told_why() {
     let refused = clerk.post("/v1/tasks/complete", &done);
     refused.refuses(403, "forbidden");
     assert!(text(&refused.json(), "detail").contains("`write` on `/docs/artifacts/"), "{}", refused.text());
+}
+
+#[test]
+fn what_a_task_names_has_to_be_there() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    let boss = server.user("human:boss", &["list,read,write,approve /docs/**"]);
+    let make = |user: &User<'_>, more: Value| {
+        let mut new = json!({"workspace": "docs", "title": "Sue"});
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        user.post("/v1/tasks", &new)
+    };
+    let unknown = make(&boss, json!({"depends_on": ["tk_nope"]}));
+    unknown.refuses(400, "invalid_request");
+    assert!(text(&unknown.json(), "detail").starts_with("`depends_on` is `tk_nope`"), "{}", unknown.text());
+    let ghost = make(&admin, json!({"to": "agent:ghost"}));
+    ghost.refuses(404, "not_found");
+    assert!(text(&ghost.json(), "detail").contains("`agent:ghost`"), "{}", ghost.text());
+    make(&boss, json!({"to": "agent:ghost"})).is(201);
+    make(&admin, json!({"to": "human:admin"})).is(201);
+    let trouble = make(&boss, json!({"on_trouble": ["cry"]}));
+    assert!(!trouble.text().contains("expected expected"), "{}", trouble.text());
+}
+
+#[test]
+fn each_trouble_leads_where_its_step_says_whatever_the_limit_of_attempts() {
+    let server = Server::start(FILES);
+    let boss = server.user("human:boss", &["list,read,write,approve /docs/**"]);
+    let (one, two) = (server.user("agent:w1", WORK), server.user("agent:w2", WORK));
+    let new = json!({"workspace": "docs", "title": "Sue", "retry_delay_ms": 1, "on_trouble": ["retry", "agent:w2", "human"]});
+    let made = boss.post("/v1/tasks", &new).is(201).json();
+    for worker in [&one, &one, &two] {
+        let task = claim(worker, json!({"wait_seconds": 20}));
+        let failed = json!({"task_id": made["task_id"], "fence": task["fence"], "error": "no"});
+        worker.post("/v1/tasks/fail", &failed).is(200);
+    }
+    let task = boss.get(&format!("/v1/tasks/{}", text(&made, "task_id"))).is(200).json();
+    assert_eq!(text(&task, "state"), "waiting", "{task}");
+    boss.post(&format!("/v1/approvals/{}/grant", text(&task, "approval_id")), &json!({})).is(200);
+}
+
+#[test]
+fn a_dropped_file_that_can_not_be_read_as_a_task_says_so() {
+    let server = Server::start(FILES);
+    let folder = server.folder.path().join("docs/tasks/pending");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, bytes) in [
+        ("cut.json", "{\"title\": "),
+        ("list.json", "[1]"),
+        ("typed.json", "{\"priority\": \"high\"}"),
+        ("note.txt", "Buy milk."),
+    ] {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    for (name, expected) in [
+        ("cut.json", "no JSON"),
+        ("list.json", "no object"),
+        ("typed.json", "`priority` was passed over"),
+        ("note.txt", "nothing: any other file is a task as it is"),
+    ] {
+        eventually(name, || {
+            let tasks = server.admin().items("/v1/tasks");
+            let task = tasks.iter().find(|task| text(task, "path").ends_with(name))?;
+            let told = task["last_error"].as_str().unwrap_or(expected).to_owned();
+            (told.contains(expected) && task["last_error"].is_null() == (name == "note.txt")).then_some(())
+        });
+    }
 }
 
 #[test]

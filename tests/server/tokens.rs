@@ -94,6 +94,7 @@ fn a_token_runs_out() {
     far.read("/docs/a.md").is(200);
     let short = until(json!({"principal": "agent:a", "expires_in_seconds": 1}));
     eventually("the token runs out", || (short.read("/docs/a.md").status == 401).then_some(()));
+    assert!(short.read("/docs/a.md").text().contains("has run out"));
     let both = json!({"principal": "agent:a", "expires_at": "2999-01-01", "expires_in_seconds": 1});
     admin.post("/v1/tokens", &both).refuses(400, "invalid_request");
 }

@@ -1,3 +1,5 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +9,7 @@ use waypost_engine::api::{ClaimRequest, EventFilter, Stop};
 
 use crate::mcp::Client;
 use crate::resources::Stream;
-use crate::support::Server;
+use crate::support::{PATIENCE, Server};
 use crate::users::{eventually, text};
 
 const FILES: &str = "//- a.md\nplain words\n";
@@ -57,6 +59,42 @@ fn a_wait_ends_when_it_is_told_to() {
     check(&|stop| {
         assert_eq!(session(stop).wait_for_task(&ClaimRequest::default(), patience).unwrap(), None);
     });
+}
+
+#[test]
+fn a_server_that_stops_answers_those_who_wait() {
+    let server = Server::start(FILES);
+    let ask = |line: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (host, token, size) = (server.address, &server.token, body.len());
+        write!(
+            stream,
+            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n{body}"
+        )
+        .unwrap();
+        stream
+    };
+    let waiting = [
+        (ask("GET /v1/events/wait?timeout_seconds=25", ""), "\"items\":[]"),
+        (ask("POST /v1/tasks/claim", r#"{"wait_seconds": 25}"#), "\"task\":null"),
+    ];
+    let admin = server.admin();
+    for action in ["event.wait", "task.claim"] {
+        eventually("the wait has begun", || {
+            let records = admin.items(&format!("/v1/audit?action={action}"));
+            (!records.is_empty()).then_some(())
+        });
+    }
+    let began = Instant::now();
+    drop(server);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    for (mut stream, expected) in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(expected), "{answer}");
+    }
 }
 
 #[test]
@@ -110,7 +148,7 @@ fn a_grant_changes_the_lists_of_whoever_listens_in_both_eras() {
         let over = Arc::clone(&is_over);
         let admin = server.admin();
         threads.spawn(move || {
-            let deadline = Instant::now() + crate::support::PATIENCE;
+            let deadline = Instant::now() + PATIENCE;
             while !over.load(Ordering::Relaxed) && Instant::now() < deadline {
                 let grant = admin.grant("agent:reader", "write /docs/**");
                 std::thread::sleep(Duration::from_millis(20));

@@ -223,6 +223,8 @@ fn row_33_gone_disables_a_redirect_fails_and_silence_fails() {
     let webhook = server.get(&format!("/v1/webhooks/{gone_id}")).json();
     assert_eq!(webhook["active"], false, "{webhook}");
     assert_eq!(gone.got().len(), 1);
+    let waiting = &deliveries(&server, &gone_id, "pending", 1)[0];
+    assert!(waiting.get("next_attempt_at").is_none(), "nothing is sent while it is paused: {waiting}");
     let dead = deliveries(&server, &silent_id, "dead", 1);
     assert_eq!(dead[0]["last_error"], "timeout");
     // Its owner is told, and can have it go on: nothing was lost.
@@ -266,7 +268,16 @@ fn row_34_while_a_rotation_overlaps_both_secrets_sign() {
     put(&server, "/docs/b.md", "Beta.");
     let got = &receiver.wait_for(1)[0];
     assert!(is_signed(got, &old) && is_signed(got, &new), "{}", got.signature);
-    server.post(&format!("/v1/webhooks/{id}/rotate"), &json!({"overlap_seconds": 0}));
+    // What was promised to the old secret holds, unless all of them are to end at once.
+    let refused = server.post(&format!("/v1/webhooks/{id}/rotate"), &json!({}));
+    assert_eq!(refused.problem(), (409, "overlap_running".to_owned()));
+    let until = rotated["former_secret_until"].as_str().unwrap();
+    assert!(
+        refused.text().contains(until) && refused.text().contains("overlap_seconds"),
+        "{}",
+        refused.text()
+    );
+    server.post(&format!("/v1/webhooks/{id}/rotate"), &json!({"overlap_seconds": 0})).is(200);
     put(&server, "/docs/c.md", "Gamma.");
     let got = &receiver.wait_for(2)[1];
     assert!(!is_signed(got, &old) && !is_signed(got, &new), "the overlap is over");

@@ -133,6 +133,17 @@ impl Tx<'_> {
         Ok(self.sql().prepare_cached(&query)?.query_row([id], read_row).optional()?)
     }
 
+    /// What waits of one requester.
+    ///
+    /// # Errors
+    /// [`AccessError::Catalog`].
+    pub fn pending_approvals_of(&self, requester: &str) -> Result<Vec<Approval>, AccessError> {
+        let query = format!("SELECT {COLUMNS} FROM approvals WHERE requester = ?1 AND state = 'pending'");
+        let mut statement = self.sql().prepare_cached(&query)?;
+        let rows = statement.query_map([requester], read_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Closes what waits at one gate for one path or tool, but for this act: it is not what is wanted any more.
     ///
     /// # Errors

@@ -124,6 +124,15 @@ pub fn read_policy(text: &str) -> Result<Policy, AccessError> {
     Ok(policy)
 }
 
+/// Whether a policy file that can be read names nobody, allows nothing and has no gate: more often a file that was lost on the way than
+/// one that is meant.
+pub fn says_nothing(text: &str) -> bool {
+    toml::from_str(text).is_ok_and(|document: Document| {
+        let Document { principal, group, grant, gate } = document;
+        principal.is_empty() && group.is_empty() && grant.is_empty() && gate.is_empty()
+    })
+}
+
 fn read_grant(entry: GrantEntry) -> Result<Grant, AccessError> {
     let mut targets = [(Target::Path, entry.path), (Target::Tool, entry.tool), (Target::Agent, entry.agent)]
         .into_iter()

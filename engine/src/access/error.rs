@@ -27,6 +27,18 @@ pub enum AccessError {
         /// As it was asked for.
         id: String,
     },
+    /// Another one's id differs only in case, and both would share what is found by name: an inbox, a memory, rules.
+    #[error(
+        "{what} `{id}` differs only in case from `{other}`, which is there already: expected that one, or another name"
+    )]
+    NameConflict {
+        /// `principal` or `group`.
+        what: &'static str,
+        /// As it was to be.
+        id: String,
+        /// Which is there.
+        other: String,
+    },
     /// A policy file that can't be read; the message has line and column.
     #[error("the policy can't be read: {0}")]
     Document(String),

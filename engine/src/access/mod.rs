@@ -16,7 +16,7 @@ mod tokens;
 
 pub use approvals::{APPROVAL_TTL_MS, Approval, ApprovalState, NewApproval, approvals};
 pub use arguments::Conditions;
-pub use document::{OneOrMany, PolicyDiff, describe, diff, read_policy};
+pub use document::{OneOrMany, PolicyDiff, describe, diff, read_policy, says_nothing};
 pub use error::AccessError;
 pub use policy::{
     Decision, Effect, Gate, Grant, Kind, Limits, Policy, Scope, Target, Verb, check_group, kind_of,
@@ -33,6 +33,14 @@ pub const ADMIN: &str = "human:admin";
 pub fn may_write(policy: &Policy, principal: &str, path: &str) -> bool {
     principal == ADMIN
         || policy.decide(principal, &Limits::default(), Verb::Write, Target::Path, path).allowed
+}
+
+/// Where a principal, with all that it has, may write.
+pub fn writes_of(policy: &Policy, principal: &str) -> Scope {
+    if principal == ADMIN {
+        return Scope::everything();
+    }
+    policy.scope(principal, &Limits::default(), Verb::Write)
 }
 
 /// Who acts.

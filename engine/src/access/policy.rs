@@ -390,6 +390,33 @@ impl Scope {
         self.everything || (is_given() && !self.deny.iter().any(|deny| deny.covers(place)))
     }
 
+    /// Whether it holds every path that a pattern names, be it there or not.
+    pub fn holds_all(&self, place: &Pattern) -> bool {
+        let covers = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.covers(place));
+        let is_given = covers(&self.allow) && self.within.as_deref().is_none_or(covers);
+        self.everything || (is_given && !self.deny.iter().any(|deny| deny.overlaps(place)))
+    }
+
+    /// Whether a path that a pattern names is in both, be it there or not.
+    pub fn shares(&self, other: &Self, place: &Pattern) -> bool {
+        let mut places = self.parts(place).into_iter().flat_map(|part| other.parts(&part));
+        places.any(|part| !self.deny.iter().chain(&other.deny).any(|deny| deny.covers(&part)))
+    }
+
+    /// What of a place its rules give, before those that take.
+    fn parts(&self, place: &Pattern) -> Vec<Pattern> {
+        if self.everything {
+            return vec![place.clone()];
+        }
+        let given = self.allow.iter().filter_map(|allow| allow.meet(place));
+        match &self.within {
+            None => given.collect(),
+            Some(within) => {
+                given.flat_map(|part| within.iter().filter_map(move |within| within.meet(&part))).collect()
+            }
+        }
+    }
+
     /// Whether a path may be in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self.everything, other.everything) {
@@ -588,6 +615,43 @@ mod tests {
         let narrow = Limits { paths: Some(vec![place("/w/a/**")]), ..Limits::default() };
         let scope = policy.scope("agent:a", &narrow, Verb::Read);
         assert!(scope.meets(&place("/w/a/*")) && !scope.meets(&place("/w/tasks/*")));
+    }
+
+    #[test]
+    fn a_scope_holds_all_of_a_place_where_no_rule_takes_anything_of_it() {
+        let policy = policy();
+        let place = |text: &str| Pattern::path(text).unwrap();
+        let scope = policy.scope("agent:a", &Limits::default(), Verb::Read);
+        assert!(scope.holds_all(&place("/w/a/**")) && scope.holds_all(&place("/w/a.md")));
+        assert!(!scope.holds_all(&place("/w/**")), "something of it is denied");
+        assert!(!scope.holds_all(&place("/inbox/**")) && Scope::everything().holds_all(&place("/**")));
+    }
+
+    #[test]
+    fn two_scopes_share_a_place_where_both_have_something_of_it() {
+        let mut policy = policy();
+        for (to, path, effect) in [
+            ("agent:h", "/w/**", Effect::Allow),
+            ("agent:r", "/w/pub/**", Effect::Allow),
+            ("agent:r", "/w/pub/own/**", Effect::Deny),
+        ] {
+            policy.grants.push(grant(to, path, &[Verb::Write], effect));
+        }
+        let of = |who| policy.scope(who, &Limits::default(), Verb::Write);
+        for (path, expected) in [
+            ("/w/pub/a.md", true),
+            ("/w/pub/**", true),
+            ("/w/**", true),
+            ("/w/*/a.md", true),
+            ("/w/pub/own/a.md", false),
+            ("/w/pub/own/**", false),
+            ("/w/other/**", false),
+            ("/inbox/**", false),
+        ] {
+            let place = Pattern::path(path).unwrap();
+            assert_eq!(of("agent:h").shares(&of("agent:r"), &place), expected, "{path}");
+            assert_eq!(of("agent:r").shares(&of("agent:h"), &place), expected, "{path}");
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Tx<'_> {
     /// Makes a principal known, or gives it another name.
     ///
     /// # Errors
-    /// [`AccessError::Invalid`] for an id that can't be one.
+    /// [`AccessError::Invalid`] for an id that can't be one, [`AccessError::NameConflict`] for one of which another one
+    /// differs only in case.
     pub fn put_principal(&self, id: &str, name: &str, now_ms: i64) -> Result<(), AccessError> {
         kind_of(id)?;
         if id == ADMIN {
@@ -38,12 +39,29 @@ impl Tx<'_> {
                 "another one; the home's owner is always there",
             ));
         }
+        if id.eq_ignore_ascii_case(ADMIN) {
+            let (id, other) = (id.to_owned(), ADMIN.to_owned());
+            return Err(AccessError::NameConflict { what: "principal", id, other });
+        }
+        self.check_case("principal", "SELECT id FROM principals WHERE lower(id) = lower(?1)", id)?;
         self.sql().execute(
             "INSERT INTO principals (id, name, created_ms) VALUES (?1, ?2, ?3)
              ON CONFLICT (id) DO UPDATE SET name = ?2",
             params![id, name, now_ms],
         )?;
         Ok(())
+    }
+
+    /// Names are folded wherever they stand in a path. An id that is there already stays, whatever else is there.
+    fn check_case(&self, what: &'static str, sql: &str, id: &str) -> Result<(), AccessError> {
+        let mut statement = self.sql().prepare_cached(sql)?;
+        let known = statement.query_map([id], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        match known.first() {
+            Some(other) if !known.iter().any(|known| known == id) => {
+                Err(AccessError::NameConflict { what, id: id.to_owned(), other: other.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Forgets a principal with its tokens, memberships and own grants.
@@ -68,9 +86,13 @@ impl Tx<'_> {
     /// Sets a group's members; none removes the group.
     ///
     /// # Errors
-    /// [`AccessError::Invalid`] for ids that can't be one, [`AccessError::NotFound`] for a member that is not known.
+    /// [`AccessError::Invalid`] for ids that can't be one, [`AccessError::NotFound`] for a member that is not known,
+    /// [`AccessError::NameConflict`].
     pub fn put_group(&self, id: &str, members: &BTreeSet<String>) -> Result<(), AccessError> {
         check_group(id)?;
+        if !members.is_empty() {
+            self.check_case("group", "SELECT team FROM members WHERE lower(team) = lower(?1)", id)?;
+        }
         let sql = self.sql();
         sql.execute("DELETE FROM members WHERE team = ?1", [id])?;
         for member in members {

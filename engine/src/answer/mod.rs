@@ -1,7 +1,7 @@
 //! Takes a question's hits, gives sentences that answer it, each with a citation, or abstains.
 //!
-//! Extractive: what is said stands in a file, byte for byte; nothing is written anew. Only where the operator has configured an
-//! endpoint and somebody asks for it a model writes, and what its passages do not support is dropped ([`generation`]). Nouns: [`Answer`],
+//! Extractive: what is said stands in a file, byte for byte; nothing is written anew. Only where the operator has configured a
+//! model and somebody asks for it, that writes, and what its passages do not support is dropped ([`generation`]). Nouns: [`Answer`],
 //! [`Support`] (a sentence and how well it bears on the question). It searches nothing itself.
 
 mod confidence;
@@ -19,9 +19,9 @@ pub use passages::Support;
 /// An answer, or why there is none.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Sentences with `[n]` marks; empty where abstained.
-    pub text: String,
-    /// The sentences, in the marks' order.
+    /// With `[n]` marks; none where abstained.
+    pub sentences: Vec<String>,
+    /// Where they stand, in the marks' order.
     pub supports: Vec<Support>,
     /// Whether the evidence was too weak to answer.
     pub abstained: bool,
@@ -55,14 +55,14 @@ pub fn answer(hits: &Hits, embedder: Option<&Arc<dyn Embedder>>, options: &Answe
     let supports = passages::best(hits, embedder, options.max_quotes, &mut degraded);
     let confidence = confidence::of(hits, &supports);
     if supports.is_empty() || confidence < options.min_confidence {
-        return Answer { text: String::new(), supports: Vec::new(), abstained: true, confidence, degraded };
+        return Answer { sentences: Vec::new(), supports: Vec::new(), abstained: true, confidence, degraded };
     }
-    let sentences: Vec<String> = supports
+    let sentences = supports
         .iter()
         .enumerate()
         .map(|(idx, support)| format!("{} [{}]", one_line(&support.quote), idx + 1))
         .collect();
-    Answer { text: sentences.join(" "), supports, abstained: false, confidence, degraded }
+    Answer { sentences, supports, abstained: false, confidence, degraded }
 }
 
 /// A text on one line.

@@ -82,7 +82,7 @@ impl GatedAct {
     }
 
     /// Whether the engine asks, and not its requester, who therefore can't take it back.
-    fn is_of_the_house(&self) -> bool {
+    pub(super) fn is_of_the_house(&self) -> bool {
         matches!(self, Self::Task { .. } | Self::Trace { .. })
     }
 
@@ -359,6 +359,7 @@ impl Session {
                 if is_stale {
                     self.close_approval(&approval, ApprovalState::Stale, Some(&error.to_string()))?;
                 }
+                let error = self.without_hidden_name(error);
                 self.note_failure(action, Verb::Approve, &approval.path, Err(error))
             }
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Error, Result};
-use super::generating::EXTRACTIVE;
+use super::generating::{AskProgress, EXTRACTIVE, Listener, Material};
 use super::past::PastIndex;
 use super::places::Rounding;
 use super::replies::{
@@ -32,6 +32,8 @@ const DEFAULT_LIMIT: usize = 10;
 const SPARE_HITS: usize = 2;
 /// The same, where those did not suffice.
 const MORE_SPARE_HITS: usize = 50;
+/// Said where nothing bears on a question enough.
+const NO_ANSWER: &str = "No file that you may read answers this.";
 
 /// One workspace that is asked, with what of it may be seen.
 pub(super) struct Asked {
@@ -118,6 +120,19 @@ impl Session {
     /// # Errors
     /// As [`Self::search`]; [`Error::Invalid`] for a generator that is not there.
     pub fn ask(&self, request: &AskRequest) -> Result<AskReply> {
+        self.answer_to(request, &mut Listener { is_streamed: false, tell: &mut |_| {} })
+    }
+
+    /// As [`Self::ask`], and tells each sentence as soon as it is known to be one of the answer; a model gets more time for that.
+    /// Whoever no longer wants it ends it by [`Stop`](super::Stop).
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_telling(&self, request: &AskRequest, tell: &mut dyn FnMut(AskProgress)) -> Result<AskReply> {
+        self.answer_to(request, &mut Listener { is_streamed: true, tell })
+    }
+
+    fn answer_to(&self, request: &AskRequest, listener: &mut Listener<'_>) -> Result<AskReply> {
         let begun = Instant::now();
         let max_quotes = check_limit(request.limit, 3, 10)?;
         let chosen = self.chosen_generator(request)?;
@@ -138,56 +153,58 @@ impl Session {
         hits.degraded.extend(self.missing_workspaces(&place));
         let answer = self.answer_within(&hits, max_quotes, request.max_tokens);
         let mut degraded = answer.degraded.clone();
-        let mut n_dropped = None;
+        (listener.tell)(AskProgress::Begun);
         // What no file answers is not asked of a model either: it would answer all the same.
-        if let Some(chosen) = chosen.filter(|_| !answer.abstained) {
-            match self.generate(&chosen, request, &place, &asked, &hits)? {
-                Ok(generated) => {
-                    return Ok(AskReply {
-                        answer: generated.sentences.join(" "),
-                        sentences: generated.sentences,
-                        citations: generated.citations,
-                        abstained: false,
-                        confidence: answer.confidence,
-                        generator: generated.generator,
-                        dropped_sentences: Some(generated.n_dropped),
-                        index: self.index_status(&asked, &degraded)?,
-                        took_ms: ms_since(begun),
-                    });
-                }
-                Err(not) => {
-                    n_dropped = Some(not.n_dropped);
-                    degraded.push(Degraded { stage: "generator", reason: not.reason });
-                }
+        let generated = match chosen.filter(|_| !answer.abstained) {
+            Some(chosen) => {
+                let material = Material { request, place: &place, asked: &asked, hits: &hits };
+                Some((chosen.name(), self.generate(chosen, &material, listener)?))
             }
-        }
-        let mut citations: Vec<NumberedCitation> = answer
-            .supports
-            .iter()
-            .enumerate()
-            .map(|(idx, support)| {
-                let hit = &hits.hits[support.hit];
-                NumberedCitation {
-                    n: idx + 1,
-                    citation: self.cite(&asked, hit, support.span, &support.quote),
-                    ranks: request.explain.then_some(hit.ranks),
-                }
-            })
-            .collect();
+            None => None,
+        };
+        let n_dropped = generated.as_ref().map(|(_, generated)| generated.n_dropped);
+        let wrote = generated.and_then(|(name, generated)| {
+            degraded.extend(generated.fault.map(|reason| Degraded { stage: "generator", reason }));
+            (!generated.sentences.is_empty()).then_some((name, generated.sentences, generated.citations))
+        });
+        let (generator, sentences, mut citations) = match wrote {
+            Some(wrote) => wrote,
+            None => {
+                answer.sentences.iter().for_each(|one| (listener.tell)(AskProgress::Sentence(one.clone())));
+                let citations = self.cite_quotes(&answer, &asked, &hits, request.explain);
+                (EXTRACTIVE, answer.sentences, citations)
+            }
+        };
         self.say_origins(&mut citations.iter_mut().map(|one| &mut one.citation).collect::<Vec<_>>())?;
-        let text =
-            if answer.abstained { "No file that you may read answers this.".to_owned() } else { answer.text };
         Ok(AskReply {
-            answer: text,
+            answer: if answer.abstained { NO_ANSWER.to_owned() } else { sentences.join(" ") },
+            sentences,
             citations,
             abstained: answer.abstained,
             confidence: answer.confidence,
-            generator: EXTRACTIVE.to_owned(),
+            generator: generator.to_owned(),
             dropped_sentences: n_dropped,
-            sentences: Vec::new(),
             index: self.index_status(&asked, &degraded)?,
             took_ms: ms_since(begun),
         })
+    }
+
+    fn cite_quotes(
+        &self,
+        answer: &Answer,
+        asked: &[Asked],
+        hits: &Hits,
+        explain: bool,
+    ) -> Vec<NumberedCitation> {
+        let cite = |(n, support): (usize, &answer::Support)| {
+            let hit = &hits.hits[support.hit];
+            NumberedCitation {
+                n,
+                citation: self.cite(asked, hit, support.span, &support.quote),
+                ranks: explain.then_some(hit.ranks),
+            }
+        };
+        (1..).zip(&answer.supports).map(cite).collect()
     }
 
     /// Checks citations against the bytes that they name, and against the files of today.
@@ -518,7 +535,7 @@ impl Session {
         let mut answer = answer_of(max_quotes);
         let cost = |answer: &Answer| {
             let quotes = answer.supports.iter().map(|support| self.count_tokens(&support.quote));
-            self.count_tokens(&answer.text) + quotes.sum::<usize>()
+            self.count_tokens(&answer.sentences.join(" ")) + quotes.sum::<usize>()
         };
         while let Some(max_tokens) = max_tokens
             && answer.supports.len() > 1

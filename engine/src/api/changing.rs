@@ -4,11 +4,13 @@ use super::files::unified_diff;
 use super::replies::{EditReply, TextEdit, WriteReply};
 use super::session::Session;
 use super::sites::{Gated, Site, Waiting, absent_file};
+use super::workspace::OpenWorkspace;
 use crate::access::{self, Verb};
 use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
-use crate::id::{VersionId, fold};
-use crate::journal::Outcome;
+use crate::id::{RelPath, VersionId, join_path};
+use crate::journal::{self, Outcome};
+use crate::text;
 
 /// How often a change that stands on no version is tried again when somebody was faster.
 const MAX_TRIES: usize = 1000;
@@ -24,19 +26,6 @@ pub struct WriteOptions {
 
 /// Runs inside the transaction of a change.
 pub(super) type Also<'a> = &'a mut dyn FnMut(&Tx<'_>, &Done) -> std::result::Result<(), ChangeError>;
-
-/// The path of what stands in the way of another path, whose name is `other`: at its end, or above it.
-fn namesake(path: &str, other: &str) -> Option<String> {
-    let name = other.rsplit('/').next()?;
-    let mut above = path;
-    loop {
-        let (parent, last) = above.rsplit_once('/')?;
-        if fold(last) == fold(name) {
-            return Some(format!("{parent}/{name}"));
-        }
-        above = parent;
-    }
-}
 
 impl Session {
     /// Puts bytes under a path.
@@ -90,18 +79,6 @@ impl Session {
         let done = put().map_err(|error| self.without_hidden_name(error));
         let done = self.note_failure(action, Verb::Write, path, done)?;
         self.reply(path, done.first())
-    }
-
-    /// An error that names nothing which may not be read.
-    pub(super) fn without_hidden_name(&self, error: Error) -> Error {
-        match error {
-            Error::Change(ChangeError::NameConflict { path, other })
-                if !namesake(&path, &other).is_some_and(|there| self.decide(Verb::Read, &there).allowed) =>
-            {
-                Error::Change(ChangeError::NameConflict { path, other: "another name".to_owned() })
-            }
-            other => other,
-        }
     }
 
     /// Runs steps, with their record in the same transaction, and tells the indexer.
@@ -205,10 +182,9 @@ impl Session {
             if let Expected::OneOf(versions) = &options.expected
                 && !versions.contains(&file.version)
             {
-                let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
                 let conflict = Error::Change(ChangeError::VersionConflict {
                     path: path.to_owned(),
-                    expected: format!("version {}", versions.join(" or ")),
+                    expected: options.expected.told(),
                     found: format!("version `{}`", file.version),
                 });
                 return self.note_failure("file.edit", Verb::Write, path, Err(conflict));
@@ -222,19 +198,19 @@ impl Session {
             let after = self.note_failure("file.edit", Verb::Write, path, apply(path, &before, edits))?;
             let diff = unified_diff(&before, &after, path);
             if dry_run || after == before {
-                return Ok(EditReply { diff, written: None });
+                return Ok(EditReply { path: Some(path.to_owned()), diff, written: None });
             }
             let standing_on =
                 WriteOptions { expected: Expected::OneOf(vec![file.version]), ..options.clone() };
             match self.put("file.edit", path, after.as_bytes(), &standing_on) {
                 Err(Error::Change(ChangeError::VersionConflict { .. }))
                     if options.expected == Expected::Any && tries < MAX_TRIES => {}
-                written => return Ok(EditReply { diff, written: Some(written?) }),
+                written => return Ok(EditReply { path: None, diff, written: Some(written?) }),
             }
         }
     }
 
-    /// Adds bytes at a file's end; makes the file where there is none.
+    /// Adds bytes at a file's end; makes the file where there is none. No bytes change nothing of one that is there.
     ///
     /// # Errors
     /// As [`Self::write_file`]. It takes `read` as well, for the new version tells of all bytes.
@@ -248,6 +224,9 @@ impl Session {
             let absent = || Error::NotFound { what: "file", name: path.to_owned() };
             let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
             let before = workspace.tree.read(&below, u64::MAX)?.map(|(bytes, _)| bytes);
+            if let Some(before) = before.as_ref().filter(|_| bytes.is_empty()) {
+                return self.as_it_stands(path, &workspace, &below, before, options);
+            }
             let standing_on = match (&options.expected, &before) {
                 (Expected::Any, Some(before)) => Expected::OneOf(vec![VersionId::of(before)]),
                 (Expected::Any, None) => Expected::Absent,
@@ -261,6 +240,43 @@ impl Session {
                 written => return written,
             }
         }
+    }
+
+    /// The answer to a change that changes nothing: what stands there, where it stands as it was expected to.
+    fn as_it_stands(
+        &self,
+        path: &str,
+        workspace: &OpenWorkspace,
+        below: &RelPath,
+        bytes: &[u8],
+        options: &WriteOptions,
+    ) -> Result<WriteReply> {
+        let version = VersionId::of(bytes);
+        let is_expected = match &options.expected {
+            Expected::Any | Expected::Present => true,
+            Expected::Absent => false,
+            Expected::OneOf(versions) => versions.contains(&version),
+        };
+        if !is_expected {
+            let (expected, found) = (options.expected.told(), format!("version `{version}`"));
+            let conflict = ChangeError::VersionConflict { path: path.to_owned(), expected, found };
+            return self.note_failure("file.append", Verb::Write, path, Err(conflict.into()));
+        }
+        let row = self.engine.catalog.file(workspace.row.id, below)?;
+        let seq = match &row {
+            Some(row) => row.seq,
+            None => journal::last_event(&self.engine.catalog)?,
+        };
+        self.record("file.append", Verb::Write, path, &version.to_string(), Outcome::Allowed, "unchanged")?;
+        Ok(WriteReply {
+            path: join_path(&workspace.row.name, below),
+            version: Some(version),
+            size: bytes.len() as u64,
+            mime_type: text::mime_type(below.file_name(), bytes),
+            seq: self.show_seq(seq)?,
+            created: false,
+            previous: Some(version),
+        })
     }
 
     /// Makes an older version the newest one again; that too can be undone.

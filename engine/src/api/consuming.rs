@@ -320,7 +320,7 @@ impl Session {
         let (name, below) = self.split(&path, "topic")?;
         let rule = self.authorize(action, Verb::Read, &path, "topic")?;
         let absent = || Error::NotFound { what: "topic", name: path.clone() };
-        let open = self.engine.workspace(&name).ok_or_else(absent)?;
+        let open = self.workspace_of(&name)?;
         let topic = below.as_str().strip_prefix("events/").ok_or_else(absent)?.to_owned();
         Ok(Topic { workspace: open.row.id, name, created_ms: open.row.created_ms, topic, path, rule })
     }

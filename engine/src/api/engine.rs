@@ -19,7 +19,7 @@ use super::tools::Toolbox;
 use super::visible::VisibleCache;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, ADMIN, AccessError, Actor, IssuedToken, NewToken, Policy, Proven};
-use crate::answer::generation::{GenerateSettings, Generator};
+use crate::answer::generation::{GenerateSettings, Generators};
 use crate::catalog::{Catalog, EmbeddingCache, FileFilter};
 use crate::change::Place;
 use crate::clock::Clock;
@@ -187,7 +187,7 @@ impl EngineOptions {
         self
     }
 
-    /// With this endpoint for generated answers.
+    /// With these models for generated answers.
     #[must_use]
     pub fn generate(mut self, generate: Option<GenerateSettings>) -> Self {
         self.generate = generate;
@@ -234,7 +234,7 @@ pub struct Engine {
     pub(super) toolbox: Toolbox,
     pub(super) notes: NoteCache,
     pub(super) questions: Questions,
-    pub(super) generator: Option<Generator>,
+    pub(super) generators: Generators,
     proven: Proven,
     policy: RwLock<Arc<Policy>>,
     waker: RwLock<Option<Waker>>,
@@ -326,7 +326,7 @@ impl Engine {
             toolbox,
             notes: NoteCache::default(),
             questions: Questions::default(),
-            generator: options.generate.map(Generator::open).transpose()?,
+            generators: Generators::open(options.generate.unwrap_or_default())?,
             policy,
             proven: Proven::default(),
             waker: RwLock::new(None),
@@ -454,7 +454,8 @@ impl Engine {
     /// Takes in what other programs did to a workspace's files, without indexing it.
     pub(super) fn take_in(&self, workspace: &OpenWorkspace) -> Result<()> {
         let never = AtomicBool::new(false);
-        ingest::scan(&self.context(workspace, &never), &mut |_| {})?;
+        let scan = ingest::scan(&self.context(workspace, &never), &mut |_| {})?;
+        workspace.note_left_out(&scan.skipped);
         self.wake(&workspace.row.name);
         Ok(())
     }
@@ -474,6 +475,7 @@ impl Engine {
             .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
         let context = self.context(&workspace, cancelled);
         let scan = ingest::scan(&context, on_progress)?;
+        workspace.note_left_out(&scan.skipped);
         let is_on = workspace.row.intelligence;
         let files_indexed = if is_on { ingest::catch_up_lexical(&context, on_progress)? } else { 0 };
         workspace.notify();
@@ -499,7 +501,7 @@ impl Engine {
             .ok_or_else(|| Error::NotFound { what: "workspace", name: name.to_string() })?;
         let never = AtomicBool::new(false);
         let context = self.context(&workspace, &never);
-        ingest::scan(&context, on_progress)?;
+        workspace.note_left_out(&ingest::scan(&context, on_progress)?.skipped);
         if workspace.row.intelligence {
             ingest::catch_up_lexical(&context, on_progress)?;
         }

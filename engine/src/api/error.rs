@@ -68,6 +68,17 @@ pub enum Error {
         /// What waits.
         approval: String,
     },
+    /// A gate stands before one of many files that were to change as one, which waits for nobody. Change them one by one.
+    #[error(
+        "`{path}` lies behind the gate {gate}, where a change of many files at once does not wait: change them file by file, \
+         each of which asks for an approval"
+    )]
+    CrossesGate {
+        /// The first gated path.
+        path: String,
+        /// Which gate.
+        gate: String,
+    },
     /// Decided already, run out, or no longer about what was shown.
     #[error("approval `{approval}` is {state} and can't be decided")]
     ApprovalClosed {
@@ -117,8 +128,8 @@ pub enum Error {
     /// Acts can't be written down, and nothing is done unrecorded.
     #[error("the audit log can't be written; free the disk and try again")]
     AuditFull,
-    /// The token is unknown or revoked.
-    #[error("the token is not known here, or was revoked")]
+    /// The token is unknown, revoked, or has run out.
+    #[error("the token is not known here, was revoked, or has run out")]
     Unauthorized,
     /// Another process works on this home.
     #[error("`{home}` is in use by another waypost process; end it, or talk to its server")]
@@ -161,7 +172,15 @@ pub enum Error {
         /// Its beginning.
         intent: String,
     },
-    /// Two could do it, and they are not the same.
+    /// Who can do it takes nothing now.
+    #[error("{} can do this and can't take it now: {reason}", quoted(agents))]
+    RouteUnavailable {
+        /// Who.
+        agents: Vec<String>,
+        /// Why the first of them can't.
+        reason: String,
+    },
+    /// Some could do it and are not the same, or each a part of it.
     #[error("{question}")]
     AmbiguousRoute {
         /// What would tell them apart.
@@ -282,6 +301,10 @@ pub enum Error {
     Trace(#[from] TraceError),
 }
 
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 fn at(argument: &str) -> String {
     if argument.is_empty() { String::new() } else { format!("`{argument}`: ") }
 }
@@ -383,12 +406,15 @@ impl Error {
             | Self::Net(_)
             | Self::Generate(_)
             | Self::Delivery(DeliveryError::Secret) => ErrorKind::Invalid,
-            Self::Delivery(DeliveryError::TooMany { .. }) => ErrorKind::Conflict,
+            Self::Delivery(DeliveryError::TooMany { .. } | DeliveryError::Overlap { .. }) => {
+                ErrorKind::Conflict
+            }
             Self::NotFound { .. } | Self::NoRoute { .. } => ErrorKind::NotFound,
             Self::Unauthorized => ErrorKind::Unauthorized,
-            Self::Forbidden { .. } | Self::ApprovalRequired { .. } | Self::OwnRequest { .. } => {
-                ErrorKind::Denied
-            }
+            Self::Forbidden { .. }
+            | Self::ApprovalRequired { .. }
+            | Self::CrossesGate { .. }
+            | Self::OwnRequest { .. } => ErrorKind::Denied,
             Self::ApprovalClosed { .. }
             | Self::EditMismatch { .. }
             | Self::AmbiguousRoute { .. }
@@ -400,6 +426,7 @@ impl Error {
             | Self::AuditFull
             | Self::Output { .. }
             | Self::ToolDeclared { .. }
+            | Self::RouteUnavailable { .. }
             | Self::ToolUnavailable { .. }
             | Self::ToolTimeout { .. }
             | Self::ToolFailed { .. } => ErrorKind::Unavailable,
@@ -408,7 +435,10 @@ impl Error {
             Self::Change(ChangeError::Missing { .. }) => ErrorKind::NotFound,
             Self::Change(ChangeError::Refused) => ErrorKind::Conflict,
             Self::Change(
-                ChangeError::Exists { .. } | ChangeError::NameConflict { .. } | ChangeError::NotAFile { .. },
+                ChangeError::Exists { .. }
+                | ChangeError::NameConflict { .. }
+                | ChangeError::NotAFile { .. }
+                | ChangeError::Taken { .. },
             ) => ErrorKind::Conflict,
             Self::Store(error)
             | Self::Change(ChangeError::Store(error))
@@ -444,12 +474,14 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::ApprovalRequired { .. } => "approval_required",
+            Self::CrossesGate { .. } => "crosses_gate",
             Self::ApprovalClosed { .. } => "approval_closed",
             Self::OwnRequest { .. } => "own_request",
             Self::Output { .. } => "output_failed",
             Self::Backup { .. } => "damaged_backup",
             Self::EditMismatch { .. } => "edit_mismatch",
             Self::NoRoute { .. } => "no_route",
+            Self::RouteUnavailable { .. } => "route_unavailable",
             Self::NoText { .. } => "unsupported_type",
             Self::AmbiguousRoute { .. } => "ambiguous_route",
             Self::Card(_) => "invalid_card",
@@ -472,6 +504,7 @@ impl Error {
             Self::Change(ChangeError::Exists { .. }) => "already_exists",
             Self::Change(ChangeError::NameConflict { .. }) => "name_conflict",
             Self::Change(ChangeError::NotAFile { .. }) => "not_a_file",
+            Self::Change(ChangeError::Taken { .. }) => "name_taken",
             Self::Store(error)
             | Self::Change(ChangeError::Store(error))
             | Self::Ingest(IngestError::Store(error) | IngestError::Change(ChangeError::Store(error))) => {
@@ -487,6 +520,7 @@ impl Error {
             Self::Generate(_) => "invalid_request",
             Self::Delivery(DeliveryError::Secret) => "invalid_secret",
             Self::Delivery(DeliveryError::TooMany { .. }) => "too_many_webhooks",
+            Self::Delivery(DeliveryError::Overlap { .. }) => "overlap_running",
             Self::Ingest(IngestError::Cancelled) => "cancelled",
             Self::Task(TaskError::WrongState { .. }) => "wrong_state",
             Self::Task(TaskError::OwnWork { .. }) => "own_work",
@@ -506,6 +540,7 @@ fn access_kind(error: &AccessError) -> ErrorKind {
             ErrorKind::Invalid
         }
         AccessError::NotFound { .. } => ErrorKind::NotFound,
+        AccessError::NameConflict { .. } => ErrorKind::Conflict,
         AccessError::Catalog(_) => ErrorKind::Internal,
     }
 }
@@ -516,6 +551,7 @@ fn access_code(error: &AccessError) -> &'static str {
         AccessError::Invalid { .. } => "invalid_request",
         AccessError::Document(_) => "invalid_policy",
         AccessError::NotFound { .. } => "not_found",
+        AccessError::NameConflict { .. } => "name_conflict",
         AccessError::Catalog(_) => "internal",
     }
 }

@@ -269,8 +269,7 @@ impl Session {
         let path = format!("/{workspace}/events/{topic}");
         let (name, below) = self.split(&path, "topic")?;
         let rule = self.authorize("event.publish", Verb::Write, &path, "topic")?;
-        let absent = || Error::NotFound { what: "topic", name: path.clone() };
-        let open = self.engine.workspace(&name).ok_or_else(absent)?;
+        let open = self.workspace_of(&name)?;
         let text = data.to_string();
         if text.len() > MAX_DATA_BYTES {
             return Err(Error::Invalid {

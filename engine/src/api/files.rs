@@ -35,7 +35,7 @@ impl Session {
         limit_bytes: u64,
     ) -> Result<FileContent> {
         let (name, below) = self.split(path, "file")?;
-        let absent = || Error::NotFound { what: "file", name: path.to_owned() };
+        let absent = || self.absent(path, "file");
         let rule = self.authorize("file.read", Verb::Read, path, "file")?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         let bytes = match (version, as_of) {
@@ -82,7 +82,7 @@ impl Session {
     /// [`Error::NotFound`].
     pub fn info(&self, path: &str) -> Result<FileInfo> {
         let (name, below) = self.split(path, "file")?;
-        let absent = || Error::NotFound { what: "file or folder", name: path.to_owned() };
+        let absent = || self.absent(path, "file or folder");
         if self.is_folder_seen(&name, &below)? {
             self.record("file.info", Verb::List, path, "", Outcome::Allowed, "scope")?;
             return Ok(FileInfo { kind: "folder", ..FileInfo::of(join_path(&name, &below)) });
@@ -139,7 +139,7 @@ impl Session {
             return Ok(names.map(|name| entry(name.to_string(), format!("/{name}"), true, 0)).collect());
         }
         let (name, below) = self.split(path, "folder")?;
-        let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
+        let absent = || self.absent(path, "folder");
         if !self.is_folder_seen(&name, &below)? {
             return Err(absent());
         }
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Whether a folder is there that may be listed: by a grant on itself, or on anything in it.
-    fn is_folder_seen(&self, name: &WorkspaceName, below: &RelPath) -> Result<bool> {
+    pub(super) fn is_folder_seen(&self, name: &WorkspaceName, below: &RelPath) -> Result<bool> {
         let Some(workspace) = self.engine.workspace(name) else { return Ok(false) };
         if !workspace.tree.is_folder(below)? {
             return Ok(false);
@@ -234,7 +234,8 @@ impl Session {
         Ok(tree)
     }
 
-    /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case; by workspace and path.
+    /// Files whose path matches a glob (`*` within a name, `**` across folders) or holds the text, any case; by workspace and
+    /// path. A pattern that begins with `/` is about whole paths, `/workspace/…`, any other one about those below a workspace.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a broken pattern; as [`Self::list`] for the folder.
@@ -252,14 +253,17 @@ impl Session {
         };
         self.record("file.find", Verb::List, wanted.below, "", Outcome::Allowed, "scope")?;
         let part = wanted.pattern.to_lowercase();
+        let is_whole = part.starts_with('/');
         let mut found = Vec::new();
         for workspace in workspaces {
             let name = &workspace.row.name;
             let matching = self.rows_in(&scope, &workspace, &folder)?.into_iter().filter(|row| {
                 let path = row.path.as_str();
+                let full = join_path(name, &row.path);
+                let shown = if is_whole { full.as_str() } else { path };
                 let is_meant = match &glob {
-                    Some(glob) => glob.matched(path, false).is_whitelist(),
-                    None => path.to_lowercase().contains(&part),
+                    Some(glob) => glob.matched(shown.trim_start_matches('/'), false).is_whitelist(),
+                    None => shown.to_lowercase().contains(&part),
                 };
                 is_meant
                     && !excluded.matched_path_or_any_parents(path, false).is_ignore()
@@ -280,7 +284,7 @@ impl Session {
     /// [`Error::NotFound`] where the path never had a version, or may not be read.
     pub fn versions(&self, path: &str) -> Result<Vec<VersionInfo>> {
         let (name, below) = self.split(path, "file")?;
-        let absent = || Error::NotFound { what: "file", name: path.to_owned() };
+        let absent = || self.absent(path, "file");
         let rule = self.authorize("file.versions", Verb::Read, path, "file")?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
         let history = self.lineage(&workspace, &below)?;

@@ -12,30 +12,23 @@ use crate::access::Verb;
 use crate::change::{ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, Seq, WorkspaceName, join_path};
 use crate::journal::{self, Outcome};
+use crate::pattern::Pattern;
 
 /// Files in one move, copy or removal of a folder at most.
 const MAX_FILES: usize = 10_000;
 
 impl Session {
-    /// Makes a folder and those above it; one that is there already stays as it is.
+    /// Makes a folder and those above it; one that is there already stays as it is. No gate stands before it, for it brings
+    /// no content.
     ///
     /// # Errors
     /// As [`Self::write_file`].
-    pub fn create_folder(&self, path: &str) -> Result<()> {
+    pub fn create_folder(&self, path: &str) -> Result<WriteReply> {
         let (name, below) = self.split(path, "folder")?;
         check_new_name(&below)?;
         let rule = self.authorize("folder.create", Verb::Write, path, "folder")?;
-        if let Some(gate) = self.engine.policy().gate(Verb::Write, path)
-            && !self.decide(Verb::Approve, path).allowed
-        {
-            self.record("folder.create", Verb::Write, path, "", Outcome::Denied, &gate.id)?;
-            return Err(Error::Forbidden {
-                principal: self.actor.principal.clone(),
-                verb: "approve",
-                path: path.to_owned(),
-            });
-        }
-        let make = || -> Result<()> {
+        let was_seen = self.is_folder_seen(&name, &below)?;
+        let make = || -> Result<Seq> {
             let absent = || Error::NotFound { what: "folder", name: path.to_owned() };
             let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
             if let Some(other) = workspace.tree.folder_clash(&below)? {
@@ -48,11 +41,12 @@ impl Session {
                 return Err(Error::Change(ChangeError::NotAFile { path: path.to_owned() }));
             }
             workspace.tree.make_folder(&below)?;
-            Ok(())
+            Ok(journal::last_event(&self.engine.catalog)?)
         };
         let made = make().map_err(|error| self.without_hidden_name(error));
-        self.note_failure("folder.create", Verb::Write, path, made)?;
-        self.record("folder.create", Verb::Write, path, "", Outcome::Allowed, &rule)
+        let seq = self.note_failure("folder.create", Verb::Write, path, made)?;
+        self.record("folder.create", Verb::Write, path, "", Outcome::Allowed, &rule)?;
+        Ok(WriteReply { created: !was_seen, ..self.folder_reply(&join_path(&name, &below), seq)? })
     }
 
     /// A folder has no version that a change could stand on.
@@ -123,12 +117,12 @@ impl Session {
         };
         let done = self.execute("file.delete", Verb::Delete, steps, &site, fence)?;
         let folders = self.folders_in(&workspace, below)?;
-        remove_empty(&workspace, below, &[files, folders].concat());
+        self.remove_empty(&workspace, below, &[files, folders].concat());
         let seq = match done.last() {
             Some(last) => last.seq,
             None => {
                 self.record("file.delete", Verb::Delete, path, "", Outcome::Allowed, &site.rule)?;
-                journal::last_seq(&self.engine.catalog, workspace.row.id)?
+                journal::last_event(&self.engine.catalog)?
             }
         };
         self.folder_reply(&join_path(name, below), seq)
@@ -143,14 +137,8 @@ impl Session {
             if !self.may_take(&full) {
                 return Err(self.refusal(Verb::Delete, &full, "file"));
             }
-            if let Some(gate) = policy.gate(Verb::Delete, &full)
-                && !self.decide(Verb::Approve, &full).allowed
-            {
-                return Err(Error::Invalid {
-                    field: "path",
-                    found: format!("`{path}`, with `{full}` behind gate {}", gate.id),
-                    expected: "files behind a gate to be taken away one by one".to_owned(),
-                });
+            if policy.gate(Verb::Delete, &full).is_some() && !self.decide(Verb::Approve, &full).allowed {
+                return Err(self.crossing(Verb::Delete, &full));
             }
         }
         Ok(files)
@@ -219,7 +207,7 @@ impl Session {
         let rule = self.authorize(action, Verb::Write, to, "folder")?;
         let mut sites = Vec::with_capacity(files.len());
         for file in &files {
-            sites.push((file, self.open_site(action, Verb::Write, &target(file))?));
+            sites.push((file, self.site_of_many(action, Verb::Write, &target(file))?));
         }
         let absent = || absent_file(to);
         let there = self.engine.workspace(&to_name).ok_or_else(absent)?;
@@ -246,19 +234,28 @@ impl Session {
                 // Nothing went, so the folders made for it go again.
                 let made: Vec<RelPath> =
                     folders.iter().map(|folder| below_of(folder, from, &to_below)).collect();
-                remove_empty(&there, &to_below, &made);
+                remove_empty(&there, &to_below, &made, &|_| true);
             }
             self.without_hidden_name(error)
         })?;
         if is_move {
-            remove_empty(source, from, &[files, folders].concat());
+            self.remove_empty(source, from, &[files, folders].concat());
         }
         self.engine.wake(&source.row.name);
         let last = match done.last() {
             Some(done) => done.seq,
-            None => journal::last_seq(&self.engine.catalog, there.row.id)?,
+            None => journal::last_event(&self.engine.catalog)?,
         };
         self.folder_reply(&whole.full, last)
+    }
+
+    /// Takes the folders away that are empty now. Where a rule may hide something in one from this principal it stays,
+    /// whether there is something or not: that it went or stayed would tell.
+    pub(super) fn remove_empty(&self, workspace: &OpenWorkspace, folder: &RelPath, files: &[RelPath]) {
+        let scope = self.scope(Verb::Read);
+        let name = &workspace.row.name;
+        let may_go = |folder: &RelPath| scope.holds_all(&Pattern::literal(&join_path(name, folder), true));
+        remove_empty(workspace, folder, files, &may_go);
     }
 
     /// The folders below one that may be seen, outermost first.
@@ -303,8 +300,13 @@ fn below_of(path: &RelPath, from: &RelPath, to: &RelPath) -> RelPath {
     }
 }
 
-/// Takes the folders away that are empty now; one that holds something else stays.
-pub(super) fn remove_empty(workspace: &OpenWorkspace, folder: &RelPath, files: &[RelPath]) {
+/// Takes the folders away that are empty now and may go; one that holds something else stays.
+fn remove_empty(
+    workspace: &OpenWorkspace,
+    folder: &RelPath,
+    files: &[RelPath],
+    may_go: &dyn Fn(&RelPath) -> bool,
+) {
     let mut folders: Vec<RelPath> = vec![folder.clone()];
     for file in files {
         if workspace.tree.is_folder(file).unwrap_or(false) {
@@ -318,8 +320,8 @@ pub(super) fn remove_empty(workspace: &OpenWorkspace, folder: &RelPath, files: &
     }
     folders.sort_by(|a, b| b.cmp(a));
     folders.dedup();
-    for folder in folders {
+    for folder in folders.iter().filter(|folder| may_go(folder)) {
         // The removal of a folder that is not empty is refused, which is what is wanted.
-        let _ = workspace.tree.remove_folder(&folder);
+        let _ = workspace.tree.remove_folder(folder);
     }
 }

@@ -9,9 +9,8 @@ use crate::access::{
     describe, kind_of,
 };
 use crate::catalog::Tx;
-use crate::change::ChangeError;
 use crate::clock::rfc3339;
-use crate::journal::{self, AuditBreak, AuditRow, Outcome, Walk};
+use crate::journal::Outcome;
 
 /// Why the home's owner is given nothing.
 const NEEDS_NOTHING: &str = "another one; the home's owner may do everything already";
@@ -71,31 +70,6 @@ pub struct Explanation {
     pub gate: Option<String>,
 }
 
-/// Which records of the audit log.
-#[derive(Debug, Clone, Default)]
-pub struct AuditFilter {
-    /// Exact.
-    pub principal: Option<String>,
-    /// Exact, or a family such as `file.`.
-    pub action: Option<String>,
-    /// A path, and everything below it.
-    pub path: Option<String>,
-    /// `allowed`, `denied`, `pending`, `failed`.
-    pub outcome: Option<String>,
-    /// Exact.
-    pub trace: Option<String>,
-    /// RFC 3339, inclusive.
-    pub since: Option<String>,
-    /// Records after this number; without meaning where the newest come first.
-    pub after: u64,
-    /// The newest first.
-    pub newest_first: bool,
-    /// Records before this number, where the newest come first.
-    pub before: Option<u64>,
-    /// Records at most.
-    pub limit: usize,
-}
-
 impl Session {
     /// Changes who may do what, records it in the same transaction, and makes it hold at once.
     fn govern<T>(
@@ -105,13 +79,20 @@ impl Session {
         rule: &str,
         change: impl FnOnce(&Tx<'_>) -> std::result::Result<T, AccessError>,
     ) -> Result<T> {
-        let changed = self.engine.catalog.write(|tx| -> std::result::Result<T, ChangeError> {
+        let changed = self.engine.catalog.write(|tx| -> Result<(T, bool)> {
+            let before = tx.policy()?.principals;
             let value = change(tx)?;
+            let after = tx.policy()?.principals;
+            let gone: Vec<&String> = before.keys().filter(|id| !after.contains_key(*id)).collect();
+            gone.iter().try_for_each(|id| self.part_with(tx, id))?;
             self.record_in(tx, action, Verb::Admin, path, "", rule)?;
-            Ok(value)
+            Ok((value, !gone.is_empty()))
         });
-        let value = self.note_failure(action, Verb::Admin, path, changed.map_err(Error::from))?;
+        let (value, has_gone) = self.note_failure(action, Verb::Admin, path, changed)?;
         self.engine.reload_policy()?;
+        if has_gone {
+            self.engine.office.endpoints_changed();
+        }
         Ok(value)
     }
 
@@ -169,7 +150,7 @@ impl Session {
             .ok_or_else(|| Error::NotFound { what: "principal", name: id.to_owned() })
     }
 
-    /// Forgets a principal with its tokens and grants.
+    /// Forgets a principal with its tokens, grants and webhooks, and all else that would act in its name.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin, [`AccessError::NotFound`]; [`AccessError::Invalid`] for the home's owner.
@@ -326,7 +307,7 @@ impl Session {
     /// Which rule decides what a principal may do with a path, tool or agent. Everybody may ask about themselves.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for asking about others without being the admin.
+    /// [`Error::Forbidden`] for asking about others without being the admin, [`Error::NotFound`] for whom nobody knows.
     pub fn explain_grant(
         &self,
         principal: &str,
@@ -360,6 +341,13 @@ impl Session {
     ) -> Result<Explanation> {
         if principal != self.actor.principal {
             self.require_admin("grant.explain", principal)?;
+            let is_known =
+                principal == access::ADMIN || self.engine.policy().principals.contains_key(principal);
+            if !is_known {
+                let absent =
+                    Error::NotFound { what: "principal", name: principal.chars().take(80).collect() };
+                return self.note_failure("grant.explain", Verb::Admin, name, Err(absent));
+            }
         }
         self.record("grant.explain", Verb::Admin, name, "", Outcome::Allowed, "scope")?;
         let policy = self.engine.policy();
@@ -376,9 +364,6 @@ impl Session {
         let sentence = match policy.grants.iter().find(|grant| grant.id == decision.rule) {
             Some(grant) => describe(grant),
             None if decision.rule == "owner" => "the home's owner may do everything".to_owned(),
-            None if !policy.principals.contains_key(principal) => {
-                format!("there is no principal `{principal}`")
-            }
             None => {
                 format!("no grant gives {principal} `{verb}` on `{name}`, and nothing is allowed by default")
             }
@@ -406,13 +391,21 @@ impl Session {
         Ok(self.engine.policy().gates.clone())
     }
 
-    /// Puts a gate up.
+    /// Puts a gate up; one that is there keeps its note, unless another one is given. Gives it as it stands now, and whether
+    /// it is new.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for all but the admin.
-    pub fn put_gate(&self, gate: &Gate) -> Result<()> {
+    pub fn put_gate(&self, gate: &Gate) -> Result<(Gate, bool)> {
         let rule = self.require_admin("gate.put", gate.pattern.as_str())?;
-        self.govern("gate.put", gate.pattern.as_str(), &rule, |tx| tx.put_gate(gate))
+        self.govern("gate.put", gate.pattern.as_str(), &rule, |tx| {
+            let known = tx.policy()?.gates.into_iter().find(|known| known.id == gate.id);
+            let is_new = known.is_none();
+            let note = known.map(|known| known.note).filter(|_| gate.note.is_empty());
+            let gate = Gate { note: note.unwrap_or_else(|| gate.note.clone()), ..gate.clone() };
+            tx.put_gate(&gate)?;
+            Ok((gate, is_new))
+        })
     }
 
     /// Takes a gate down.
@@ -438,59 +431,23 @@ impl Session {
     /// Makes a policy file hold, and nothing else; with `keep` nothing that holds is taken away.
     ///
     /// # Errors
-    /// As [`Self::diff_policy`].
-    pub fn apply_policy(&self, text: &str, keep: bool) -> Result<PolicyDiff> {
+    /// As [`Self::diff_policy`]; [`Error::Access`] for a policy that names nothing, where that is not said to be meant and something
+    /// would go.
+    pub fn apply_policy(&self, text: &str, keep: bool, may_be_empty: bool) -> Result<PolicyDiff> {
         let rule = self.require_admin("policy.apply", "/")?;
         let then = access::read_policy(text)?;
+        if !keep && !may_be_empty && access::says_nothing(text) {
+            return Err(Error::Access(AccessError::Invalid {
+                field: "policy",
+                found: "empty, which would take every principal, grant and gate away".to_owned(),
+                expected:
+                    "TOML with `[[principal]]`, `[[group]]`, `[[grant]]` or `[[gate]]`; where it is meant, \
+                           `?confirm=empty` or `--empty`"
+                        .to_owned(),
+            }));
+        }
         let now_ms = self.now_ms();
         self.govern("policy.apply", "/", &rule, |tx| tx.apply_policy(&then, keep, now_ms))
-    }
-
-    /// Records of the audit log, oldest first unless the filter says otherwise.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for all but the admin; [`Error::Invalid`] for a time that can't be read.
-    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
-        let rule = self.require_admin("audit.read", "/")?;
-        self.record("audit.read", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
-        self.engine.auditor.flush()?;
-        let since = match &filter.since {
-            None => None,
-            Some(text) => Some(crate::clock::parse_rfc3339(text).ok_or_else(|| Error::Invalid {
-                field: "since",
-                found: format!("`{}`", text.chars().take(40).collect::<String>()),
-                expected: "a time such as `2026-01-31T00:00:00Z`".to_owned(),
-            })?),
-        };
-        let same =
-            |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        let passes = |row: &AuditRow| {
-            same(&filter.principal, &row.principal)
-                && same(&filter.outcome, &row.outcome)
-                && same(&filter.trace, &row.trace)
-                && filter.action.as_ref().is_none_or(|action| {
-                    row.action == *action
-                        || (action.ends_with('.') && row.action.starts_with(action.as_str()))
-                })
-                && filter.path.as_ref().is_none_or(|path| {
-                    let path = path.trim_end_matches('/');
-                    row.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                })
-                && since.is_none_or(|since| row.at_ms() >= since)
-        };
-        let walk = if filter.newest_first { Walk::Before(filter.before) } else { Walk::After(filter.after) };
-        Ok(journal::acts(&self.engine.catalog, walk, filter.limit.max(1), passes)?)
-    }
-
-    /// Walks the whole audit chain; the number of records, and where it does not hold.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for all but the admin.
-    pub fn verify_audit(&self) -> Result<(u64, Option<AuditBreak>)> {
-        let rule = self.require_admin("audit.verify", "/")?;
-        self.record("audit.verify", Verb::Admin, "/", "", Outcome::Allowed, &rule)?;
-        self.engine.auditor.flush()?;
-        Ok(journal::verify_audit(&self.engine.catalog, &self.engine.keys.audit)?)
     }
 }
 

@@ -252,8 +252,7 @@ impl Session {
         }
         self.authorize(ACTION, Verb::Write, path, "file")?;
         check_new_name(&below)?;
-        let workspace = self.engine.workspace(&name).ok_or_else(|| absent_file(path));
-        let workspace = self.note_failure(ACTION, Verb::Write, path, workspace)?;
+        let workspace = self.note_failure(ACTION, Verb::Write, path, self.workspace_of(&name))?;
         self.check_precondition(Verb::Write, path, options)?;
         let full = join_path(&name, &below);
         let may_read = self.decide(Verb::Read, &full).allowed;

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::session::Session;
+use super::workspace::OpenWorkspace;
 use crate::access::Verb;
 use crate::catalog::FileRow;
-use crate::id::join_path;
+use crate::id::{RelPath, join_path};
 use crate::journal::Outcome;
+use crate::store::Skipped;
 
 /// Where a file stands in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -48,7 +50,8 @@ pub struct IndexedFile {
 }
 
 impl Session {
-    /// What the index has of a file, or of every file in a folder and below it, by path; of one state where that is asked.
+    /// What the index has of a file, or of every file in a folder and below it, by path, with what can't be a file there; of
+    /// one state where that is asked.
     ///
     /// # Errors
     /// As [`Self::info`].
@@ -72,6 +75,17 @@ impl Session {
             None => IndexState::Indexed,
         };
         let mut files = Vec::new();
+        if !is_file && only.is_none_or(|only| only == IndexState::Skipped) {
+            files.extend(self.left_out_of(&workspace, &below).into_iter().map(|skipped| IndexedFile {
+                path: format!("/{name}/{}", skipped.path),
+                state: IndexState::Skipped,
+                code: Some(skipped.code.to_owned()),
+                reason: Some(skipped.reason),
+                size: 0,
+                mime_type: String::new(),
+                language: None,
+            }));
+        }
         for row in rows {
             let state = state_of(&row);
             if only.is_some_and(|only| only != state) {
@@ -91,5 +105,19 @@ impl Session {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         self.record("file.index", Verb::Read, path, "", Outcome::Allowed, "scope")?;
         Ok(files)
+    }
+
+    /// What stands in a folder and below it and can't be a file here: links, pipes, names that can't be shown as they are.
+    pub(super) fn left_out_of(&self, workspace: &OpenWorkspace, folder: &RelPath) -> Vec<Skipped> {
+        let scope = self.scope(Verb::Read);
+        let is_in = |skipped: &&Skipped| {
+            let rest = skipped.path.strip_prefix(folder.as_str());
+            let is_below = folder.is_root() || rest.is_some_and(|rest| rest.starts_with('/'));
+            // What could not even be named is told in the log alone: its reason names places of this machine.
+            is_below
+                && !skipped.path.is_empty()
+                && scope.allows(&format!("/{}/{}", workspace.row.name, skipped.path))
+        };
+        workspace.left_out().iter().filter(is_in).cloned().collect()
     }
 }

@@ -257,7 +257,7 @@ fn read(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<(
 
 fn look(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
     let context = engine.context(workspace, &shared.ended);
-    ingest::scan(&context, &mut |_| {})?;
+    workspace.note_left_out(&ingest::scan(&context, &mut |_| {})?.skipped);
     read(engine, shared, workspace)
 }
 

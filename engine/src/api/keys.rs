@@ -94,6 +94,17 @@ impl Keys {
         self.seal.decrypt(&Nonce::default(), payload).ok()
     }
 
+    /// A proof that this home wrote some bytes for a purpose.
+    pub fn proof(&self, purpose: &str, bytes: &[u8]) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.names);
+        hasher
+            .update(b"proof")
+            .update(&(purpose.len() as u64).to_le_bytes())
+            .update(purpose.as_bytes())
+            .update(bytes);
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
     /// An event's id: the same each time, and no number that tells of others.
     pub fn event_id(&self, seq: Seq) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.names);

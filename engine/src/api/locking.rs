@@ -2,7 +2,7 @@ use super::error::{Error, Result};
 use super::keys::fresh_id;
 use super::replies::LockInfo;
 use super::session::Session;
-use crate::access::Verb;
+use crate::access::{self, Verb};
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
 use crate::journal::Outcome;
@@ -27,7 +27,7 @@ impl Session {
         let id = fresh_id("lk");
         let now_ms = self.now_ms();
         let taken = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
-            let concerns = |lock: &Lock| self.is_concerned_by(lock);
+            let concerns = |lock: &Lock, place: &Pattern| self.is_concerned_by(lock, place);
             let lock =
                 tx.acquire_lock(&id, &checked, mode, &self.actor.principal, now_ms, ttl_ms, &concerns)?;
             self.record_in(tx, "lock.take", Verb::Write, pattern, "", &rule)?;
@@ -37,11 +37,12 @@ impl Session {
         Ok(show(&lock))
     }
 
-    /// Whether another one's lock stands in the way of this principal's: one where it may not write anyway neither binds it
-    /// nor is told of.
-    pub(super) fn is_concerned_by(&self, lock: &Lock) -> bool {
-        self.decide(Verb::Write, &base_of(lock.pattern.as_str(), &lock.pattern)).allowed
-            || self.decide(Verb::Write, lock.pattern.as_str()).allowed
+    /// Whether a lock stands in the way of this principal's, by the place that both are over: where both may write. A lock
+    /// over what this principal may not write anyway neither binds it nor is told of; one where its holder may not write
+    /// binds nobody.
+    pub(super) fn is_concerned_by(&self, lock: &Lock, place: &Pattern) -> bool {
+        let theirs = access::writes_of(&self.engine.policy(), &lock.principal);
+        self.scope(Verb::Write).shares(&theirs, place)
     }
 
     /// Moves the end of one's own lease.

@@ -6,6 +6,7 @@
 mod abilities;
 mod approvals;
 mod asking;
+mod audit;
 mod auditor;
 mod backup;
 mod budgets;
@@ -31,6 +32,7 @@ mod lineage;
 mod locking;
 mod memory;
 mod opening;
+mod parting;
 mod past;
 mod places;
 mod questions;
@@ -55,7 +57,7 @@ mod webhooks;
 mod workspace;
 mod workspaces;
 
-pub use crate::answer::generation::{GenerateError, GenerateSettings};
+pub use crate::answer::generation::{GenerateError, GenerateSettings, ModelFile};
 pub use crate::budget::{
     Budget, BudgetError, Charge, ChargeKind, Exceeded, GroupBy, Limits as BudgetLimits, Period, Priority,
     TargetPattern, Usage, UsageReport,
@@ -68,6 +70,7 @@ pub use crate::reader::{Isolation, Workers};
 pub use crate::registry::{ToolId, ToolSettings, ToolSpec, ToolState, Trust, UpstreamTool};
 pub use crate::tasks::TaskState;
 pub use crate::trace::{Limits as HopLimits, TraceError, TraceState, Verdict};
+pub use audit::AuditFilter;
 pub use backup::{BackedUpWorkspace, Backup, BackupReport};
 pub use budgets::{BudgetInfo, BudgetState, Reservation};
 pub use changing::WriteOptions;
@@ -76,7 +79,8 @@ pub use consuming::{ConsumeOptions, Consumed, ConsumedEvent, GroupInfo, Start, U
 pub use engine::{DEFAULT_JOURNAL_DAYS, Engine, EngineOptions, IndexReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventInfo, EventsPage};
-pub use governing::{AuditFilter, Explanation, PrincipalInfo, TokenInfo};
+pub use generating::AskProgress;
+pub use governing::{Explanation, PrincipalInfo, TokenInfo};
 pub use importing::{
     ImportFailure, ImportProgress, ImportReply, ImportRequest, ImportStatus, ImportedFile, ImportedSection,
     MAX_IMPORT_BYTES, OnImport, Recursive,
@@ -90,10 +94,10 @@ pub use memory::{
 };
 pub use reading::{ChunkExplanation, DocumentExplanation, FileStatus, ReadingExplanation, StatusCounts};
 pub use replies::{
-    ApprovalInfo, AskReply, AskRequest, EditReply, FileContent, FileInfo, FindRequest, IndexStatus,
-    ListEntry, LockInfo, NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit, SearchReply,
-    SearchRequest, SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation, VersionInfo,
-    WorkspaceInfo, WriteReply,
+    ApprovalInfo, AskReply, AskRequest, CloneReport, EditReply, FileContent, FileInfo, FindRequest,
+    IndexStatus, ListEntry, LockInfo, NumberedCitation, PruneReport, RestoreReport, SearchFilters, SearchHit,
+    SearchReply, SearchRequest, SnapshotDiff, SnapshotInfo, TextEdit, TreeEntry, VerifiedCitation,
+    VersionInfo, WorkspaceInfo, WriteReply,
 };
 pub use restoring::{RestoredHome, restore_home};
 pub use routing::{

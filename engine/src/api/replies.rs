@@ -102,7 +102,7 @@ pub struct AskRequest {
     pub explain: bool,
     /// Bounds answer and quotes, counted as the model counts; one sentence is told in any case.
     pub max_tokens: Option<usize>,
-    /// `extractive`, which is built in and the default, or `openai:MODEL` where the operator has configured an endpoint.
+    /// `extractive`, which is built in and the default; `openai:MODEL` or `gguf:NAME` where the operator has configured such a model.
     pub generator: Option<String>,
 }
 
@@ -185,7 +185,7 @@ pub struct AskReply {
     /// How many of the model's sentences were dropped because what they cite does not say it; only where one was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_sentences: Option<usize>,
-    /// The sentences of a model's answer, one by one, for who streams them.
+    /// The sentences of the answer, one by one; none where abstained.
     #[serde(skip)]
     pub sentences: Vec<String>,
     /// How far the index is.
@@ -416,6 +416,9 @@ pub struct TextEdit {
 /// What an edit did.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct EditReply {
+    /// `/<workspace>/<path>`, where `written` does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Unified.
     pub diff: String,
     /// Missing for a dry run, and where nothing changed.
@@ -498,6 +501,18 @@ pub struct RestoreReport {
     pub before: String,
     /// The last change.
     pub seq: String,
+}
+
+/// What a clone made.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct CloneReport {
+    /// `ws_…`, of the new workspace.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What lies in it.
+    #[serde(flatten)]
+    pub files: RestoreReport,
 }
 
 /// What pruning freed, or would.

@@ -107,6 +107,11 @@ impl Session {
         self.split(path, "file").is_ok() && self.decide(Verb::Read, path).allowed
     }
 
+    /// The same as long as the same names may be listed, whatever there is of them.
+    pub fn listable(&self) -> [u8; 32] {
+        self.scope(Verb::List).name()
+    }
+
     pub(super) fn now_ms(&self) -> i64 {
         self.engine.clock.now_ms()
     }
@@ -180,7 +185,8 @@ impl Session {
         Ok(tx.audit(&act, self.now_ms(), &self.engine.keys.audit)?)
     }
 
-    /// Gives what `result` gives, and records it where it failed for another reason than access.
+    /// Gives what `result` gives, and records it where it failed; what access refused is recorded already, but for what a gate
+    /// holds up as a whole.
     pub(super) fn note_failure<T>(
         &self,
         action: &'static str,
@@ -191,7 +197,11 @@ impl Session {
         if let Err(error) = &result
             && !matches!(error, Error::Forbidden { .. } | Error::ApprovalRequired { .. })
         {
-            self.record(action, verb, path, "", Outcome::Failed, error.code())?;
+            let (outcome, rule) = match error {
+                Error::CrossesGate { gate, .. } => (Outcome::Denied, gate.as_str()),
+                _ => (Outcome::Failed, error.code()),
+            };
+            self.record(action, verb, path, "", outcome, rule)?;
         }
         result
     }
@@ -232,13 +242,35 @@ impl Session {
     pub(super) fn refusal(&self, verb: Verb, path: &str, what: &'static str) -> Error {
         let may_see = |verb| self.decide(verb, path).allowed;
         if matches!(verb, Verb::Read | Verb::List) || !(may_see(Verb::Read) || may_see(Verb::List)) {
-            return Error::NotFound { what, name: path.to_owned() };
+            return self.absent(path, what);
         }
         Error::Forbidden {
             principal: self.actor.principal.clone(),
             verb: verb.as_str(),
             path: path.to_owned(),
         }
+    }
+
+    /// What is told of a path that is not there, or may not be seen. Where its workspace is not seen, that is what is not there: whoever
+    /// misspells its name looks in vain for a file.
+    pub(super) fn absent(&self, path: &str, what: &'static str) -> Error {
+        let is_of_tree = matches!(what, "file" | "folder" | "file or folder" | "topic");
+        let is_seen = |name: &WorkspaceName| {
+            let workspace = self.engine.workspace(name);
+            workspace.is_some_and(|workspace| self.sees(&workspace).unwrap_or_default())
+        };
+        match split_path(path) {
+            Ok((name, _)) if is_of_tree && !is_seen(&name) => absent_workspace(&name),
+            _ => Error::NotFound { what, name: path.to_owned() },
+        }
+    }
+
+    /// The workspace of a path on which an act is allowed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], in the words for one that may not be seen.
+    pub(super) fn workspace_of(&self, name: &WorkspaceName) -> Result<Arc<OpenWorkspace>> {
+        self.engine.workspace(name).ok_or_else(|| absent_workspace(name))
     }
 
     /// Only for whoever manages the home; others are told so, and nothing else.
@@ -345,4 +377,8 @@ impl Session {
         let allowed = !path.is_hidden() && self.decide(Verb::Read, &join_path(name, path)).allowed;
         allowed.then(|| self.engine.workspace(name)).flatten()
     }
+}
+
+fn absent_workspace(name: &WorkspaceName) -> Error {
+    Error::NotFound { what: "workspace", name: name.to_string() }
 }

@@ -7,7 +7,8 @@ use super::error::{Error, Result};
 use super::session::Session;
 use super::workspace::OpenWorkspace;
 use crate::access::{Target, Verb};
-use crate::id::{IdError, RelPath, join_path};
+use crate::change::ChangeError;
+use crate::id::{IdError, RelPath, WorkspaceName, fold, join_path, split_path};
 use crate::journal::Outcome;
 
 /// One file, with the right to change it.
@@ -48,9 +49,10 @@ impl Session {
         }
         if verb == Verb::Write {
             check_new_name(&below)?;
+            check_is_file(path)?;
         }
         let rule = self.authorize(action, verb, path, "file")?;
-        let workspace = self.engine.workspace(&name).ok_or_else(|| absent_file(path))?;
+        let workspace = self.workspace_of(&name)?;
         let full = join_path(&name, &below);
         let mut site = Site { workspace, path: below, full, rule, approved_by: None };
         let policy = self.engine.policy();
@@ -101,6 +103,84 @@ impl Session {
             Gated::Wait(_) => refused(),
         })
     }
+}
+
+impl Session {
+    /// As [`Self::open_site`], for one of many files that change as one.
+    pub(super) fn site_of_many(&self, action: &'static str, verb: Verb, path: &str) -> Result<Site> {
+        self.site(action, verb, path, || Err(self.crossing(verb, path))).map_err(|gated| match gated {
+            Gated::Refused(error) => error,
+            Gated::Wait(_) => self.crossing(verb, path),
+        })
+    }
+
+    /// Refuses a change of many files, one of which lies behind a closed gate.
+    pub(super) fn crossing(&self, verb: Verb, path: &str) -> Error {
+        let policy = self.engine.policy();
+        let gate = policy.gate(verb, path).map(|gate| gate.id.clone()).unwrap_or_default();
+        Error::CrossesGate { path: path.to_owned(), gate }
+    }
+
+    /// An error that tells of nothing which may not be seen: that something stands in the way can't be hidden from who
+    /// writes there, what it is can.
+    pub(super) fn without_hidden_name(&self, error: Error) -> Error {
+        let (path, there) = match &error {
+            Error::Change(ChangeError::NameConflict { path, other }) => (path, namesake(path, other)),
+            Error::Change(ChangeError::NotAFile { path } | ChangeError::Exists { path }) => {
+                (path, self.obstacle(path))
+            }
+            _ => return error,
+        };
+        if there.is_some_and(|there| self.is_seen(&there)) {
+            return error;
+        }
+        Error::Change(ChangeError::Taken { path: path.clone() })
+    }
+
+    /// What stands where a path, or a folder above it, would be.
+    fn obstacle(&self, path: &str) -> Option<String> {
+        let (name, below) = split_path(path).ok()?;
+        let workspace = self.engine.workspace(&name)?;
+        let tree = &workspace.tree;
+        let ends = below.as_str().match_indices('/').map(|(end, _)| end);
+        for end in ends {
+            let above = RelPath::new(&below.as_str()[..end]).ok()?;
+            if tree.is_taken(&above).ok()? && !tree.is_folder(&above).ok()? {
+                return Some(join_path(&name, &above));
+            }
+        }
+        tree.is_taken(&below).ok()?.then(|| join_path(&name, &below))
+    }
+
+    fn is_seen(&self, path: &str) -> bool {
+        let is_folder =
+            |(name, below): (WorkspaceName, RelPath)| self.is_folder_seen(&name, &below).unwrap_or(false);
+        [Verb::Read, Verb::List].into_iter().any(|verb| self.decide(verb, path).allowed)
+            || split_path(path).is_ok_and(is_folder)
+    }
+}
+
+/// The path of what stands in the way of another path, whose name is `other`: at its end, or above it.
+fn namesake(path: &str, other: &str) -> Option<String> {
+    let name = other.rsplit('/').next()?;
+    let mut above = path;
+    loop {
+        let (parent, last) = above.rsplit_once('/')?;
+        if fold(last) == fold(name) {
+            return Some(format!("{parent}/{name}"));
+        }
+        above = parent;
+    }
+}
+
+/// A path that ends with `/` names a folder.
+fn check_is_file(path: &str) -> Result<()> {
+    if !path.ends_with('/') {
+        return Ok(());
+    }
+    let expected =
+        "a file's path, without `/` at its end; a folder is made by `POST /v1/folders` or `create_directory`";
+    Err(Error::Id(IdError::Path { path: path.chars().take(200).collect(), expected }))
 }
 
 /// What somebody with `approve` decides about.

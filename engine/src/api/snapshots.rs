@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::approvals::versions_waiting;
 use super::error::{Error, Result};
-use super::folders::remove_empty;
 use super::keys::fresh_id;
-use super::replies::{PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
+use super::replies::{CloneReport, PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
 use super::session::Session;
 use super::sites::Site;
 use super::workspace::OpenWorkspace;
@@ -206,13 +205,13 @@ impl Session {
         let place = self.engine.place(&workspace);
         let (mut removals, mut puts) = (Vec::new(), Vec::new());
         for path in now.keys().filter(|path| !then.contains_key(*path)) {
-            removals.push(self.open_site("snapshot.restore", Verb::Delete, &format!("{root}/{path}"))?);
+            removals.push(self.restored_site(Verb::Delete, &format!("{root}/{path}"))?);
         }
         for (path, state) in &then {
             if now.get(path).is_some_and(|now| now.version == state.version) {
                 continue;
             }
-            let site = self.open_site("snapshot.restore", Verb::Write, &format!("{root}/{path}"))?;
+            let site = self.restored_site(Verb::Write, &format!("{root}/{path}"))?;
             match self.engine.blobs.get(state.version)? {
                 Some(bytes) => puts.push((site, bytes)),
                 None => report.pruned.push(site.full),
@@ -235,7 +234,7 @@ impl Session {
         let mut done = self.execute("snapshot.restore", Verb::Write, steps, &site, None)?;
         let gone: Vec<RelPath> = removals.into_iter().map(|site| site.path).collect();
         for folder in gone.iter().filter_map(RelPath::parent).filter(|folder| !folder.is_root()) {
-            remove_empty(&workspace, &folder, &gone);
+            self.remove_empty(&workspace, &folder, &gone);
         }
         report.restored = puts.len() as u64;
         let steps = puts.iter().map(|(site, bytes)| {
@@ -246,19 +245,29 @@ impl Session {
         done.extend(self.execute("snapshot.restore", Verb::Write, steps, &site, None)?);
         let last = match done.last() {
             Some(done) => done.seq,
-            None => journal::last_seq(&self.engine.catalog, workspace.row.id)?,
+            None => journal::last_event(&self.engine.catalog)?,
         };
         report.seq = self.show_seq(last)?;
         Ok(report)
+    }
+
+    fn restored_site(&self, verb: Verb, path: &str) -> Result<Site> {
+        let site = self.site_of_many("snapshot.restore", verb, path);
+        match site {
+            Err(error @ Error::CrossesGate { .. }) => {
+                self.note_failure("snapshot.restore", verb, path, Err(error))
+            }
+            other => other,
+        }
     }
 
     /// Makes a new workspace with the files that a snapshot shows to this principal.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Forbidden`] for who may not make workspaces; [`Error::Invalid`] for a name that is taken.
-    pub fn clone_snapshot(&self, id: &str, name: &str) -> Result<RestoreReport> {
+    pub fn clone_snapshot(&self, id: &str, name: &str) -> Result<CloneReport> {
         let (snapshot, workspace) = self.open_snapshot(id)?;
-        self.create_workspace(name, None, true)?;
+        let made = self.create_workspace(name, None, true)?;
         let mut report = RestoreReport::default();
         let new = self.seen_workspace(name)?;
         let place = self.engine.place(&new);
@@ -282,7 +291,7 @@ impl Session {
         };
         let done = self.execute("snapshot.clone", Verb::Write, steps, &site, None)?;
         report.seq = self.show_seq(done.last().map_or(Seq(0), |done| done.seq))?;
-        Ok(report)
+        Ok(CloneReport { id: made.id, name: made.name, files: report })
     }
 
     /// Writes a snapshot's files, as far as they may be read, as a tar that GNU and BSD tar read: by path, the same bytes for the

@@ -87,6 +87,15 @@ pub struct HopInfo {
 }
 
 impl Session {
+    /// In the trace that a request names.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that can be none.
+    pub fn in_trace(self, trace: &str) -> Result<Self> {
+        check_trace(trace)?;
+        Ok(self.with_trace(trace))
+    }
+
     /// The embedding of what is to be handed over, where the home has a model. To be made before the transaction.
     pub fn embed_handover(&self, text: &str) -> Option<Vec<f32>> {
         let embedder = self.engine.embedder.as_ref()?;
@@ -325,6 +334,18 @@ impl Session {
         let spent = budget::spent_on(&self.engine.catalog, &reservations)?;
         Ok(found.into_iter().map(|found| show_trace(found, &spent)).collect())
     }
+}
+
+/// Whether a text may name a trace.
+pub(super) fn check_trace(trace: &str) -> Result<()> {
+    if trace::is_trace_id(trace) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        field: "trace",
+        found: format!("`{}`", trace.chars().take(80).collect::<String>()),
+        expected: "1 to 128 letters, digits, `.`, `_`, `-` and `:`, such as `tr_7fk2`".to_owned(),
+    })
 }
 
 fn show_trace((row, hops): (TraceRow, Vec<StoredHop>), spent: &BTreeMap<String, Usage>) -> TraceInfo {

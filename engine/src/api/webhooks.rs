@@ -138,7 +138,7 @@ pub struct DeliveryInfo {
     pub path: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// RFC 3339, while it is pending and was tried.
+    /// RFC 3339, while it is pending, was tried, and its webhook is not paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<String>,
     /// Of the last try.
@@ -378,9 +378,11 @@ impl Session {
     }
 
     /// Makes a new secret; the old one signs as well until the overlap ends. The reply has the new one, for the only time.
+    /// Without an overlap every older secret ends at once, as where one has leaked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] for more than 30 days.
+    /// [`Error::NotFound`], [`Error::Invalid`] for more than 30 days; [`delivery::DeliveryError::Overlap`] while the overlap of
+    /// the rotation before lasts.
     pub fn rotate_webhook_secret(&self, id: &str, overlap_seconds: Option<u64>) -> Result<WebhookInfo> {
         const ACTION: &str = "webhook.rotate";
         let overlap = overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
@@ -392,10 +394,17 @@ impl Session {
             });
         }
         let mut endpoint = self.own_webhook(ACTION, id)?;
+        let now_ms = self.now_ms();
+        let promised =
+            endpoint.former.as_ref().map(|(_, until_ms)| *until_ms).filter(|until| *until > now_ms);
+        if let Some(until_ms) = promised.filter(|_| overlap > 0) {
+            let refused = delivery::DeliveryError::Overlap { until: rfc3339(until_ms) };
+            return self.note_failure(ACTION, Verb::Read, id, Err(refused.into()));
+        }
         let secret = Secret::generate();
         let sealed = self.engine.keys.close(&purpose(id), secret.bytes());
-        let until_ms = self.now_ms() + overlap as i64 * 1000;
-        endpoint.former = Some((std::mem::replace(&mut endpoint.secret, sealed), until_ms));
+        let former = std::mem::replace(&mut endpoint.secret, sealed);
+        endpoint.former = (overlap > 0).then(|| (former, now_ms + overlap as i64 * 1000));
         self.keep(ACTION, &endpoint)?;
         Ok(WebhookInfo { secret: Some(secret.shown()), ..show(&endpoint) })
     }
@@ -434,7 +443,7 @@ impl Session {
             let n_rows = rows.len();
             for row in rows {
                 filter.before = Some(row.seq);
-                if let Some(shown) = self.show_delivery(&row)? {
+                if let Some(shown) = self.show_delivery(&endpoint, &row)? {
                     items.push(shown);
                 }
                 if items.len() >= limit.max(1) {
@@ -456,10 +465,10 @@ impl Session {
         })
     }
 
-    fn show_delivery(&self, row: &Delivery) -> Result<Option<DeliveryInfo>> {
+    fn show_delivery(&self, endpoint: &Endpoint, row: &Delivery) -> Result<Option<DeliveryInfo>> {
         let Some(event) = self.delivered_event(row)? else { return Ok(None) };
         let last = row.log.last();
-        let waits = row.state == DeliveryState::Pending && row.attempts > 0;
+        let waits = row.state == DeliveryState::Pending && row.attempts > 0 && endpoint.is_active();
         Ok(Some(DeliveryInfo {
             id: self.engine.keys.delivery_id(&row.webhook, row.seq),
             webhook: row.webhook.clone(),
@@ -494,11 +503,11 @@ impl Session {
         let seq = self.engine.keys.read_delivery_id(id, delivery).ok_or_else(absent)?;
         self.engine.office.barrier();
         let row = delivery::delivery(&self.engine.catalog, id, seq)?.ok_or_else(absent)?;
-        if self.show_delivery(&row)?.is_none() {
+        if self.show_delivery(&endpoint, &row)?.is_none() {
             return Err(absent());
         }
         let replayed = self.put_back(ACTION, &endpoint, vec![row])?;
-        self.show_delivery(&replayed[0])?.ok_or_else(absent)
+        self.show_delivery(&endpoint, &replayed[0])?.ok_or_else(absent)
     }
 
     /// Puts many back: dead letters, unless another state is asked for. Gives how many; 10,000 at most, the oldest first.

@@ -6,7 +6,7 @@ use super::error::Result;
 use crate::catalog::{Catalog, WorkspaceRow};
 use crate::id::Seq;
 use crate::index::WorkspaceIndex;
-use crate::store::Tree;
+use crate::store::{Skipped, Tree};
 
 /// What has to have read a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +28,31 @@ pub struct OpenWorkspace {
     catalog: Arc<Catalog>,
     /// Whether the catalog knows that the index holds something.
     is_noted: AtomicBool,
+    /// What the last look at the tree found that can't be a file here.
+    left_out: Mutex<Arc<[Skipped]>>,
 }
+
+/// Names that can't be files are remembered up to so many.
+const MAX_LEFT_OUT: usize = 1000;
 
 impl OpenWorkspace {
     pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex, catalog: Arc<Catalog>) -> Self {
         let (turn, moved) = (Mutex::new(()), (Mutex::new(()), Condvar::new()));
-        let workspace = Self { row, tree, index, turn, moved, catalog, is_noted: AtomicBool::new(false) };
+        let (is_noted, left_out) = (AtomicBool::new(false), Mutex::new(Arc::from([])));
+        let workspace = Self { row, tree, index, turn, moved, catalog, is_noted, left_out };
         workspace.note_indexed();
         workspace
+    }
+
+    /// Keeps what a look at the tree found that can't be a file here.
+    pub fn note_left_out(&self, found: &[Skipped]) {
+        let kept = found.iter().take(MAX_LEFT_OUT).cloned().collect();
+        *self.left_out.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = kept;
+    }
+
+    /// What stands in the tree and can't be a file here, as of the last look; 1,000 names at most.
+    pub fn left_out(&self) -> Arc<[Skipped]> {
+        Arc::clone(&self.left_out.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// Tells those who wait that the index has moved on.

@@ -81,6 +81,7 @@ impl Session {
                 size_bytes += file.state.size_bytes;
             }
         }
+        skipped += self.left_out_of(&workspace, &RelPath::root()).len() as u64;
         let asked = [Asked::live(workspace, files)];
         let source = &asked[0].source;
         let chunks = source.searcher.doc_set(source.files.as_deref()).n_chunks;

@@ -2,7 +2,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::plan::{Period, Priority};
+use super::plan::Period;
+use super::priority::Priority;
 use super::usage::Unit;
 use crate::catalog::CatalogError;
 use crate::clock::rfc3339;

@@ -11,6 +11,7 @@ mod error;
 mod handovers;
 mod ledger;
 mod plan;
+mod priority;
 mod reserving;
 mod rows;
 mod settling;
@@ -22,9 +23,9 @@ pub use error::{BudgetError, Exceeded};
 pub use handovers::spent_on;
 pub use ledger::{GroupBy, UsageFilter, UsageRow, usage};
 pub use plan::{
-    Asker, Budget, Charge, ChargeKind, DAY_MS, HIGH_SHARE, LOW_SHARE, Limits, NORMAL_SHARE, Period, Priority,
-    TargetPattern, WARN_SHARE, day_of,
+    Asker, Budget, Charge, ChargeKind, DAY_MS, Limits, Period, TargetPattern, WARN_SHARE, day_of,
 };
+pub use priority::{HIGH_SHARE, LOW_SHARE, NORMAL_SHARE, Priority, priority_schema, read_priority};
 pub use reserving::{DEFAULT_TTL_MS, MAX_TTL_MS, Outcome};
 pub use rows::{MAX_BUDGETS, budget, budgets, budgets_of, counter};
 pub use upkeep::{KEEP_LEDGER_DAYS, has_overdue};

@@ -6,18 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::Counter;
 use super::error::{BudgetError, Exceeded};
+use super::priority::Priority;
 use super::usage::{MAX_AMOUNT, Unit, Usage};
 use crate::id::fold;
 use crate::pattern::Pattern;
 
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 24 * 3600 * 1000;
-/// Of a limit, in percent, rounded up: what work of low priority may use. So it stops first, and what is left serves the rest.
-pub const LOW_SHARE: u64 = 80;
-/// As [`LOW_SHARE`], for work of normal priority: the last twentieth is for what matters most.
-pub const NORMAL_SHARE: u64 = 95;
-/// As [`LOW_SHARE`], for work of high priority.
-pub const HIGH_SHARE: u64 = 100;
 /// From this share of a limit on, in percent, a budget warns.
 pub const WARN_SHARE: u64 = 80;
 /// Characters of a note at most.
@@ -26,42 +21,6 @@ const MAX_NOTE_CHARS: usize = 500;
 /// The UTC day of an instant: days since 1970.
 pub fn day_of(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS)
-}
-
-/// How much an act matters.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
-    /// May use [`LOW_SHARE`] of a limit.
-    Low,
-    /// May use [`NORMAL_SHARE`].
-    #[default]
-    Normal,
-    /// May use all of it.
-    High,
-}
-
-impl Priority {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Normal => "normal",
-            Self::High => "high",
-        }
-    }
-
-    /// What of a limit it may use. Rounded up, so that a small limit is not cut to nothing.
-    pub fn usable(self, limit: u64) -> u64 {
-        let share = match self {
-            Self::Low => LOW_SHARE,
-            Self::Normal => NORMAL_SHARE,
-            Self::High => HIGH_SHARE,
-        };
-        limit.saturating_mul(share).div_ceil(100)
-    }
 }
 
 /// What a budget is counted over.

@@ -1,6 +1,6 @@
 //! An agent's card: read with care, for a stranger may have written it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::CardError;
@@ -19,65 +19,64 @@ const MAX_CAPABILITIES: usize = 100;
 /// Examples in one list at most.
 const MAX_EXAMPLES: usize = 500;
 
-/// What an agent says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+/// What an agent says of itself. It is written in a form that [`AgentCard::read`] reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct AgentCard {
     /// For people.
     pub name: String,
     /// What it is for, in a sentence or a few.
-    #[serde(default)]
     pub description: String,
     /// What it can do.
-    #[serde(default)]
     pub capabilities: Vec<Capability>,
     /// Intents that are for it.
-    #[serde(default)]
     pub examples: Vec<String>,
     /// Intents that look like its own, and are not for it.
-    #[serde(default)]
     pub counterexamples: Vec<String>,
     /// Where it can be reached, if it is reached otherwise than by its inbox.
-    #[serde(default)]
     pub endpoint: Option<String>,
     /// What handing it an intent costs.
-    #[serde(default)]
     pub price: Price,
-    /// Tasks that may lie before it at once; more are sent elsewhere while there is somebody else.
-    #[serde(default)]
-    pub max_open_tasks: Option<u32>,
-    /// Tasks that it takes in an hour; the same holds.
-    #[serde(default)]
-    pub tasks_per_hour: Option<u32>,
+    /// How much it takes.
+    pub limits: TaskLimits,
     /// The workspace that its inbox is in; `inbox` where nothing is said.
-    #[serde(default)]
     pub inbox: Option<String>,
 }
 
 /// One thing that an agent can do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Capability {
     /// Such as `contract review`.
     pub name: String,
     /// In a sentence.
-    #[serde(default)]
     pub description: String,
     /// Intents that ask for it.
-    #[serde(default)]
     pub examples: Vec<String>,
     /// Further words for it.
-    #[serde(default)]
     pub tags: Vec<String>,
 }
 
 /// What one call takes, as far as it is known beforehand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Price {
-    /// Millionths of a US dollar.
-    #[serde(default)]
+    /// US dollars, to a millionth.
+    #[serde(rename = "usd_per_call", serialize_with = "dollars")]
+    #[schemars(with = "f64")]
     pub usd_micros: u64,
     /// Tokens of a language model.
-    #[serde(default)]
     pub tokens: u64,
+}
+
+/// How much an agent takes; what is more goes elsewhere while there is somebody else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct TaskLimits {
+    /// Tasks that may lie before it at once.
+    pub max_open_tasks: Option<u32>,
+    /// Tasks in an hour.
+    pub tasks_per_hour: Option<u32>,
+}
+
+fn dollars<S: Serializer>(usd_micros: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(*usd_micros as f64 / 1e6)
 }
 
 /// The agent of a name or id: `researcher` and `agent:researcher` are the same.
@@ -107,8 +106,8 @@ impl AgentCard {
     }
 }
 
-/// Parts of Waypost's own form.
-const PARTS: [&str; 13] = [
+/// Parts of Waypost's own form, what it is shown with, and how limits were shown before they had a part of their own.
+const PARTS: [&str; 21] = [
     "id",
     "name",
     "description",
@@ -122,8 +121,16 @@ const PARTS: [&str; 13] = [
     "inbox",
     "version",
     "tags",
+    "source",
+    "standing",
+    "registered_at",
+    "updated_at",
+    "ignored",
+    "lint",
+    "max_open_tasks",
+    "tasks_per_hour",
 ];
-const PRICE_PARTS: [&str; 5] = ["usd", "usd_per_call", "amount_usd", "per", "tokens"];
+const PRICE_PARTS: [&str; 6] = ["usd", "usd_per_call", "amount_usd", "usd_micros", "per", "tokens"];
 const LIMIT_PARTS: [&str; 4] = ["max_open_tasks", "max_concurrent_tasks", "tasks_per_hour", "timeout_s"];
 
 fn read_own(object: &Map<String, Value>) -> Result<(AgentCard, Vec<String>), CardError> {
@@ -144,8 +151,13 @@ fn read_own(object: &Map<String, Value>) -> Result<(AgentCard, Vec<String>), Car
         counterexamples: fields.texts("counterexamples", MAX_EXAMPLES, MAX_EXAMPLE_CHARS)?,
         endpoint: fields.text("endpoint", MAX_EXAMPLE_CHARS)?.or(fields.text("url", MAX_EXAMPLE_CHARS)?),
         price: price.price()?,
-        max_open_tasks: limits.count("max_open_tasks")?.or(limits.count("max_concurrent_tasks")?),
-        tasks_per_hour: limits.count("tasks_per_hour")?,
+        limits: TaskLimits {
+            max_open_tasks: limits
+                .count("max_open_tasks")?
+                .or(limits.count("max_concurrent_tasks")?)
+                .or(fields.count("max_open_tasks")?),
+            tasks_per_hour: limits.count("tasks_per_hour")?.or(fields.count("tasks_per_hour")?),
+        },
         inbox: fields.text("inbox", MAX_NAME_CHARS)?,
     };
     Ok((card, ignored))
@@ -242,7 +254,7 @@ impl<'a> Fields<'a> {
     fn price(&self) -> Result<Price, CardError> {
         let named = ["usd", "usd_per_call", "amount_usd"].into_iter().find(|name| self.get(name).is_some());
         let usd_micros = match named {
-            None => 0,
+            None => self.whole("usd_micros")?.unwrap_or_default(),
             Some(name) => read_usd(&self.object[name])
                 .ok_or_else(|| self.invalid(name, "an amount in US dollars such as `0.02`, 0 or more"))?,
         };
@@ -294,7 +306,7 @@ mod tests {
         let (card, ignored) = AgentCard::read(&own).unwrap();
         assert_eq!(ignored, ["limits.mood", "moood"]);
         assert_eq!(card.capabilities[1].name, "redlining");
-        assert_eq!((card.price.usd_micros, card.max_open_tasks), (20_000, Some(3)));
+        assert_eq!((card.price.usd_micros, card.limits.max_open_tasks), (20_000, Some(3)));
         let a2a = json!({"protocolVersion": "0.3.0", "name": "Lea", "description": "Reads contracts.", "version": "1",
             "url": "https://lea.example/a2a", "capabilities": {"streaming": true}, "defaultInputModes": ["text/plain"],
             "skills": [{"id": "r", "name": "contract review", "description": "d", "tags": ["law"],
@@ -302,6 +314,30 @@ mod tests {
         let (read, _) = AgentCard::read(&a2a).unwrap();
         assert_eq!(read.capabilities[0].examples, card.capabilities[0].examples);
         assert_eq!(read.endpoint.as_deref(), Some("https://lea.example/a2a"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let card = json!({"name": "Lea", "description": "Reads contracts.", "examples": ["check this NDA"],
+            "capabilities": [{"name": "contract review", "description": "d", "examples": ["is it fine?"], "tags": ["law"]}],
+            "counterexamples": ["write a contract"], "price": {"usd_per_call": 0.09, "tokens": 7}, "endpoint": "https://lea.example",
+            "limits": {"max_open_tasks": 3, "tasks_per_hour": 9}, "inbox": "office"});
+        let (card, _) = AgentCard::read(&card).unwrap();
+        let written = serde_json::to_value(&card).unwrap();
+        assert_eq!(
+            (&written["price"]["usd_per_call"], &written["limits"]["max_open_tasks"]),
+            (&json!(0.09), &json!(3))
+        );
+        assert_eq!(AgentCard::read(&written).unwrap(), (card.clone(), Vec::new()));
+        // As it was written once.
+        let mut before = written;
+        before["price"] = json!({"usd_micros": 90_000, "tokens": 7});
+        before.as_object_mut().unwrap().remove("limits");
+        before["max_open_tasks"] = json!(3);
+        before["tasks_per_hour"] = json!(9);
+        assert_eq!(AgentCard::read(&before).unwrap(), (card, Vec::new()));
+        let empty = AgentCard { name: "x".to_owned(), ..AgentCard::default() };
+        assert_eq!(AgentCard::read(&serde_json::to_value(&empty).unwrap()).unwrap().0, empty);
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod card;
 mod error;
 mod rows;
 
-pub use card::{AgentCard, Capability, MAX_CARD_BYTES, Price, agent_id};
+pub use card::{AgentCard, Capability, MAX_CARD_BYTES, Price, TaskLimits, agent_id};
 pub use error::CardError;
 pub use rows::{AgentRow, agent, agents};

@@ -75,11 +75,14 @@ pub fn agents(catalog: &Catalog) -> Result<Vec<AgentRow>, CatalogError> {
 
 fn read_row(row: &Row<'_>) -> Result<AgentRow, rusqlite::Error> {
     let card: String = row.get(1)?;
-    let unreadable =
-        |error| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error));
+    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, error)
+    };
+    let card: serde_json::Value = serde_json::from_str(&card).map_err(|error| unreadable(error.into()))?;
+    let (card, _) = AgentCard::read(&card).map_err(|error| unreadable(error.into()))?;
     Ok(AgentRow {
         id: row.get(0)?,
-        card: serde_json::from_str(&card).map_err(unreadable)?,
+        card,
         source: row.get(2)?,
         created_ms: row.get(3)?,
         updated_ms: row.get(4)?,

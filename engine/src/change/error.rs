@@ -43,6 +43,12 @@ pub enum ChangeError {
         /// Which path.
         path: String,
     },
+    /// Something stands in the way that the asker may not see; more is not told. Choose another name.
+    #[error("nothing can be made at `{path}`: expected another name")]
+    Taken {
+        /// As it was asked for.
+        path: String,
+    },
     /// What was to happen in the same transaction may not; whoever asked for it knows why.
     #[error("what was to happen along with the change was refused")]
     Refused,

@@ -17,8 +17,26 @@ pub enum Expected {
     Absent,
     /// A file, whichever bytes it has.
     Present,
-    /// A file with one of these versions.
+    /// A file with one of these versions; with none of them, no file at all.
     OneOf(Vec<VersionId>),
+}
+
+impl Expected {
+    /// In words, for a person.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Any => "anything".to_owned(),
+            Self::Absent => "no file".to_owned(),
+            Self::Present => "a file".to_owned(),
+            Self::OneOf(versions) if versions.is_empty() => {
+                "a version, as the `ETag` of an answer names it, and none was given".to_owned()
+            }
+            Self::OneOf(versions) => {
+                let versions: Vec<String> = versions.iter().map(|version| format!("`{version}`")).collect();
+                format!("version {}", versions.join(" or "))
+            }
+        }
+    }
 }
 
 /// One file's part of a change.
@@ -262,18 +280,15 @@ fn check(
     let shown = full(place, path);
     tx.check_locks(&shown, author.principal, author.fence, place.clock.now_ms(), author.may_write)?;
     let row = tx.file(place.workspace.id, path)?;
-    let wanted = match (expected, &row) {
-        (Expected::Any, _) | (Expected::Absent, None) | (Expected::Present, Some(_)) => return Ok(row),
-        (Expected::OneOf(versions), Some(row)) if versions.contains(&row.state.version) => {
-            return Ok(Some(row.clone()));
-        }
-        (Expected::Absent, Some(_)) => "no file".to_owned(),
-        (Expected::Present, None) => "a file".to_owned(),
-        (Expected::OneOf(versions), _) => {
-            let versions: Vec<String> = versions.iter().map(|version| format!("`{version}`")).collect();
-            format!("version {}", versions.join(" or "))
-        }
+    let is_so = match (expected, &row) {
+        (Expected::Any, _) | (Expected::Absent, None) | (Expected::Present, Some(_)) => true,
+        (Expected::OneOf(versions), Some(row)) => versions.contains(&row.state.version),
+        (Expected::Absent, Some(_)) | (Expected::Present | Expected::OneOf(_), None) => false,
     };
+    if is_so {
+        return Ok(row);
+    }
+    let wanted = expected.told();
     let found = row.map_or_else(|| "no file".to_owned(), |row| format!("version `{}`", row.state.version));
     Err(ChangeError::VersionConflict { path: shown, expected: wanted, found })
 }

@@ -38,7 +38,7 @@ impl Seen {
 }
 
 /// How many files came, changed and went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenCounts {
     /// New files.
     pub created: u64,
@@ -47,7 +47,7 @@ pub struct SeenCounts {
     /// Files that are gone.
     pub deleted: u64,
     /// New files whose name another one has already, but for case or form.
-    pub refused: u64,
+    pub refused: Vec<RelPath>,
 }
 
 /// Reads a path of the tree and compares it with what was last seen of it; `None` where nothing differs.
@@ -208,7 +208,7 @@ fn write_down(
         }
         (After::Changed { state, staged, news }, before) => {
             if before.is_none() && tx.name_clash(place.workspace.id, &seen.path)?.is_some() {
-                counts.refused += 1;
+                counts.refused.push(seen.path.clone());
                 return Ok(());
             }
             if let Some(staged) = staged {

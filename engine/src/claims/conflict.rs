@@ -169,6 +169,8 @@ const OPPOSITES: &[(&[&str], &[&str])] = &[
         &["decrease", "decreased", "decreases", "fell", "shrank", "falls", "shrinks", "dropped"],
     ),
     (&["before", "earlier"], &["after", "later"]),
+    (&["over", "above", "exceeding"], &["under", "below"]),
+    (&["more", "longer", "larger"], &["less", "fewer", "shorter", "smaller"]),
     (&["always"], &["never", "sometimes", "rarely"]),
     (&["all", "every", "everybody", "everyone"], &["none", "no", "nobody"]),
     (&["minimum", "least"], &["maximum", "most"]),

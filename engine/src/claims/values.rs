@@ -85,7 +85,9 @@ fn digits(plain: &str) -> Option<Value> {
     let kind = if clock { Kind::Time } else { Kind::Number };
     let amount =
         if clock { (amount % 12.0 + if unit == "pm" { 12.0 } else { 0.0 }) * 60.0 } else { amount * factor };
-    let mut value = Value::new(kind, amount, "");
+    // `2.1` and `2.10` may be versions: what has a point is compared as it is written too.
+    let is_written = kind == Kind::Number && factor == 1.0 && number.contains('.');
+    let mut value = Value::new(kind, amount, if is_written { number } else { "" });
     if !clock {
         value.unit = unit.to_owned();
     }
@@ -98,7 +100,7 @@ pub fn mark(words: &mut Vec<Word>) {
     while at + 1 < words.len() {
         if let (Some(value), Some(next)) = (words[at].value.clone(), words.get(at + 1))
             && value.kind == Kind::Number
-            && value.text.is_empty()
+            && value.text.matches('.').count() <= 1
         {
             let factor = LARGE_WORDS.iter().find(|(name, _)| *name == next.plain).map(|(_, factor)| *factor);
             let clock = match next.plain.as_str() {
@@ -107,7 +109,8 @@ pub fn mark(words: &mut Vec<Word>) {
                 _ => None,
             };
             if let Some(factor) = factor {
-                words[at].value = Some(Value { amount: value.amount * factor, ..value });
+                let amount = value.amount * factor;
+                words[at].value = Some(Value { amount, text: String::new(), ..value });
                 words.remove(at + 1);
                 continue;
             }
@@ -145,7 +148,7 @@ const LABELLED: &[&str] = &[
     "channel", "level", "inv", "inc", "rfc", "iso",
 ];
 
-const NUMBER_WORDS: &[&str] = &[
+pub(super) const NUMBER_WORDS: &[&str] = &[
     "zero",
     "one",
     "two",

@@ -1,6 +1,7 @@
 //! The words of a sentence, each with what it is.
 
 use super::values::{self, Value};
+use super::wording::is_code;
 use crate::index;
 
 /// One word.
@@ -54,7 +55,11 @@ fn word(raw: &str, is_first: bool, words: &mut Vec<Word>) {
     }
     let is_name = !is_first && raw.chars().next().is_some_and(char::is_uppercase);
     let plain = plain.strip_suffix("'s").map(str::to_owned).unwrap_or(plain);
-    words.push(plain_word(plain, is_name));
+    let mut word = plain_word(plain, is_name);
+    if word.value.is_none() && is_code(raw) {
+        word.stem = raw.to_owned();
+    }
+    words.push(word);
 }
 
 fn plain_word(plain: String, is_name: bool) -> Word {
@@ -198,7 +203,7 @@ const FUNCTION_WORDS: &[&str] = &[
     "note",
 ];
 
-const VERBS: &[&str] = &[
+pub(super) const VERBS: &[&str] = &[
     "am", "are", "can", "could", "did", "do", "does", "had", "has", "have", "is", "may", "might", "must",
     "shall", "should", "was", "were", "will", "would", "cannot", "accept", "accepts", "allow", "allows",
     "approves", "begins", "belongs", "comes", "contains", "cost", "costs", "drinks", "drives", "earns",

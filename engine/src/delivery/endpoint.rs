@@ -162,6 +162,18 @@ impl Tx<'_> {
         Ok(self.sql().execute("DELETE FROM webhooks WHERE id = ?1", [id])? == 1)
     }
 
+    /// Forgets a principal's webhooks and their deliveries; a command of the operator's settings stays.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Catalog`].
+    pub fn remove_webhooks_of(&self, owner: &str) -> Result<(), DeliveryError> {
+        self.sql().execute(
+            "DELETE FROM webhooks WHERE owner = ?1 AND json_extract(sink, '$.url') IS NOT NULL",
+            [owner],
+        )?;
+        Ok(())
+    }
+
     /// Moves an active endpoint's place in the journal, and says since when it fails.
     ///
     /// # Errors

@@ -201,7 +201,10 @@ impl Post {
                 Outcome::Held { due_ms: delivery.due_ms }
             }
             // It stands as before, for when the endpoint is there again.
-            Verdict::Gone => Outcome::Held { due_ms: ended_ms },
+            Verdict::Gone => {
+                delivery.due_ms = ended_ms;
+                Outcome::Held { due_ms: ended_ms }
+            }
         };
         self.end(endpoint, generation, job, Some(delivery), outcome, Some(verdict));
         Ok(())

@@ -208,7 +208,11 @@ mod tests {
     #[test]
     fn the_built_in_manifest_is_sound() {
         let manifest = Manifest::built_in();
-        assert!(manifest.default_model().is_pinned());
+        for model in manifest.models() {
+            let is_commit =
+                model.revision.len() == 40 && model.revision.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(model.is_pinned() && model.size_bytes() > 0 && is_commit, "{}", model.name);
+        }
         assert_eq!(manifest.models().len(), 4);
         assert_eq!(manifest.get("bge-small-en-v1.5").unwrap().pooling, Pooling::Cls);
         assert!(manifest.get("nothing").unwrap_err().to_string().contains("all-minilm-l6-v2"));
@@ -224,7 +228,7 @@ mod tests {
         check("default = true", "default = false", "0 models are the default");
         check("953f9c", "953F9C", "hex digits");
         check("name = \"all-minilm-l6-v2\"", "name = \"../up\"", "can't be a model's name");
-        check("{ name = \"tokenizer.json\" }, ", "", "lists no `tokenizer.json`");
-        check("revision = \"main\"", "revision = \"main\"\nrevison = 1", "revison");
+        check("name = \"tokenizer.json\"", "name = \"tokens.json\"", "lists no `tokenizer.json`");
+        check("license = \"MIT\"", "license = \"MIT\"\nlicence = 1", "licence");
     }
 }

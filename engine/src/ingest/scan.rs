@@ -52,6 +52,12 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
         report.created += counts.created;
         report.updated += counts.updated;
         report.deleted += counts.deleted;
+        report.skipped.extend(counts.refused.iter().map(|path| Skipped {
+            path: path.as_str().to_owned(),
+            code: "name_conflict",
+            reason:
+                "its name differs only in case or form from one that is there already; rename it".to_owned(),
+        }));
         done += batch.len() as u64;
         on_progress(Progress { stage: Stage::Scanning, done, total });
     }

@@ -21,6 +21,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Allowed, Self::Denied, Self::Pending, Self::Failed];
+
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {

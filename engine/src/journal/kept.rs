@@ -71,6 +71,12 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets the replies to one principal.
+    pub(crate) fn forget_replies_of(&self, principal: &str) -> Result<(), CatalogError> {
+        self.sql().execute("DELETE FROM kept_replies WHERE principal = ?1", [principal])?;
+        Ok(())
+    }
+
     /// Forgets the replies that are too old.
     pub(crate) fn prune_kept_replies(&self, now_ms: i64) -> Result<(), CatalogError> {
         self.sql().execute("DELETE FROM kept_replies WHERE kept_ms <= ?1", params![now_ms - KEPT_MS])?;

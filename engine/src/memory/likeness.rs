@@ -1,9 +1,10 @@
 //! How alike two notes are: whether the new one says the same, or the opposite.
 //!
 //! Sentences are compared one by one. Two are about the same thing where their vectors or their words are close enough;
-//! then a number, name, state or denial that differs is a contradiction, and where nothing differs and they are very close,
-//! they are duplicates. Thresholds were set on half of some hand-written pairs and hold on the other half as
-//! `benches/README.md` says: a heuristic that points things out, and is wrong at times.
+//! then a number, name, state or denial that differs is a contradiction, and where nothing differs, no words have changed places and
+//! they are very close, they are duplicates. Thresholds were set on half of some hand-written pairs and hold on the other half as
+//! `benches/README.md` says: a heuristic that points things out, and is wrong at times. Whether a note need not be written because
+//! all of it is there already is not left to it: [`Alike::is_said`] is word for word.
 
 use crate::claims::{self, Claim, Conflict};
 use crate::span::Span;
@@ -57,6 +58,8 @@ pub struct Alike {
     pub conflict: Option<Conflict>,
     /// Which sentence of the older note decided.
     pub part: usize,
+    /// Whether the older note says the new one word for word, so that nothing is lost without the new one.
+    pub is_said: bool,
 }
 
 /// The sentences of a note that are compared, with their places.
@@ -69,7 +72,7 @@ pub fn sentences_of(body: &str) -> Vec<Span> {
 /// How a new note is like an older one; `None` where they have nothing to do with each other.
 pub fn compare(new: &[Part], old: &[Part]) -> Option<Alike> {
     let mut best: Option<Alike> = None;
-    let mut n_said = 0;
+    let mut n_alike = 0;
     for part in new {
         let mut closest: Option<Alike> = None;
         for (at, other) in old.iter().enumerate() {
@@ -81,7 +84,7 @@ pub fn compare(new: &[Part], old: &[Part]) -> Option<Alike> {
                 closest = Some(alike);
             }
         }
-        n_said += usize::from(closest.as_ref().is_some_and(|alike| alike.likeness == Likeness::Duplicate));
+        n_alike += usize::from(closest.as_ref().is_some_and(|alike| alike.likeness == Likeness::Duplicate));
         if let Some(alike) = closest
             && best.as_ref().is_none_or(|best| alike.score > best.score)
         {
@@ -90,8 +93,14 @@ pub fn compare(new: &[Part], old: &[Part]) -> Option<Alike> {
     }
     let best = best?;
     // One sentence that is known makes no duplicate of a note that says more.
-    let likeness = if n_said == new.len() { Likeness::Duplicate } else { Likeness::Related };
-    Some(Alike { likeness, ..best })
+    let likeness = if n_alike == new.len() { Likeness::Duplicate } else { Likeness::Related };
+    Some(Alike { likeness, is_said: likeness == Likeness::Duplicate && says_all(old, new), ..best })
+}
+
+/// Whether a note says another one word for word, sentence by sentence. Where sentences may have been left out it is not known.
+fn says_all(old: &[Part], new: &[Part]) -> bool {
+    let is_comparable = new.len() == old.len() && new.len() < MAX_PARTS;
+    is_comparable && new.iter().zip(old).all(|(part, other)| part.claim.stands_in(&other.claim))
 }
 
 fn rank(alike: &Alike) -> (bool, f32) {
@@ -107,9 +116,13 @@ fn relation(one: &Part, other: &Part, at: usize) -> Option<Alike> {
     let words = one.claim.overlap(&other.claim);
     let cosine = one.vector.as_ref().zip(other.vector.as_ref()).map(|(a, b)| dot(a, b));
     let score = cosine.unwrap_or(words).clamp(0.0, 1.0);
-    let found = |likeness, conflict| Some(Alike { likeness, score, conflict, part: at });
+    let found = |likeness, conflict| Some(Alike { likeness, score, conflict, part: at, is_said: false });
     if one.claim.normal() == other.claim.normal() {
-        return Some(Alike { likeness: Likeness::Duplicate, score: 1.0, conflict: None, part: at });
+        let likeness = Likeness::Duplicate;
+        return Some(Alike { likeness, score: 1.0, conflict: None, part: at, is_said: false });
+    }
+    if one.claim.stands_in(&other.claim) {
+        return found(Likeness::Duplicate, None);
     }
     let is_topical = words >= TOPIC_WORDS || cosine.is_some_and(|cosine| cosine >= TOPIC_COSINE);
     if !is_topical {
@@ -121,7 +134,8 @@ fn relation(one: &Part, other: &Part, at: usize) -> Option<Alike> {
     let is_same = words >= SAME_WORDS || cosine.is_some_and(|cosine| cosine >= SAME_COSINE);
     let differs = one.claim.differs_in_values(&other.claim)
         || one.claim.differs_in_names(&other.claim)
-        || !one.claim.agrees_in_denial(&other.claim);
+        || !one.claim.agrees_in_denial(&other.claim)
+        || one.claim.is_turned_in(&other.claim);
     if is_same && !differs {
         return found(Likeness::Duplicate, None);
     }

@@ -16,9 +16,10 @@ pub use error::MemoryError;
 pub use likeness::{Alike, Likeness, MAX_PARTS, Part, compare, sentences_of};
 pub use note::{MAX_NOTE_BYTES, Note, NoteHead, read_note, write_note};
 pub use place::{
-    FOLDER, Kind, Place, agent_name, check_thread, note_path, place_of, thread_path, topic_slug,
+    FOLDER, Kind, Place, agent_name, check_thread, note_path, path_beside, place_of, thread_path, topic_slug,
 };
 pub use recency::{HALF_LIFE_DAYS, RECENCY_SHARE, recency, relevance, weighed};
 pub use thread::{
-    MAX_MESSAGE_BYTES, MAX_PART_BYTES, Message, Window, check_role, line_of, read_messages, window,
+    MAX_MESSAGE_BYTES, MAX_PART_BYTES, Message, Window, check_role, cut_message, line_of, read_messages,
+    window,
 };

@@ -98,6 +98,12 @@ pub fn note_path(agent: &str, topic: Option<&str>, text: &str) -> RelPath {
     folder.join(&format!("{words}-{}.md", &hash[..8]))
 }
 
+/// Where a note is put whose place has something else by now: `n` tells several apart.
+pub fn path_beside(path: &RelPath, n: usize) -> RelPath {
+    let name = path.file_name().strip_suffix(".md").unwrap_or(path.file_name());
+    path.parent().unwrap_or_else(RelPath::root).join(&format!("{name}-{n}.md"))
+}
+
 /// Where a part of a thread is put.
 pub fn thread_path(agent: &str, thread: &str, part: u32) -> RelPath {
     RelPath::root().join(FOLDER).join(agent).join(THREADS).join(&format!("{thread}.{part:04}.jsonl"))
@@ -164,9 +170,18 @@ mod tests {
     #[test]
     fn the_same_words_have_the_same_path_and_others_another() {
         let path = |text| note_path("a", None, text);
-        assert_eq!(path("Kept ten years."), path("kept  TEN years"));
+        assert_eq!(path("Kept ten years."), path("kept  Ten years"));
+        assert_ne!(path("The key is aB3xQ9."), path("The key is Ab3xq9."));
         assert_ne!(path("Kept ten years."), path("Kept nine years."));
         assert_ne!(path("🎉"), path("🚀"));
+    }
+
+    #[test]
+    fn a_place_beside_another_is_a_note_of_the_same_topic() {
+        let path = note_path("a", Some("x/y"), "Kept ten years.");
+        let beside = path_beside(&path, 2);
+        assert_eq!(beside.as_str(), path.as_str().replace(".md", "-2.md"));
+        assert_eq!(place_of(&beside), place_of(&path));
     }
 
     #[test]

@@ -21,15 +21,22 @@ pub struct Message {
     pub text: String,
     /// As its writer counted, else as the model counts.
     pub tokens: usize,
-    /// Who wrote it down.
+    /// Who wrote it down; where that can't be told of the message, who wrote its file.
     #[serde(default)]
     pub by: String,
+    /// Who the file says it was, where nothing proves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims_by: Option<String>,
     /// RFC 3339.
     #[serde(default)]
     pub at: String,
     /// In which trace.
     #[serde(default)]
     pub trace: String,
+    /// The proof of the home that it wrote the line; it stays in the file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(skip)]
+    pub seal: String,
 }
 
 /// The last messages that fit.
@@ -74,7 +81,7 @@ pub fn read_messages(file: &str) -> Vec<(Span, Message)> {
     messages
 }
 
-/// The longest end of a list of messages that has `max_tokens` at most; the last one alone may have more, and is then left out.
+/// The longest end of a list of messages that has `max_tokens` at most; none where the last one alone has more.
 pub fn window(messages: &[Message], max_tokens: usize) -> Window {
     let mut window = Window { start: messages.len(), tokens: 0 };
     for (at, message) in messages.iter().enumerate().rev() {
@@ -87,13 +94,41 @@ pub fn window(messages: &[Message], max_tokens: usize) -> Window {
     window
 }
 
+/// Cuts a message to the part of its text that has `max_tokens`, as its own count has it; a character stays in any case.
+pub fn cut_message(message: &mut Message, max_tokens: usize) {
+    if message.tokens <= max_tokens {
+        return;
+    }
+    let n_bytes = (message.text.len() as f64 * max_tokens as f64 / message.tokens as f64) as usize;
+    let first = message.text.chars().next().map_or(0, char::len_utf8);
+    let is_boundary = |at: &usize| message.text.is_char_boundary(*at);
+    let end = (0..=n_bytes.max(first)).rev().find(is_boundary).unwrap_or(0);
+    message.text.truncate(end);
+    message.tokens = max_tokens;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn message(n: u64, text: &str, tokens: usize) -> Message {
-        let (by, at, trace) = (String::new(), String::new(), String::new());
-        Message { n, role: "user".to_owned(), text: text.to_owned(), tokens, by, at, trace }
+        let (role, text) = ("user".to_owned(), text.to_owned());
+        let (by, at, trace, seal) = (String::new(), String::new(), String::new(), String::new());
+        Message { n, role, text, tokens, by, claims_by: None, at, trace, seal }
+    }
+
+    #[test]
+    fn a_message_is_cut_to_its_share_at_a_character() {
+        for (text, tokens, max_tokens, expected) in [
+            ("abcdefgh", 8, 3, "abc"),
+            ("日本語", 9, 4, "日"),
+            ("日本", 100_000, 1, "日"),
+            ("whole", 5, 5, "whole"),
+        ] {
+            let mut message = message(1, text, tokens);
+            cut_message(&mut message, max_tokens);
+            assert_eq!((message.text.as_str(), message.tokens), (expected, max_tokens));
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Outgoing<'a> {
     pub url: &'a str,
     /// Names and values. Those about the connection and the framing, such as `host`, are refused.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body; none is sent with [`Method::Get`].
+    /// The body; none is sent with [`Method::Get`] and [`Method::Delete`].
     pub body: &'a [u8],
     /// For the whole exchange: names, connections, TLS, redirects and the body of the answer.
     pub deadline: Duration,
@@ -86,6 +86,10 @@ pub enum Method {
     Get,
     /// Deliver a body.
     Post,
+    /// Deliver what changes something.
+    Patch,
+    /// Take something away.
+    Delete,
 }
 
 /// What came back.
@@ -162,6 +166,11 @@ impl Client {
         Answer::read(response, url, request, &deadline)
     }
 
+    /// Breaks off what this client and its clones have under way; they send nothing any more.
+    pub fn shut(&self) {
+        self.agent.clone().shutdown();
+    }
+
     /// The last answer after so many redirects, and where it came from. With `only_listed` each redirect must lead to a
     /// host that the operator listed.
     pub(super) fn follow(
@@ -191,6 +200,8 @@ impl Client {
         let response = match hop.method {
             Method::Get => self.run(hop.to_http((), "GET")?, left),
             Method::Post => self.run(hop.to_http(hop.body, "POST")?, left),
+            Method::Patch => self.run(hop.to_http(hop.body, "PATCH")?, left),
+            Method::Delete => self.run(hop.to_http((), "DELETE")?, left),
         };
         response.map_err(|error| deadline.explain(error, &hop.url))
     }
@@ -298,7 +309,7 @@ pub(super) struct Hop<'a> {
 }
 
 impl<'a> Hop<'a> {
-    fn first(url: Url, request: &Outgoing<'a>) -> Result<Self, NetError> {
+    pub(super) fn first(url: Url, request: &Outgoing<'a>) -> Result<Self, NetError> {
         let headers = parse_headers(request.headers)?;
         Ok(Self { url, method: request.method, headers, body: request.body })
     }

@@ -1,6 +1,6 @@
 //! A body that is read as it comes: for what is too large to be held, or is to be given up half way.
 //!
-//! Takes a [`Fetch`]. Gives an [`Incoming`], once the head of the last answer is there. Whoever reads it bounds its size.
+//! Takes a [`Fetch`], or an [`Outgoing`] with a body of its own. Gives an [`Incoming`], once the head of the last answer is there. Whoever reads it bounds its size.
 
 use std::fmt;
 use std::io::Read;
@@ -11,7 +11,7 @@ use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use url::Url;
 
 use super::client::{Deadline, Hop, header, refuse_encoding};
-use super::{Client, Method, NetError};
+use super::{Client, Method, NetError, Outgoing};
 
 /// What to read.
 #[derive(Clone, Copy)]
@@ -59,7 +59,27 @@ impl Client {
         let deadline = Deadline::start(fetch.deadline);
         let url = if fetch.only_listed { self.check_listed(fetch.url)? } else { self.check(fetch.url)? };
         let first = Hop::bare(fetch.method, url, fetch.headers)?;
-        let (response, url) = self.follow(first, fetch.max_hops, fetch.only_listed, &deadline)?;
+        self.incoming(first, fetch.max_hops, fetch.only_listed, deadline)
+    }
+
+    /// As [`Self::send`], and gives the answer as soon as its head is there.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn begin(&self, request: &Outgoing<'_>) -> Result<Incoming, NetError> {
+        let deadline = Deadline::start(request.deadline);
+        let first = Hop::first(self.check(request.url)?, request)?;
+        self.incoming(first, request.max_hops, false, deadline)
+    }
+
+    fn incoming(
+        &self,
+        first: Hop<'_>,
+        max_hops: u8,
+        only_listed: bool,
+        deadline: Deadline,
+    ) -> Result<Incoming, NetError> {
+        let (response, url) = self.follow(first, max_hops, only_listed, &deadline)?;
         refuse_encoding(&response, &url)?;
         Ok(Incoming {
             status: response.status().as_u16(),

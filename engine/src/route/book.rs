@@ -15,6 +15,8 @@ pub struct Spoken {
     pub features: Option<Features>,
     /// As they are indexed, in order.
     pub words: Vec<String>,
+    /// Who taught it; `None` for what the entry says of itself.
+    pub taught_by: Option<String>,
 }
 
 /// An entry in one of its forms, with its documents.
@@ -36,6 +38,7 @@ impl Embedded {
             words: words(&document.text),
             text: document.text,
             features: None,
+            taught_by: document.taught_by,
         });
         let documents = spoken.collect();
         Self { revision, entry, documents }

@@ -6,7 +6,7 @@
 //!
 //! Constants were chosen on validation splits.
 
-use super::router::{Ranking, Verdict};
+use super::router::Ranking;
 
 /// An example that was left out, and how it went.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,8 +57,42 @@ const MIN_TRIALS: usize = 100;
 /// Trials go better than fresh intents, for examples of one entry are like each other: so much of the stated error is
 /// used.
 const ALLOWANCE: f64 = 0.85;
-/// Two candidates that have so much between them, when none has it alone, are worth a question.
-const TWO_ENOUGH: f64 = 0.8;
+/// As sure as this that there is one here at all, something may be routed.
+pub(super) const KNOWN: f64 = 0.5;
+
+/// A figure of a ranking by which it is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// [`Ranking::known`].
+    Known,
+    /// [`Ranking::probability`]: with too few trials to fix a threshold it is as good as its prior; what is known counts
+    /// beside it, and not instead.
+    Probability,
+    /// [`Ranking::confidence`].
+    Confidence,
+}
+
+impl Measure {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Probability => "probability",
+            Self::Confidence => "confidence",
+        }
+    }
+}
+
+/// What is missing for a decision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lack {
+    /// What there is too little of.
+    pub of: Measure,
+    /// How much there is.
+    pub has: f64,
+    /// How much is asked.
+    pub asked: f64,
+}
 
 /// How sure a choice is: the order in which intents are routed.
 pub(super) fn confidence(probability: f64, known: f64) -> f64 {
@@ -107,32 +141,26 @@ impl Calibration {
         1.0 / (1.0 + (-steps).exp())
     }
 
-    /// The confidence that a decision needs.
-    pub(super) fn threshold(&self, max_error: f64) -> f64 {
+    /// What a decision needs, beside being known: so much of what.
+    pub(super) fn threshold(&self, max_error: f64) -> (Measure, f64) {
         if self.errors.len() < MIN_TRIALS {
-            // Just known, and as probable as is asked.
-            return confidence(1.0 - UNTRIED_ERRORS * max_error, 0.5);
+            return (Measure::Probability, 1.0 - UNTRIED_ERRORS * max_error);
         }
         let enough = self.errors.iter().rev().find(|(_, error)| *error <= ALLOWANCE * max_error);
-        enough.map_or(1.0, |(confidence, _)| *confidence)
+        (Measure::Confidence, enough.map_or(1.0, |(confidence, _)| *confidence))
     }
 
-    /// What comes of a ranking.
-    pub(super) fn decide(&self, ranking: &Ranking, max_error: f64) -> Verdict {
-        let share = |place: usize| ranking.scored.get(place).map_or(0.0, |scored| scored.probability);
-        let is_known = ranking.known >= 0.5;
-        let is_sure = match self.errors.len() < MIN_TRIALS {
-            // The probability is as good as its prior; what is known counts beside it, and not instead.
-            true => ranking.probability >= 1.0 - UNTRIED_ERRORS * max_error,
-            false => ranking.confidence >= self.threshold(max_error),
-        };
-        if is_known && is_sure {
-            Verdict::Routed
-        } else if is_known && share(0) < TWO_ENOUGH && share(0) + share(1) >= TWO_ENOUGH {
-            Verdict::Ambiguous
-        } else {
-            Verdict::None
+    /// What a ranking lacks for its first to be routed to; `None` where it lacks nothing.
+    pub(super) fn lack(&self, ranking: &Ranking, max_error: f64) -> Option<Lack> {
+        if ranking.known < KNOWN {
+            return Some(Lack { of: Measure::Known, has: ranking.known, asked: KNOWN });
         }
+        let (of, asked) = self.threshold(max_error);
+        let has = match of {
+            Measure::Probability => ranking.probability,
+            _ => ranking.confidence,
+        };
+        (has < asked).then_some(Lack { of, has, asked })
     }
 }
 
@@ -168,14 +196,15 @@ mod tests {
     #[test]
     fn a_smaller_error_asks_for_more() {
         let calibration = Calibration::of(&trials(), &|a, b| a == b);
-        let asked: Vec<f64> = [0.12, 0.05, 0.02].map(|error| calibration.threshold(error)).to_vec();
+        let asked: Vec<f64> = [0.12, 0.05, 0.02].map(|error| calibration.threshold(error).1).to_vec();
         assert!(asked[0] < asked[1] && asked[1] < asked[2], "{asked:?}");
     }
 
     #[test]
     fn what_is_routed_in_trials_keeps_the_stated_error() {
         let (trials, calibration) = (trials(), Calibration::of(&trials(), &|a, b| a == b));
-        let threshold = calibration.threshold(0.05);
+        let (of, threshold) = calibration.threshold(0.05);
+        assert_eq!(of, Measure::Confidence);
         let routed: Vec<&Trial> = trials
             .iter()
             .filter(|trial| {
@@ -205,6 +234,6 @@ mod tests {
     fn without_trials_the_cosine_decides() {
         let calibration = Calibration::untried();
         assert!(calibration.known(0.0, 0.9, 0.0) > 0.99 && calibration.known(0.0, 0.1, 0.0) < 0.1);
-        assert!((calibration.threshold(0.05) - 0.925f64.sqrt() / 2.0).abs() < 1e-9);
+        assert_eq!(calibration.threshold(0.05), (Measure::Probability, 1.0 - 1.5 * 0.05));
     }
 }

@@ -130,6 +130,8 @@ pub struct Document {
     pub role: Role,
     /// What is embedded and what terms are taken from.
     pub text: String,
+    /// Who taught it; `None` for what the entry says of itself.
+    pub taught_by: Option<String>,
 }
 
 impl Entry {
@@ -143,22 +145,22 @@ impl Entry {
         let name = spoken(&self.name);
         let purpose = self.description.trim().to_owned();
         let description = if purpose.is_empty() { name.clone() } else { format!("{name}: {purpose}") };
-        let learned = |is_right| {
-            self.learned
-                .iter()
-                .filter(move |learned| learned.is_right == is_right)
-                .map(|learned| &learned.text)
+        let of = |role, text: &String| Document { role, text: text.clone(), taught_by: None };
+        let taught = |role: Role| {
+            let learned =
+                self.learned.iter().filter(move |learned| learned.is_right == (role == Role::Example));
+            learned.map(move |learned| Document {
+                taught_by: Some(learned.by.clone()),
+                ..of(role, &learned.text)
+            })
         };
-        let of = |role, text: &String| Document { role, text: text.clone() };
-        let mut documents = vec![
-            Document { role: Role::Name, text: name },
-            Document { role: Role::Purpose, text: purpose },
-            Document { role: Role::Description, text: description },
-        ];
+        let mut documents =
+            vec![of(Role::Name, &name), of(Role::Purpose, &purpose), of(Role::Description, &description)];
         documents.extend(self.capabilities.iter().map(|text| of(Role::Capability, text)));
-        documents.extend(self.examples.iter().chain(learned(true)).map(|text| of(Role::Example, text)));
-        let against = self.counterexamples.iter().chain(learned(false));
-        documents.extend(against.map(|text| of(Role::Counterexample, text)));
+        documents
+            .extend(self.examples.iter().map(|text| of(Role::Example, text)).chain(taught(Role::Example)));
+        let against = self.counterexamples.iter().map(|text| of(Role::Counterexample, text));
+        documents.extend(against.chain(taught(Role::Counterexample)));
         documents.retain(|document| !document.text.trim().is_empty());
         documents
     }

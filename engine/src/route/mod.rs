@@ -21,19 +21,23 @@ mod outcomes;
 mod parts;
 mod question;
 mod router;
+mod telling;
+mod verdict;
 mod weights;
 
 pub use asked::asked;
 pub use book::{Embedded, Intent, Spoken};
-pub use calibration::Trial;
+pub use calibration::{Lack, Measure, Trial};
 pub use entry::{Document, Entry, EntryKey, EntryKind, Learned, Role, spoken};
 pub use error::RouteError;
 pub use ledger::{Book, DecisionRow, KEPT_MS, MAX_DECISIONS, Revision, book, decision, entries};
-pub use lint::{Confusion, Fault, Finding, Lint, lint, lint_of};
+pub use lint::{Confusion, Fault, Finding, Lint, Passes, lint, lint_of};
 pub use outcomes::{Dispatched, Record, TaskOutcome, dispatched, ended_dispatches, handed_since, record_of};
 pub use parts::parts;
-pub use question::question;
-pub use router::{Ranking, Router, Scored, Verdict};
+pub use question::{question, question_of_parts};
+pub use router::{Ranking, Router, Scored};
+pub use telling::Told;
+pub use verdict::Verdict;
 
 /// The share of routed intents that may go wrong where the operator says nothing.
 pub const DEFAULT_MAX_ERROR: f64 = 0.05;

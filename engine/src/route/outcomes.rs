@@ -154,15 +154,17 @@ pub fn ended_dispatches(catalog: &Catalog, limit: usize) -> Result<Vec<Dispatche
     })
 }
 
-/// An agent's last tasks.
+/// An agent's last tasks: those that somebody handed to it, or all.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
-pub fn record_of(catalog: &Catalog, agent: &str) -> Result<Record, CatalogError> {
+pub fn record_of(catalog: &Catalog, agent: &str, by: Option<&str>) -> Result<Record, CatalogError> {
     catalog.read(|sql| {
-        let mut statement = sql
-            .prepare_cached("SELECT outcome FROM dispatches WHERE agent = ?1 ORDER BY at_ms DESC LIMIT ?2")?;
-        let mut rows = statement.query(params![agent, RECORD_TASKS])?;
+        let mut statement = sql.prepare_cached(
+            "SELECT outcome FROM dispatches WHERE agent = ?1 AND (?3 IS NULL OR principal = ?3)
+             ORDER BY at_ms DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![agent, RECORD_TASKS, by])?;
         let mut record = Record::default();
         while let Some(row) = rows.next()? {
             match row.get::<_, Option<String>>(0)?.as_deref() {
@@ -176,15 +178,23 @@ pub fn record_of(catalog: &Catalog, agent: &str) -> Result<Record, CatalogError>
     })
 }
 
-/// How many tasks an agent was handed since then.
+/// How many tasks an agent was handed since then, by somebody or in all, and when the first of them, in milliseconds since
+/// 1970.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
-pub fn handed_since(catalog: &Catalog, agent: &str, since_ms: i64) -> Result<u32, CatalogError> {
+pub fn handed_since(
+    catalog: &Catalog,
+    agent: &str,
+    by: Option<&str>,
+    since_ms: i64,
+) -> Result<(u32, Option<i64>), CatalogError> {
     catalog.read(|sql| {
-        let mut statement =
-            sql.prepare_cached("SELECT count(*) FROM dispatches WHERE agent = ?1 AND at_ms >= ?2")?;
-        Ok(statement.query_row(params![agent, since_ms], |row| row.get(0))?)
+        let mut statement = sql.prepare_cached(
+            "SELECT count(*), min(at_ms) FROM dispatches
+             WHERE agent = ?1 AND at_ms >= ?2 AND (?3 IS NULL OR principal = ?3)",
+        )?;
+        Ok(statement.query_row(params![agent, since_ms, by], |row| Ok((row.get(0)?, row.get(1)?)))?)
     })
 }
 

@@ -41,19 +41,19 @@ const MANY_EXAMPLES: usize = 4000;
 const MAX_TRIALS: usize = 1500;
 /// Descriptions nearer to each other than this speak of the same.
 const SAME: f32 = 0.95;
-/// Candidates whose nearest text and shared words are looked up.
-const TOLD: usize = 50;
+/// Candidates whose nearest text is looked up.
+pub(super) const TOLD: usize = 50;
 
 /// Ranks entries for intents.
 pub struct Router {
     entries: Vec<Arc<Embedded>>,
     book: Book,
     dim: usize,
-    words: Lexicon,
+    pub(super) words: Lexicon,
     described: Described,
     fitted: Fitted,
     weights: [f64; 3],
-    calibration: Calibration,
+    pub(super) calibration: Calibration,
     trials: Vec<Trial>,
 }
 
@@ -120,8 +120,6 @@ pub struct Scored {
     pub cosine: Option<f32>,
     /// That text's place in its documents.
     pub nearest: Option<usize>,
-    /// Words that its texts share with the intent.
-    pub shared_terms: Vec<String>,
 }
 
 /// Entries for an intent, best first.
@@ -135,17 +133,6 @@ pub struct Ranking {
     pub confidence: f64,
     /// How sure it is that there is one here at all, `[0, 1]`; 5 % of what is for somebody here stay below a half.
     pub known: f64,
-}
-
-/// What comes of a ranking at a stated error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The first.
-    Routed,
-    /// The first or the second.
-    Ambiguous,
-    /// Nobody here.
-    None,
 }
 
 impl Router {
@@ -415,16 +402,6 @@ impl Router {
         }
     }
 
-    /// What comes of a ranking when at most `max_error` of what is routed may go wrong.
-    pub fn decide(&self, ranking: &Ranking, max_error: f64) -> Verdict {
-        self.calibration.decide(ranking, max_error)
-    }
-
-    /// The confidence that a decision needs when at most `max_error` of what is routed may go wrong.
-    pub fn threshold(&self, max_error: f64) -> f64 {
-        self.calibration.threshold(max_error)
-    }
-
     /// Whether two entries say the same of themselves, so that either will do.
     pub fn is_same(&self, a: usize, b: usize) -> bool {
         a == b || self.described.between(a, b).is_some_and(|cosine| cosine >= SAME)
@@ -472,32 +449,33 @@ impl Router {
         (entry, probability, likeness): (usize, f64, f32),
         is_told: bool,
     ) -> Scored {
-        let mut scored =
-            Scored { entry, probability, likeness, cosine: None, nearest: None, shared_terms: Vec::new() };
-        if !is_told {
-            return scored;
-        }
-        let speaking =
-            self.entries[entry].documents.iter().enumerate().filter(|(_, document)| document.role.speaks());
-        if let Some(features) = &intent.features {
-            let cosine = |document: &Spoken| {
-                Some(dot_f32(&document.features.as_ref()?.embedding, &features.embedding))
+        let nearest = is_told.then(|| self.nearest(intent, entry, &|_| true)).flatten();
+        let (nearest, cosine) = nearest.unzip();
+        Scored { entry, probability, likeness, cosine, nearest }
+    }
+
+    /// For each of the first examples of an entry that pass: its place, and how well each entry suits it by what that says of
+    /// itself alone, `[n]`.
+    pub(super) fn suited(
+        &self,
+        entry: usize,
+        most: usize,
+        passes: &dyn Fn(&Spoken) -> bool,
+    ) -> Vec<(usize, Vec<f64>)> {
+        let documents = self.entries[entry].documents.iter().enumerate();
+        let examples = documents.filter(|(_, text)| text.role == Role::Example && passes(text));
+        let scores = |text: &Spoken| -> Vec<f64> {
+            let intent =
+                Intent { text: String::new(), features: text.features.clone(), words: text.words.clone() };
+            let vector = intent.features.as_ref().map(|features| features.embedding.as_slice());
+            let likenesses = self.described.likenesses(&intent).into_iter().enumerate();
+            let score = |(entry, likeness): (usize, f32)| {
+                let cosine = vector.map_or(0.0, |vector| self.described.cosine(entry, vector));
+                weights::score(&weights::WITHOUT_EXAMPLES, &[0.0, f64::from(cosine), f64::from(likeness)])
             };
-            let nearest = speaking.clone().filter_map(|(at, document)| Some((at, cosine(document)?)));
-            // The first of equals.
-            let nearest = nearest.reduce(|best, next| if next.1 > best.1 { next } else { best });
-            (scored.nearest, scored.cosine) = nearest.unzip();
-        }
-        let mut own = speaking.flat_map(|(_, document)| &document.words).collect::<Vec<_>>();
-        own.sort_unstable();
-        for word in &intent.words {
-            let is_new = !scored.shared_terms.contains(word) && self.words.is_telling(word);
-            if is_new && own.binary_search(&word).is_ok() {
-                scored.shared_terms.push(word.clone());
-            }
-        }
-        scored.shared_terms.truncate(8);
-        scored
+            likenesses.map(score).collect()
+        };
+        examples.take(most).map(|(document, text)| (document, scores(text))).collect()
     }
 }
 

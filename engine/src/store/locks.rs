@@ -96,7 +96,7 @@ const COLUMNS: &str = "id, pattern, mode, principal, fence, created_ms, expires_
 
 impl Tx<'_> {
     #[expect(clippy::too_many_arguments, reason = "each is one column of the same row, but for the last")]
-    /// Takes a lock. Another one stands in the way only where it `concerns` the taker.
+    /// Takes a lock. Another one stands in the way only where it `concerns` the taker, by the place that both are over.
     ///
     /// # Errors
     /// [`StoreError::LockHeld`] where another one, of whomever, can't be held at the same time.
@@ -108,7 +108,7 @@ impl Tx<'_> {
         principal: &str,
         now_ms: i64,
         ttl_ms: i64,
-        concerns: &dyn Fn(&Lock) -> bool,
+        concerns: &dyn Fn(&Lock, &Pattern) -> bool,
     ) -> Result<Lock, StoreError> {
         let wanted = [Wanted { id: id.to_owned(), pattern: pattern.clone() }];
         let taken = self.acquire_locks(&wanted, mode, principal, now_ms, ttl_ms, concerns)?;
@@ -126,13 +126,14 @@ impl Tx<'_> {
         principal: &str,
         now_ms: i64,
         ttl_ms: i64,
-        concerns: &dyn Fn(&Lock) -> bool,
+        concerns: &dyn Fn(&Lock, &Pattern) -> bool,
     ) -> Result<Vec<Lock>, StoreError> {
         self.sql().prepare_cached("DELETE FROM locks WHERE expires_ms <= ?1")?.execute([now_ms])?;
         for Wanted { pattern, .. } in wanted {
             for other in self.locks_near(pattern, now_ms)? {
                 let both_shared = mode == LockMode::Shared && other.mode == LockMode::Shared;
-                if !both_shared && other.pattern.overlaps(pattern) && concerns(&other) {
+                let place = other.pattern.meet(pattern);
+                if !both_shared && place.is_some_and(|place| concerns(&other, &place)) {
                     return Err(StoreError::LockHeld {
                         path: pattern.to_string(),
                         until_ms: other.expires_ms,
@@ -243,6 +244,15 @@ impl Tx<'_> {
             params![id, principal],
         )?;
         Ok(removed == 1)
+    }
+
+    /// Gives back every lock of a principal.
+    ///
+    /// # Errors
+    /// [`StoreError::Catalog`].
+    pub fn release_locks_of(&self, principal: &str) -> Result<(), StoreError> {
+        self.sql().execute("DELETE FROM locks WHERE principal = ?1", [principal])?;
+        Ok(())
     }
 
     /// Whether a principal may change a path, as far as locks go. With a `fence` the write must stand under the living

@@ -172,6 +172,10 @@ impl Adoption<'_> {
         if matches!(row.state, TaskState::Pending | TaskState::Waiting) {
             let (spec, _, notes) = TaskSpec::read(&touched.spot.name, &found.bytes);
             row.spec = addressed(spec, &touched.spot.queue);
+            if row.attempts == 0 {
+                row.last_error = None;
+            }
+            row.last_error = unread(&notes).or(row.last_error.take());
             row.note(self.now_ms, &touched.actor, "changed", None);
             notes.iter().for_each(|note| row.note(self.now_ms, &touched.actor, "noted", Some(note)));
         }
@@ -236,6 +240,7 @@ impl Adoption<'_> {
         };
         let spec = addressed(spec, &touched.spot.queue);
         let mut row = TaskRow::new(id, file, spec, &touched.actor, touched.at_ms);
+        row.last_error = unread(&notes);
         notes.iter().for_each(|note| row.note(touched.at_ms, &touched.actor, "noted", Some(note)));
         self.enter(tx, &mut row, touched, touched.spot.state)?;
         tx.put_task(&mut row)?;
@@ -279,7 +284,7 @@ impl Adoption<'_> {
             ttl_ms: self.ttl_ms,
             fresh_id: self.fresh_id,
             // Whoever put it there passed the locks of others already.
-            concerns: &|_| false,
+            concerns: &|_, _| false,
         };
         take_lease(tx, row, &touched.name, &terms)
     }
@@ -296,6 +301,11 @@ impl Adoption<'_> {
         })?;
         Ok(())
     }
+}
+
+/// What of a task's file could not be understood, as whoever looks at the task first sees it.
+fn unread(notes: &[String]) -> Option<String> {
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 fn addressed(spec: TaskSpec, queue: &Queue) -> TaskSpec {

@@ -18,8 +18,8 @@ pub struct LeaseTerms<'a> {
     pub ttl_ms: i64,
     /// Gives ids of a kind.
     pub fresh_id: &'a dyn Fn(&str) -> String,
-    /// Which locks of others stand in the way.
-    pub concerns: &'a dyn Fn(&Lock) -> bool,
+    /// Which locks of others stand in the way, by the place that both are over.
+    pub concerns: &'a dyn Fn(&Lock, &Pattern) -> bool,
 }
 
 /// Gives a task to a principal; its path is already where it lies while it is worked on.

@@ -90,14 +90,16 @@ pub enum Next {
     Failed,
 }
 
-/// What follows a trouble of a task that was claimed so many times and had so many troubles before. Only after a failure
-/// it takes a while: then what hindered it has time to go away.
+/// What follows a trouble of a task that was claimed so many times and had so many troubles before. A step that its file
+/// names for this very trouble is taken; the limit of attempts ends what comes after the last step. Only after a failure it
+/// takes a while: then what hindered it has time to go away.
 pub fn after_trouble(spec: &TaskSpec, attempts: u32, troubles: u32, mishap: Mishap) -> Next {
-    if attempts >= spec.max_attempts || mishap == (Mishap::Failure { is_worth_it: false }) {
+    let named = spec.on_trouble.get(troubles as usize);
+    let is_over = named.is_none() && attempts >= spec.max_attempts;
+    if is_over || mishap == (Mishap::Failure { is_worth_it: false }) {
         return Next::Failed;
     }
-    let step = spec.on_trouble.get(troubles as usize).or(spec.on_trouble.last());
-    match step {
+    match named.or(spec.on_trouble.last()) {
         Some(Trouble::Human) => Next::Human,
         Some(Trouble::Reassign(to)) => Next::Again { delay_ms: 0, to: Some(to.clone()) },
         Some(Trouble::Retry) | None if matches!(mishap, Mishap::Failure { .. }) => {
@@ -145,5 +147,33 @@ mod tests {
         assert_eq!(next(0), Next::Again { delay_ms: 0, to: None });
         assert_eq!(next(1), Next::Again { delay_ms: 0, to: Some("agent:b".to_owned()) });
         assert_eq!([next(2), next(3), next(4)], [Next::Human, Next::Human, Next::Failed]);
+    }
+
+    #[test]
+    fn the_limit_of_attempts_cuts_no_step_that_is_named() {
+        let to = |name: &str| Trouble::Reassign(name.to_owned());
+        let again = |to: Option<&str>| Next::Again { delay_ms: 0, to: to.map(str::to_owned) };
+        for (max_attempts, steps, expected) in [
+            (
+                3,
+                vec![Trouble::Retry, to("agent:b"), Trouble::Human],
+                vec![again(None), again(Some("agent:b")), Next::Human, Next::Failed],
+            ),
+            (2, vec![to("agent:b"), Trouble::Human], vec![again(Some("agent:b")), Next::Human, Next::Failed]),
+            (1, vec![Trouble::Human], vec![Next::Human, Next::Failed]),
+            (2, vec![], vec![again(None), Next::Failed]),
+        ] {
+            let spec = TaskSpec { max_attempts, on_trouble: steps, ..TaskSpec::named("x") };
+            for (troubles, expected) in expected.into_iter().enumerate() {
+                let troubles = troubles as u32;
+                assert_eq!(
+                    after_trouble(&spec, troubles + 1, troubles, Mishap::Expiry),
+                    expected,
+                    "{spec:?}"
+                );
+            }
+            let given_up = Mishap::Failure { is_worth_it: false };
+            assert_eq!(after_trouble(&spec, 1, 0, given_up), Next::Failed);
+        }
     }
 }

@@ -239,6 +239,19 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Ends the leases of a principal: its tasks go back as soon as somebody looks.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn end_leases_of(&self, holder: &str, now_ms: i64) -> Result<(), CatalogError> {
+        self.sql().execute(
+            "UPDATE tasks SET lease_ms = ?2, lease = json_set(lease, '$.expires_ms', ?2), revision = revision + 1
+             WHERE state = 'in-progress' AND json_extract(lease, '$.holder') = ?1",
+            params![holder, now_ms],
+        )?;
+        Ok(())
+    }
+
     /// A task, as this transaction sees it.
     ///
     /// # Errors
@@ -323,22 +336,22 @@ pub fn tasks(catalog: &Catalog, filter: &TaskFilter) -> Result<Vec<TaskRow>, Cat
     })
 }
 
-/// Calls `take` for each pending task that is for one principal or for anybody, in the order in which they are to be
-/// done, until it says that it has enough.
+/// Calls `take` for each pending task that is for one principal or for anybody, or without a principal for each, in the
+/// order in which they are to be done, until it says that it has enough.
 ///
 /// # Errors
 /// [`CatalogError::Sqlite`].
 pub fn each_pending(
     catalog: &Catalog,
     workspace: Option<WorkspaceId>,
-    principal: &str,
+    principal: Option<&str>,
     now_ms: i64,
     take: &mut dyn FnMut(TaskRow) -> bool,
 ) -> Result<(), CatalogError> {
     catalog.read(|sql| {
         let query = format!(
             "SELECT {COLUMNS} FROM tasks
-             WHERE state = 'pending' AND (?1 IS NULL OR workspace = ?1) AND (addressee IS NULL OR addressee = ?2)
+             WHERE state = 'pending' AND (?1 IS NULL OR workspace = ?1) AND (?2 IS NULL OR addressee IS NULL OR addressee = ?2)
                AND not_before_ms <= ?3
              ORDER BY priority DESC, due_ms, created_ms, id"
         );
@@ -370,6 +383,26 @@ pub fn newest_named(
         let rows = statement
             .query_map(params![workspace.0, name], |row| Ok((read_path(row, 0)?, read_state(row, 1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// The task that changed last, not before an instant, of those that one principal was given by another and works on no more.
+///
+/// # Errors
+/// [`CatalogError::Sqlite`].
+pub fn last_ended(
+    catalog: &Catalog,
+    to: &str,
+    creator: &str,
+    since_ms: i64,
+) -> Result<Option<TaskRow>, CatalogError> {
+    catalog.read(|sql| {
+        let query = format!(
+            "SELECT {COLUMNS} FROM tasks
+             WHERE state IN ('review', 'done', 'failed') AND addressee = ?1 AND creator = ?2 AND updated_ms >= ?3
+             ORDER BY updated_ms DESC, id LIMIT 1"
+        );
+        Ok(sql.prepare_cached(&query)?.query_row(params![to, creator, since_ms], read_row).optional()?)
     })
 }
 

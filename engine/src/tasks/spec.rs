@@ -50,7 +50,7 @@ impl TryFrom<String> for Trouble {
             "retry" => Ok(Self::Retry),
             "human" => Ok(Self::Human),
             other if other.starts_with("agent:") && kind_of(other).is_ok() => Ok(Self::Reassign(text)),
-            _ => Err("expected `retry`, `agent:NAME` or `human`"),
+            _ => Err("`retry`, `agent:NAME` or `human`"),
         }
     }
 }
@@ -70,7 +70,7 @@ pub struct TaskSpec {
     pub due_ms: Option<i64>,
     /// Ids or file names of tasks of the same workspace that must be done before.
     pub depends_on: Vec<String>,
-    /// Claims until it is given up.
+    /// Claims until it is given up, once `on_trouble` names no step any more.
     pub max_attempts: u32,
     /// Whether somebody has to accept what was done.
     pub review: bool,
@@ -103,7 +103,12 @@ impl TaskSpec {
     /// Of a file, whatever it is. Gives also the id that the file has, and what of it could not be understood.
     pub fn read(name: &str, bytes: &[u8]) -> (Self, Option<String>, Vec<String>) {
         let mut spec = Self::named(name);
-        let Some(object) = read_object(bytes) else { return (spec, None, Vec::new()) };
+        let object = match read_object(bytes) {
+            Ok(object) => object,
+            // Any file is a task; one that is called JSON was meant to say more.
+            Err(reason) if name.to_lowercase().ends_with(".json") => return (spec, None, vec![reason]),
+            Err(_) => return (spec, None, Vec::new()),
+        };
         let mut reader = Reader { object: &object, notes: Vec::new() };
         if let Some(title) = reader.take("title", "a text", text) {
             spec.title = title.chars().take(MAX_TITLE_CHARS).collect();
@@ -175,7 +180,7 @@ pub struct Note<'a> {
 /// A task's file with what became of the task written into it; `None` where the file is no JSON object, which is left
 /// as it is.
 pub fn rewrite(bytes: &[u8], row: &TaskRow, note: Option<Note<'_>>) -> Option<Vec<u8>> {
-    let mut object = read_object(bytes)?;
+    let mut object = read_object(bytes).ok()?;
     let history: Vec<Value> = row.history.iter().map(Past::shown).collect();
     object.insert("id".to_owned(), json!(row.id));
     object.insert("attempts".to_owned(), json!(row.attempts));
@@ -200,13 +205,16 @@ fn pretty(value: &Value) -> Vec<u8> {
     bytes
 }
 
-fn read_object(bytes: &[u8]) -> Option<Map<String, Value>> {
+/// The object that a file is, or why it is none.
+fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    const EXPECTED: &str = "expected an object such as `{\"title\": \"Review it\"}`";
     if bytes.len() > MAX_FILE_BYTES {
-        return None;
+        return Err(format!("the file was not read: it is larger than {MAX_FILE_BYTES} bytes"));
     }
-    match serde_json::from_slice(bytes).ok()? {
-        Value::Object(object) => Some(object),
-        _ => None,
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(format!("the file was passed over: its JSON is no object; {EXPECTED}")),
+        Err(error) => Err(format!("the file was passed over: it is no JSON ({error}); {EXPECTED}")),
     }
 }
 
@@ -255,6 +263,17 @@ mod tests {
         for bytes in [&b"Buy milk."[..], b"", b"[1, 2]", b"{\"title\":", b"\xff\xfe"] {
             let (spec, id, notes) = TaskSpec::read("note.txt", bytes);
             assert_eq!((spec, id, notes), (TaskSpec::named("note.txt"), None, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_called_json_and_is_none_is_noted() {
+        for (bytes, expected) in
+            [(&b"{\"title\": "[..], "no JSON"), (b"[1]", "no object"), (b"Buy milk.", "no JSON")]
+        {
+            let (spec, id, notes) = TaskSpec::read("note.JSON", bytes);
+            assert_eq!((spec, id), (TaskSpec::named("note.JSON"), None));
+            assert!(notes.len() == 1 && notes[0].contains(expected), "{expected}: {notes:?}");
         }
     }
 

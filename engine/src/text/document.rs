@@ -168,12 +168,12 @@ impl Kind {
 
     /// Whether its reader takes decoded text; the others take bytes, and mail takes either.
     pub(super) fn reads_text(self) -> bool {
-        matches!(self, Self::Mail | Self::Mailbox) || !(self.is_isolated() || self == Self::Media)
+        matches!(self, Self::Mail | Self::Mailbox) || !self.is_isolated()
     }
 
     /// Whether its reader takes the file's bytes as they are.
     pub(super) fn reads_bytes(self) -> bool {
-        self.is_isolated() || self == Self::Media
+        self.is_isolated()
     }
 
     /// Whether its reader is kept apart from everything else: formats whose readers are large, take files apart that
@@ -194,6 +194,7 @@ impl Kind {
                 | Self::Mailbox
                 | Self::OutlookMail
                 | Self::Archive
+                | Self::Media
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The language of prose, where it is certain.
 //!
 //! Takes a document's prose blocks, gives an ISO 639-1 code. Says nothing about code, or about texts too short to
-//! tell.
+//! tell, but where one language alone is written in their script.
 
 use super::document::{Block, BlockKind};
 use super::words::char_floor;
@@ -9,16 +9,25 @@ use super::words::char_floor;
 /// Bytes of prose that are looked at; more does not change the answer, only its price.
 const SAMPLE_BYTES: usize = 1200;
 
-/// Shorter samples are guesses.
+/// Shorter samples are guesses, unless their script tells.
 const MIN_SAMPLE_CHARS: usize = 24;
+
+/// Fewer letters of a script may be a name in a text of another one.
+const MIN_SCRIPT_LETTERS: usize = 4;
 
 /// The language of the prose among `blocks`, as a two-letter code.
 pub(super) fn prose_language(text: &str, blocks: &[Block]) -> Option<String> {
     let sample = sample(text, blocks);
-    if sample.chars().count() < MIN_SAMPLE_CHARS {
+    let info = whatlang::detect(&sample)?;
+    let is_certain = if sample.chars().count() >= MIN_SAMPLE_CHARS {
+        info.is_reliable()
+    } else {
+        let n_letters = sample.chars().filter(|ch| ch.is_alphabetic()).count();
+        info.script().langs().len() == 1 && n_letters >= MIN_SCRIPT_LETTERS
+    };
+    if !is_certain {
         return None;
     }
-    let info = whatlang::detect(&sample).filter(|info| info.is_reliable())?;
     two_letters(info.lang().code()).map(str::to_owned)
 }
 
@@ -69,6 +78,12 @@ mod tests {
                 Some("de"),
             ),
             ("语义索引把文件的每一段文字变成向量,这样代理就能按意思找到它们,而不只是按关键词。", Some("zh")),
+            ("季度报告显示收入增长了。", Some("zh")),
+            ("会議は十時に始まります", Some("ja")),
+            ("회의는 열 시에 시작", Some("ko")),
+            ("ยินดีต้อนรับ", Some("th")),
+            ("東京", None),
+            ("Привет всем", None),
             ("ok", None),
             ("", None),
         ];

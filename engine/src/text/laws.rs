@@ -23,6 +23,7 @@ fn check(name: &str, bytes: &[u8]) {
                 "{name}: {} tokens, limit {max_tokens}",
                 chunk.n_tokens
             );
+            assert!(quote.len() < (max_tokens + 1) * 24 || is_one_char, "{name}: {} bytes", quote.len());
             assert!(chunk.lines.0 >= 1 && chunk.lines.1 >= chunk.lines.0, "{name}");
         }
         assert_eq!(

@@ -38,10 +38,10 @@ pub fn notes(document: &Document) -> String {
 }
 
 /// Raised whenever the text, blocks or fields that [`extract`] gives for the same bytes change.
-pub const EXTRACTOR_VERSION: u32 = 5;
+pub const EXTRACTOR_VERSION: u32 = 6;
 
 /// Raised whenever the spans that [`chunk`] gives for the same document change.
-pub const CHUNKER_VERSION: u32 = 3;
+pub const CHUNKER_VERSION: u32 = 4;
 
 #[cfg(test)]
 mod laws;

@@ -2,6 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+/// Of a trace's name.
+const MAX_NAME_BYTES: usize = 128;
+
 /// The trace and the span that a `traceparent` names; `None` where it is none, or one of nothing.
 pub fn read_traceparent(text: &str) -> Option<(&str, &str)> {
     let mut parts = text.split('-');
@@ -15,6 +18,12 @@ pub fn read_traceparent(text: &str) -> Option<(&str, &str)> {
 pub fn traceparent_of(trace: &str, thing: &str) -> Option<String> {
     let parent: String = Sha256::digest(thing)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     is_id(trace, 32).then(|| format!("00-{trace}-{parent}-01"))
+}
+
+/// Whether a text may name a trace: 1 to 128 letters, digits, `.`, `_`, `-` and `:`.
+pub fn is_trace_id(text: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(is_fine)
 }
 
 /// All zeros names nothing.
@@ -48,6 +57,23 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(read_traceparent(&text), is_fine.then_some((trace, span)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_trace_has_a_plain_name() {
+        for (text, is_fine) in [
+            ("tr_77", true),
+            ("4bf92f3577b34da6a3ce929d0e0e4736", true),
+            ("urn:x:1.2", true),
+            ("", false),
+            ("../../x", false),
+            ("a b", false),
+            ("a\nb", false),
+            ("ä", false),
+            (&"x".repeat(129), false),
+        ] {
+            assert_eq!(is_trace_id(text), is_fine, "{text}");
         }
     }
 

@@ -22,7 +22,7 @@ pub enum TraceError {
         trace: String,
         /// How many are allowed.
         max: u32,
-        /// Of what: `delegations`, `exchanges` or `handovers`.
+        /// Of what: `handovers in a row`, or `handovers` in all.
         what: &'static str,
     },
     /// See [`CatalogError`].

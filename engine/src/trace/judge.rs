@@ -1,9 +1,9 @@
 //! Decides, over plain data: whether a handover goes too deep, or round in circles.
 //!
-//! A hop to a pair of agents that were not joined yet is a *delegation*; one between two that were is an *exchange*, in
-//! either direction. Delegations are few, for each is a level deeper; exchanges may be many, as long as each brings
-//! something new: an artifact that the trace has not seen, or words that say or name something that this pair, and the
-//! round that led here, have not.
+//! Each hop is a level deeper than the one that caused it, whoever it goes to, and levels are few: what is done for somebody is
+//! told by ending its task, and not by another handover. Hops that one causes side by side are no deeper, and may be many.
+//! Between two that were joined before, in either direction, a hop has to bring something new: an artifact that the trace has
+//! not seen, or words that say or name something that this pair, and the round that led here, have not.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,9 @@ use super::likeness::{Likeness, Sketch, mentioned, names, says_nothing};
 /// How far a trace may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Delegations along one chain of causes; 8.
-    pub max_delegations: u32,
-    /// Hops along one chain of causes, exchanges with new content among them; 64.
-    pub max_exchanges: u32,
-    /// Exchanges without new content, one after the other: the last one of them is refused; 3.
+    /// Hops along one chain of causes; 8.
+    pub max_depth: u32,
+    /// Hops between two that were joined before, without new content, one after the other: the last one of them is refused; 3.
     pub max_stale: u32,
     /// Hops of a trace, along all its chains; 512. It bounds what is read to judge one.
     pub max_hops: u32,
@@ -24,7 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_delegations: 8, max_exchanges: 64, max_stale: 3, max_hops: 512 }
+        Self { max_depth: 8, max_stale: 3, max_hops: 512 }
     }
 }
 
@@ -74,7 +72,7 @@ pub struct Evidence {
     /// The agents, in the order of the hops that brought nothing new. For whoever decides: it names agents that each other one
     /// need not know.
     pub circle: Vec<String>,
-    /// Exchanges without new content, this one among them.
+    /// Hops without new content, this one among them.
     pub rounds: u32,
     /// How alike it is to what was said before, at most, in hundredths.
     pub likeness: i32,
@@ -115,14 +113,14 @@ pub fn judge(limits: &Limits, hops: &[Hop], since: u32, next: &Next<'_>) -> Judg
         return Judgement::HopLimit { max: limits.max_hops, what: "handovers" };
     }
     let chain = chain_of(hops, next.parent);
-    let is_delegation = !hops.iter().any(|hop| is_same_pair(hop, next));
-    if let Some(refused) = too_deep(limits, &chain, is_delegation) {
-        return refused;
+    if chain.len() as u64 >= u64::from(limits.max_depth) {
+        return Judgement::HopLimit { max: limits.max_depth, what: "handovers in a row" };
     }
+    let is_first = !hops.iter().any(|hop| is_same_pair(hop, next));
     let depth = chain.len() as u32 + 1;
     let said = said_before(hops, &chain, next);
     let news = News::of(hops, &said, next);
-    if is_delegation || news.is_new {
+    if is_first || news.is_new {
         return Judgement::Go { depth, is_new: true };
     }
     let stale = stale_run(hops, &chain, since, next);
@@ -157,23 +155,6 @@ fn chain_of(hops: &[Hop], parent: Option<u32>) -> Vec<&Hop> {
 
 fn is_same_pair(hop: &Hop, next: &Next<'_>) -> bool {
     (hop.from == next.from && hop.to == next.to) || (hop.from == next.to && hop.to == next.from)
-}
-
-fn too_deep(limits: &Limits, chain: &[&Hop], is_delegation: bool) -> Option<Judgement> {
-    let mut joined: Vec<(&str, &str)> = Vec::new();
-    for hop in chain.iter().rev() {
-        let (from, to) = (hop.from.as_str(), hop.to.as_str());
-        if !joined.contains(&(from, to)) && !joined.contains(&(to, from)) {
-            joined.push((from, to));
-        }
-    }
-    if is_delegation && joined.len() as u64 >= u64::from(limits.max_delegations) {
-        return Some(Judgement::HopLimit { max: limits.max_delegations, what: "delegations" });
-    }
-    if chain.len() as u64 >= u64::from(limits.max_exchanges) {
-        return Some(Judgement::HopLimit { max: limits.max_exchanges, what: "exchanges" });
-    }
-    None
 }
 
 /// What this pair has said, and what was said on the way round that led here.

@@ -6,6 +6,8 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::Value;
 use waypost_engine::api::{AgentInfo, InboxEntry, LintReply};
+use waypost_engine::budget::show_usd;
+use waypost_engine::cards::AgentCard;
 use waypost_engine::route::Finding;
 
 use super::{Globals, Outcome, home, input};
@@ -23,7 +25,7 @@ pub enum AgentCommand {
     Add {
         /// A file, `-` for standard input, or the URL of a card such as `https://host/.well-known/agent-card.json`
         card: String,
-        /// `researcher`, or `agent:researcher`; the card's `id`, or its name, where it is missing
+        /// `researcher`, or `agent:researcher`; of a file the card's `id`, or its name, where it is missing; a URL needs it
         #[arg(long)]
         id: Option<String>,
     },
@@ -67,9 +69,14 @@ pub fn run(globals: &Globals, command: &AgentCommand) -> Outcome {
                 session.fetch_agent(id, card)?
             } else {
                 let bytes = input(Some(&PathBuf::from(card)))?;
-                let value: Value =
+                let mut value: Value =
                     serde_json::from_slice(&bytes).with_context(|| format!("`{card}` is no JSON"))?;
-                session.put_agent(&id_of(id.as_deref(), &value)?, &value)?
+                let taken_as = id_of(id.as_deref(), &value)?;
+                // It is taken in under the id that is given, whatever the file says.
+                if let Some(object) = value.as_object_mut().filter(|_| id.is_some()) {
+                    object.remove("id");
+                }
+                session.put_agent(&taken_as, &value)?
             };
             output::one(globals.json, &agent, print_agent)?;
             Ok(0)
@@ -151,8 +158,44 @@ fn print_agent(agent: &AgentInfo) {
     anstream::println!("  {}", output::safe(&agent.card.description));
     for capability in &agent.card.capabilities {
         anstream::println!("  · {}", output::safe(&capability.name));
+        print_examples("    ", &capability.examples);
+    }
+    print_examples("  ", &agent.card.examples);
+    if !agent.card.counterexamples.is_empty() {
+        anstream::println!("  not for it:");
+        print_examples("    ", &agent.card.counterexamples);
+    }
+    let told = terms(&agent.card);
+    if !told.is_empty() {
+        anstream::println!("  {}", told.join(" · "));
+    }
+    let unavailable = agent.standing.as_ref().and_then(|standing| standing.unavailable.as_ref());
+    if let Some(reason) = unavailable {
+        anstream::println!("  {BAD}takes nothing now{BAD:#}: {}", output::safe(reason));
     }
     print_findings(agent.lint.as_deref().unwrap_or_default());
+}
+
+fn print_examples(indent: &str, examples: &[String]) {
+    for example in examples {
+        anstream::println!("{indent}{FAINT}\"{}\"{FAINT:#}", output::safe(example));
+    }
+}
+
+/// What handing it something costs, and how much it takes.
+fn terms(card: &AgentCard) -> Vec<String> {
+    let price = card.price;
+    [
+        (price.usd_micros > 0).then(|| format!("{} USD a call", show_usd(price.usd_micros))),
+        (price.tokens > 0).then(|| format!("{} tokens a call", price.tokens)),
+        card.limits.max_open_tasks.map(|max| format!("at most {max} open tasks")),
+        card.limits.tasks_per_hour.map(|max| format!("at most {max} tasks an hour")),
+        card.endpoint.as_ref().map(|endpoint| format!("at {}", output::safe(endpoint))),
+        card.inbox.as_ref().map(|inbox| format!("inbox in {}", output::safe(inbox))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What is wrong with an entry beside the others, below what was taken in.
@@ -201,6 +244,13 @@ mod tests {
     fn an_age_is_told_in_two_units() {
         let shown = [5, 125, 3700, 200_000].map(super::age);
         assert_eq!(shown, ["5 s", "2 min 5 s", "1 h 1 min", "2 d 7 h"]);
+    }
+
+    #[test]
+    fn price_and_limits_are_told() {
+        let card = serde_json::json!({"name": "Lea", "price": {"usd_per_call": 0.09}, "limits": {"max_open_tasks": 3}});
+        let (card, _) = waypost_engine::cards::AgentCard::read(&card).unwrap();
+        assert_eq!(super::terms(&card), ["0.09 USD a call", "at most 3 open tasks"]);
     }
 
     #[test]

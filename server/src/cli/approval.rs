@@ -1,16 +1,29 @@
 //! `waypost approval`: changes that wait at a gate, and what is decided about them.
 
 use anyhow::{Context, Result};
-use clap::{Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 use waypost_engine::access::ApprovalState;
-use waypost_engine::api::{ApprovalInfo, Session, WriteReply};
+use waypost_engine::api::Session;
 
-use super::{Globals, Outcome, home};
+use super::place::{Ask, At, Place, text};
+use super::{Globals, Outcome};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost approval list --state pending\n  \
+                        waypost approval grant ap_… --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ApprovalArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: ApprovalCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost approval list --state pending")]
 pub enum ApprovalCommand {
     /// Everything that waits or was decided, newest first
     #[command(after_help = "Example: waypost approval list --state pending")]
@@ -68,73 +81,78 @@ impl StateArg {
     }
 }
 
-/// A request that was decided, and what the change did where it was granted.
-#[derive(Serialize)]
-struct Decided {
-    #[serde(flatten)]
-    approval: ApprovalInfo,
-    written: Option<WriteReply>,
-}
-
-pub fn run(globals: &Globals, command: &ApprovalCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
+pub fn run(globals: &Globals, args: &ApprovalArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
         ApprovalCommand::List { state } => {
-            output::list(globals.json, &session.approvals(state.map(StateArg::state))?, line)?;
+            let state = state.map(StateArg::state);
+            let ask = Ask::get(&["approvals"]).with("state", state.map(ApprovalState::as_str));
+            output::list(globals.json, &place.all(|session| session.approvals(state), ask)?, line)?;
         }
         ApprovalCommand::Show { id } => {
-            let approval = session.approval(id)?;
+            let approval = one(&place, id)?;
             if globals.json {
                 output::json(&approval)?;
             } else {
                 show(&approval)?;
             }
         }
-        ApprovalCommand::Grant { id, reason } => decide(globals, &session, id, true, reason.as_deref())?,
-        ApprovalCommand::Deny { id, reason } => decide(globals, &session, id, false, reason.as_deref())?,
+        ApprovalCommand::Grant { id, reason } => decide(globals, &place, id, true, reason.as_deref())?,
+        ApprovalCommand::Deny { id, reason } => decide(globals, &place, id, false, reason.as_deref())?,
     }
     Ok(0)
 }
 
-fn decide(globals: &Globals, session: &Session, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
-    let is_own = session.approval(id)?.requester == session.principal().id;
-    let written = session.decide_approval(id, grant, reason);
-    let written =
-        if is_own { written.context("nobody decides about a request of their own")? } else { written? };
-    let approval = session.approval(id)?;
+fn one(place: &Place, id: &str) -> Result<Value> {
+    place.one(|session| session.approval(id), Ask::get(&["approvals", id]))
+}
+
+fn decide(globals: &Globals, place: &Place, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
+    let at_home = |session: &Session| -> Result<Value> {
+        let is_own = session.approval(id)?.requester == session.principal().id;
+        let written = session.decide_approval(id, grant, reason);
+        let written =
+            if is_own { written.context("nobody decides about a request of their own")? } else { written? };
+        Ok(json!({"result": written}))
+    };
+    let way = ["approvals", id, if grant { "grant" } else { "deny" }];
+    let decided = place.one(at_home, Ask::post(&way, json!({"reason": reason})))?;
+    let mut approval = one(place, id)?;
     if globals.json {
-        return output::json(&Decided { approval, written });
+        // What the change did, where it was granted.
+        approval["written"] = decided["result"].clone();
+        return output::json(&approval);
     }
     line(&approval);
     Ok(())
 }
 
-fn line(approval: &ApprovalInfo) {
-    let act = approval.act["act"].as_str().unwrap_or("change");
+fn line(approval: &Value) {
+    let act = approval["act"]["act"].as_str().unwrap_or("change");
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}: {act} {}  {FAINT}{}{FAINT:#}",
-        approval.id,
-        approval.state.as_str(),
-        output::safe(&approval.requester),
-        output::safe(&approval.path),
-        approval.created_at
+        text(approval, "id"),
+        text(approval, "state"),
+        output::safe(text(approval, "requester")),
+        output::safe(text(approval, "path")),
+        text(approval, "created_at")
     );
 }
 
-fn show(approval: &ApprovalInfo) -> Result<()> {
+fn show(approval: &Value) -> Result<()> {
     line(approval);
-    match (&approval.decided_by, &approval.decided_at) {
+    match (approval["decided_by"].as_str(), approval["decided_at"].as_str()) {
         (Some(by), Some(at)) => {
-            let reason = output::aside(approval.reason.as_deref().unwrap_or_default());
+            let reason = output::aside(text(approval, "reason"));
             anstream::println!("  {FAINT}decided by {by} {at}{reason}{FAINT:#}");
         }
         _ => anstream::println!(
             "  {FAINT}gate {}, waits until {}{FAINT:#}",
-            approval.gate,
-            approval.expires_at
+            text(approval, "gate"),
+            text(approval, "expires_at")
         ),
     }
-    match &approval.diff {
+    match approval["diff"].as_str() {
         Some(diff) => output::diff(diff),
         None => {
             anstream::println!("  {FAINT}what would change can't be shown: no text, or too long{FAINT:#}");

@@ -19,7 +19,7 @@ pub struct AskArgs {
     question: Vec<String>,
     #[command(flatten)]
     place: PlaceArgs,
-    /// `openai:MODEL` of the endpoint under `[generate]` in `waypost.toml`; quotes alone without it
+    /// `openai:MODEL` or `gguf:NAME`, as `[generate]` in `waypost.toml` names them; quotes alone without it
     #[arg(long, value_name = "GENERATOR")]
     generator: Option<String>,
     /// Quotes at most
@@ -38,7 +38,8 @@ pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
         generator: args.generator.clone(),
         ..AskRequest::default()
     };
-    let reply = engine.owner_session().ask(&request)?;
+    // No request's deadline holds here, so a model has all of its time.
+    let reply = engine.owner_session().ask_telling(&request, &mut |_| {})?;
     if globals.json {
         output::json(&reply)?;
     } else {

@@ -43,7 +43,13 @@ pub struct ListArgs {
     /// Only this action, such as `file.write`, or a family such as `file.`
     #[arg(long)]
     action: Option<String>,
-    /// Only on this path, and everything below it
+    /// Only what took this verb, such as `write`
+    #[arg(long)]
+    verb: Option<String>,
+    /// Only with the token of this id
+    #[arg(long, value_name = "ID")]
+    token: Option<String>,
+    /// Only on this path and everything below it, or on what matches a pattern such as `/docs/**/*.md`
     #[arg(long)]
     path: Option<String>,
     /// Only what ended so
@@ -55,6 +61,9 @@ pub struct ListArgs {
     /// Only since then, such as `2026-01-31` or `2026-01-31T12:00:00Z`
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Only up to and with that instant
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Only records after this number
     #[arg(long, value_name = "N", default_value_t = 0)]
     after: u64,
@@ -67,11 +76,14 @@ impl ListArgs {
     fn filter(&self) -> AuditFilter {
         AuditFilter {
             principal: self.principal.clone(),
+            token: self.token.clone(),
             action: self.action.clone(),
+            verb: self.verb.clone(),
             path: self.path.clone(),
             outcome: self.outcome.clone(),
             trace: self.trace.clone(),
             since: self.since.clone(),
+            until: self.until.clone(),
             after: self.after,
             limit: self.limit,
             ..AuditFilter::default()
@@ -133,7 +145,9 @@ fn export(session: &Session) -> Outcome {
 fn verify(globals: &Globals, session: &Session) -> Outcome {
     let (records, broken) = session.verify_audit()?;
     if globals.json {
-        output::json(&json!({"records": records, "broken": broken}))?;
+        // As `GET /v1/audit/verify` answers; `broken` is what `break` was called here before.
+        let valid = broken.is_none();
+        output::json(&json!({"valid": valid, "records": records, "break": broken, "broken": broken}))?;
     } else if let Some(broken) = &broken {
         anstream::println!(
             "{BAD}record {}: {}{BAD:#}  {FAINT}{records} records read{FAINT:#}",

@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost_engine::api::{Error, restore_home};
-use waypost_engine::net::{Client, Fetch, Method, Reach, Url};
+use waypost_engine::net::{Fetch, Method};
 
+use super::place::{Refused, Server};
 use super::{Globals, NOTHING, Outcome, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
@@ -52,13 +53,7 @@ pub fn run(globals: &Globals, args: &BackupArgs) -> Outcome {
     match &args.url {
         Some(url) => fetch(url, args.token.as_deref(), aside.as_file_mut())?,
         None => {
-            let session = home::owner(globals).map_err(|error| match error.downcast_ref::<Error>() {
-                Some(Error::HomeInUse { .. }) => {
-                    error.context("a server has this home open; give its address with `--url` and `--token`")
-                }
-                _ => error,
-            })?;
-            session.backup(aside.as_file_mut())?;
+            home::owner(globals)?.backup(aside.as_file_mut())?;
         }
     }
     aside.as_file().sync_all().context("can't sync the backup")?;
@@ -80,21 +75,16 @@ fn private() -> std::fs::Permissions {
     std::fs::Permissions::from_mode(0o600)
 }
 
-/// Asks a running server. What was named by the operator may be asked, wherever it is.
+/// Asks a running server.
 fn fetch(url: &str, token: Option<&str>, out: &mut File) -> Result<()> {
-    let url = Url::parse(url)
-        .ok()
-        .filter(Url::has_host)
-        .with_context(|| format!("`{url}` is no URL of a server"))?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let client = Client::new(Reach::new(&[host]).map_err(Error::from)?);
-    let bearer = format!("Bearer {}", token.unwrap_or_default());
-    let backup = url.join("/v1/backup").context("the URL of the server can't be used")?;
-    let mut incoming = client
+    let server = Server::at(url, token)?;
+    let backup = server.route(&["backup"]);
+    let mut incoming = server
+        .client
         .open(&Fetch {
             method: Method::Post,
             url: backup.as_str(),
-            headers: &[("authorization", &bearer)],
+            headers: &[server.authorization()],
             deadline: PATIENCE,
             max_hops: 0,
             only_listed: true,
@@ -103,12 +93,7 @@ fn fetch(url: &str, token: Option<&str>, out: &mut File) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     if incoming.status != 200 {
         let n_read = incoming.read(&mut buffer).unwrap_or(0);
-        let said: serde_json::Value = serde_json::from_slice(&buffer[..n_read]).unwrap_or_default();
-        let detail = said["detail"].as_str().unwrap_or("no backup").to_owned();
-        match incoming.status {
-            401 | 403 => return Err(Error::Unauthorized).context(detail),
-            status => bail!("the server answered {status}: {detail}"),
-        }
+        return Err(Refused::of(incoming.status, &buffer[..n_read]).into());
     }
     loop {
         let n_read = incoming.read(&mut buffer).map_err(Error::from)?;

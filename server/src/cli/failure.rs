@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind as ClapKind;
 use serde_json::json;
+use waypost::upstream::RelayError;
 use waypost_engine::api::{Error, ErrorKind};
 
+use super::place::Refused;
 use super::{NOTHING, REFUSED, UNAVAILABLE};
 use crate::models::NoModel;
 use crate::output::{self, BAD};
@@ -62,8 +64,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<NoModel>() {
         return UNAVAILABLE;
     }
-    if let Some(waypost::upstream::RelayError::Broken { .. }) = error.downcast_ref() {
-        return UNAVAILABLE;
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return exit_code_of_status(refused.status);
+    }
+    match error.downcast_ref() {
+        Some(RelayError::Broken { .. }) => return UNAVAILABLE,
+        Some(RelayError::Refused { .. }) => return REFUSED,
+        _ => {}
     }
     if let Some(waypost::serve::ServeError::Bind { .. }) = error.downcast_ref() {
         return UNAVAILABLE;
@@ -72,6 +79,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(Error::Net(error)) if error.may_pass() => UNAVAILABLE,
         Some(error) => exit_code_of(error.kind()),
         None => USAGE,
+    }
+}
+
+fn exit_code_of_status(status: u16) -> u8 {
+    match status {
+        400 | 405 | 413 | 415 | 422 => USAGE,
+        401 | 403 => REFUSED,
+        408 | 429 | 502..=504 => UNAVAILABLE,
+        _ => NOTHING,
     }
 }
 

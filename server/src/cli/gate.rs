@@ -45,7 +45,7 @@ pub fn run(globals: &Globals, command: &GateCommand) -> Outcome {
         GateCommand::Add { pattern, verbs, note } => {
             let note = note.as_deref().unwrap_or_default();
             let gate = Gate::new(pattern, verbs.iter().copied().collect(), note).map_err(Error::from)?;
-            session.put_gate(&gate)?;
+            let (gate, _) = session.put_gate(&gate)?;
             if globals.json {
                 output::json(&gate)?;
             } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::upstream;
-use waypost_engine::api::{Engine, Session};
+use waypost_engine::api::{Engine, Error, Session};
 use waypost_engine::embed::Embedder;
 
 use super::{Globals, Outcome};
@@ -17,6 +17,10 @@ use crate::{logs, models};
 /// Said below the flags of `waypost config`.
 pub const CONFIG_EXAMPLES: &str =
     "Examples:\n  waypost config --home ./home\n  WAYPOST_OFFLINE=yes waypost config --json";
+
+/// What to do while a server has the home.
+const TAKEN: &str = "a server has this home open: ask that one, with `--url` and `--token`, which `approval`, `backup`, `mcp`, `token` \
+                     and `webhook` take, or over REST";
 
 #[derive(Args)]
 #[command(after_help = "Example: waypost init ./home")]
@@ -89,7 +93,12 @@ pub fn model(config: &Config, fetch: Fetch) -> Result<Option<Arc<dyn Embedder>>>
 /// Opens a home with this model.
 pub fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
     let options = config.engine_options(home)?.embedder(embedder);
-    let engine = Arc::new(Engine::open(options)?);
+    let engine = Engine::open(options).map_err(|error| match error {
+        // Nearly always a server has it.
+        Error::HomeInUse { .. } => anyhow::Error::new(error).context(TAKEN),
+        error => error.into(),
+    })?;
+    let engine = Arc::new(engine);
     engine.set_tool_servers(config.upstreams.value.iter().map(upstream::Settings::tool_server).collect());
     // Where there is a log, the engine has told it there.
     for line in engine.rebuilt().iter().filter(|_| logs::format().is_none()) {

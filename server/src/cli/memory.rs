@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 use waypost_engine::api::{
-    Engine, MemoryFilter, MemoryInfo, OnConflict, RecallRequest, Recalled, RememberReply, RememberRequest,
-    Sources, ThreadRequest,
+    AppendMessages, Engine, MemoryFilter, MemoryInfo, MessageInput, OnConflict, RecallRequest, Recalled,
+    RememberReply, RememberRequest, Sources, ThreadRequest,
 };
 use waypost_engine::id::split_path;
 
@@ -41,6 +41,8 @@ pub enum MemoryCommand {
         #[arg(long)]
         expired: bool,
     },
+    /// Write a message at the end of a thread; the first one begins it
+    Append(AppendArgs),
     /// The last messages of a thread
     #[command(after_help = "Example: waypost memory thread planning --max-tokens 2000")]
     Thread {
@@ -100,6 +102,25 @@ pub struct RememberArgs {
     supersedes: Option<String>,
 }
 
+#[derive(Args)]
+#[command(after_help = "Example: waypost memory append planning 'Who paints the boats?' --role user")]
+pub struct AppendArgs {
+    /// The thread's name
+    thread: String,
+    /// What was said
+    #[arg(required = true)]
+    text: Vec<String>,
+    /// user, assistant, system, tool or the like
+    #[arg(long, default_value = "user")]
+    role: String,
+    /// Where; the only workspace where it is missing
+    #[arg(long, short = 'w')]
+    workspace: Option<String>,
+    /// Whose thread; your own where it is missing
+    #[arg(long)]
+    agent: Option<String>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum ConflictArg {
     /// Write no duplicate, point out a contradiction
@@ -152,6 +173,7 @@ pub fn run(globals: &Globals, command: &MemoryCommand) -> Outcome {
     match command {
         MemoryCommand::Remember(args) => remember(globals, args),
         MemoryCommand::Recall(args) => recall(globals, args),
+        MemoryCommand::Append(args) => append(globals, args),
         MemoryCommand::List { workspace, agent, topic, kind, expired } => {
             let filter = MemoryFilter {
                 workspace: workspace.clone(),
@@ -177,6 +199,9 @@ pub fn run(globals: &Globals, command: &MemoryCommand) -> Outcome {
             }
             if reply.left_out > 0 {
                 anstream::println!("{FAINT}{} older messages left out{FAINT:#}", reply.left_out);
+            }
+            if reply.cut {
+                anstream::println!("{FAINT}the last message is longer than that, and cut{FAINT:#}");
             }
             for message in &reply.messages {
                 anstream::println!(
@@ -220,6 +245,22 @@ fn remember(globals: &Globals, args: &RememberArgs) -> Outcome {
         index(&engine, &reply.path)?;
     }
     output::one(globals.json, &reply, print_kept)?;
+    Ok(0)
+}
+
+fn append(globals: &Globals, args: &AppendArgs) -> Outcome {
+    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let message = MessageInput { role: args.role.clone(), text: args.text.join(" "), tokens: None };
+    let request = AppendMessages {
+        workspace: args.workspace.clone(),
+        agent: args.agent.clone(),
+        messages: vec![message],
+    };
+    let reply = engine.owner_session().append_messages(&args.thread, &request)?;
+    index(&engine, &reply.path)?;
+    output::one(globals.json, &reply, |reply| {
+        anstream::println!("{STRONG}{}{STRONG:#}  message {}", output::safe(&reply.path), reply.last);
+    })?;
     Ok(0)
 }
 

@@ -22,6 +22,7 @@ mod index;
 mod lock;
 mod memory;
 mod models;
+mod place;
 mod policy;
 mod principal;
 mod prune;
@@ -167,11 +168,9 @@ enum Command {
     #[command(hide = true)]
     ExtractWorker,
     /// Manage who is told of what happens, and see what became of it
-    #[command(subcommand)]
-    Webhook(webhook::WebhookCommand),
+    Webhook(webhook::WebhookArgs),
     /// Manage tokens
-    #[command(subcommand)]
-    Token(token::TokenCommand),
+    Token(token::TokenArgs),
     /// Manage agents, humans and services that may act here
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
@@ -188,8 +187,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Decide about changes that wait at a gate
-    #[command(subcommand)]
-    Approval(approval::ApprovalCommand),
+    Approval(approval::ApprovalArgs),
     /// Limit what agents may spend, and see what was spent
     #[command(subcommand)]
     Budget(budget::BudgetCommand),
@@ -254,14 +252,14 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Tool(command) => tool::run(&globals, &command),
         Command::Guard(args) => tool::run_guard(&args),
         Command::ExtractWorker => Ok(waypost_engine::reader::work()),
-        Command::Webhook(command) => webhook::run(&globals, &command),
-        Command::Token(command) => token::run(&globals, &command),
+        Command::Webhook(args) => webhook::run(&globals, &args),
+        Command::Token(args) => token::run(&globals, &args),
         Command::Principal(command) => principal::run(&globals, &command),
         Command::Group(command) => principal::run_group(&globals, &command),
         Command::Grant(command) => grant::run(&globals, &command),
         Command::Gate(command) => gate::run(&globals, &command),
         Command::Policy(command) => policy::run(&globals, &command),
-        Command::Approval(command) => approval::run(&globals, &command),
+        Command::Approval(args) => approval::run(&globals, &args),
         Command::Budget(command) => budget::run(&globals, &command),
         Command::Audit(command) => audit::run(&globals, &command),
         Command::Config => home::config(&globals),

@@ -26,6 +26,9 @@ pub enum PolicyCommand {
         /// Take nothing away that the file does not name
         #[arg(long)]
         keep: bool,
+        /// The file names nothing on purpose: every principal, grant and gate goes
+        #[arg(long)]
+        empty: bool,
     },
 }
 
@@ -40,8 +43,8 @@ pub fn run(globals: &Globals, command: &PolicyCommand) -> Outcome {
             print(globals, &diff, "it is what holds")?;
             Ok(if diff.is_empty() { 0 } else { NOTHING })
         }
-        PolicyCommand::Apply { keep, .. } => {
-            print(globals, &session.apply_policy(&text, *keep)?, "nothing changed")?;
+        PolicyCommand::Apply { keep, empty, .. } => {
+            print(globals, &session.apply_policy(&text, *keep, *empty)?, "nothing changed")?;
             Ok(0)
         }
     }

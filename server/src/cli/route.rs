@@ -66,6 +66,12 @@ pub fn text(reply: &RouteReply) -> String {
             100.0 * decision.confidence
         ),
         (None, Some(question)) => format!("{STRONG}{}{STRONG:#}", output::safe(question)),
+        (None, None) if !reply.unavailable.is_empty() => {
+            format!(
+                "{BAD}none{BAD:#}: {} can do this, and nobody takes it now",
+                output::safe(&reply.unavailable.join(", "))
+            )
+        }
         (None, None) => format!("{BAD}none{BAD:#}: nobody here is known to do this"),
     }];
     for part in &reply.parts {

@@ -1,6 +1,6 @@
 //! `waypost serve` and `waypost mcp`.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,9 @@ use serde_json::{Map, Value, json};
 use waypost::mcp::stdio::serve_stdio;
 use waypost::renewal::Renewed;
 use waypost::serve::{ServeOptions, serve};
-use waypost::upstream::{RelayError, relay};
+use waypost::upstream::relay;
 use waypost_engine::api::{Engine, Indexer, Supervisor};
 use waypost_engine::id::WorkspaceName;
-use waypost_engine::net::Url;
 
 use super::home::{self, Fetch};
 use super::{Globals, Outcome};
@@ -22,8 +21,8 @@ use crate::config::{self, Config};
 use crate::logs;
 use crate::output::{self, FAINT, STRONG, Voice};
 
-/// Until a server that is there must have taken a connection.
-const LOOK_PATIENCE: Duration = Duration::from_secs(3);
+/// Until calls of the engine that are under way at the end must have ended; what they have not begun is not done.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 
 /// Said below the flags of `waypost serve`.
 const SERVE_EXAMPLES: &str = "Examples:\n  waypost serve --home ./home\n  \
@@ -71,7 +70,7 @@ pub struct McpArgs {
     /// Token to act with; without one it acts as the home's owner
     #[arg(long, env = "WAYPOST_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Only these families of tools: files, files-reference, history, knowledge, mesh
+    /// Only these families of tools: files, files-reference, history, knowledge, mesh, threads
     #[arg(long, value_delimiter = ',')]
     toolsets: Option<Vec<String>>,
 }
@@ -144,13 +143,20 @@ pub fn run_server(
 ) -> Outcome {
     let options = options(&config)?;
     let scheme = if options.edge.tls.is_some() { "https" } else { "http" };
+    if options.edge.tls.is_none() && !options.listen.ip().is_loopback() {
+        tracing::warn!(
+            "tokens and files go over the network as they are: speak TLS with `--tls-cert` and `--tls-key`, or through a proxy \
+             that does, and keep this address from everybody else"
+        );
+    }
     engine.set_commands(&config.command_hooks())?;
     let indexer = Indexer::start(&engine);
     let reread = Arc::new(move || renew(&config, reread()).map_err(|error| output::causes(&error)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let on_ready = move |address| announce(scheme, address, greeting);
     runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
-    drop((runtime, telling));
+    runtime.shutdown_timeout(LAST_CALLS);
+    drop(telling);
     Ok(0)
 }
 
@@ -204,16 +210,13 @@ fn announce(scheme: &str, address: SocketAddr, greeting: Greeting) {
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     if let (Some(url), Some(token)) = (&args.url, &args.token) {
-        let _telling = logs::start("warn", logs::LogFormat::Text, None)?;
-        // A client that says nothing, or goes at once, would never learn that nobody is there.
-        let asked = url.clone();
-        let looked = std::thread::spawn(move || look_for(&asked));
+        // How its connection ends is told below, in words of ours.
+        let _telling = logs::start("warn,rmcp=off", logs::LogFormat::Text, None)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let carried = runtime.block_on(relay(url, token, args.toolsets.as_deref()));
         // Reading from standard input can't be given up; nothing is left to be done.
         runtime.shutdown_background();
         carried?;
-        looked.join().unwrap_or(Ok(()))?;
         return Ok(0);
     }
     let home = home::locate(globals, Some(Path::new(".")))?;
@@ -231,20 +234,4 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     runtime.block_on(serve_stdio(Arc::clone(&engine), token, toolsets, config.upstream_plan()))?;
     drop((indexer, courier, supervisor));
     Ok(0)
-}
-
-/// Whether somebody listens at the address of a server.
-fn look_for(url: &str) -> Result<(), RelayError> {
-    // An address that is none is refused by the relay itself.
-    let Ok(address) = Url::parse(url) else { return Ok(()) };
-    let broken =
-        |error: std::io::Error| RelayError::Broken { url: url.to_owned(), detail: error.to_string() };
-    let mut last = Ok(());
-    for address in address.socket_addrs(|| None).map_err(broken)? {
-        match TcpStream::connect_timeout(&address, LOOK_PATIENCE) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = Err(broken(error)),
-        }
-    }
-    last
 }

@@ -101,7 +101,10 @@ pub fn run(globals: &Globals, command: &SnapshotCommand) -> Outcome {
             catch_up(&engine, id)?;
             print_restored(globals, &session.restore_snapshot(id)?)?;
         }
-        SnapshotCommand::Clone { id, name } => print_restored(globals, &session.clone_snapshot(id, name)?)?,
+        SnapshotCommand::Clone { id, name } => {
+            let made = session.clone_snapshot(id, name)?;
+            if globals.json { output::json(&made)? } else { print_restored(globals, &made.files)? }
+        }
         SnapshotCommand::Export { id, file } => export(globals, &session, id, file)?,
         SnapshotCommand::Remove { id } => {
             session.remove_snapshot(id)?;

@@ -4,17 +4,30 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use waypost_engine::access::{ADMIN, AccessError, Limits, NewToken, Verb};
-use waypost_engine::api::{Error, Session, TokenInfo};
-use waypost_engine::clock::{Clock, parse_rfc3339};
+use waypost_engine::api::{Error, Session};
+use waypost_engine::clock::{Clock, parse_rfc3339, rfc3339};
 use waypost_engine::pattern::Pattern;
 
-use super::grant::words;
-use super::{Globals, Outcome, find, home};
+use super::place::{Ask, At, Place, text};
+use super::{Globals, Outcome, find};
 use crate::output::{self, BAD, FAINT, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost token add --principal agent:researcher --expires 30d\n  \
+                        waypost token list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost token add --principal agent:researcher --expires 30d")]
 pub enum TokenCommand {
     /// All tokens, without their secrets
     #[command(after_help = "Example: waypost token list")]
@@ -56,33 +69,43 @@ pub struct AddArgs {
     paths: Vec<String>,
 }
 
-pub fn run(globals: &Globals, command: &TokenCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
-        TokenCommand::List => output::list(globals.json, &session.tokens()?, line)?,
-        TokenCommand::Add(args) => add(globals, &session, args)?,
+pub fn run(globals: &Globals, args: &TokenArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
+        TokenCommand::List => {
+            let tokens = place.all(Session::tokens, Ask::get(&["tokens"]))?;
+            output::list(globals.json, &tokens, line)?;
+        }
+        TokenCommand::Add(args) => add(globals, &place, args)?,
         TokenCommand::Show { id } => {
-            output::one(globals.json, find(&session.tokens()?, "token", id, |token| &token.id)?, line)?;
+            let at_home =
+                |session: &Session| find(&session.tokens()?, "token", id, |token| &token.id).cloned();
+            output::one(globals.json, &place.one(at_home, Ask::get(&["tokens", id]))?, line)?;
         }
         TokenCommand::Revoke { id } => {
-            session.revoke_token(id)?;
+            place.one(|session| session.revoke_token(id), Ask::delete(&["tokens", id]))?;
             output::done(globals.json, "revoked", id)?;
         }
     }
     Ok(0)
 }
 
-fn add(globals: &Globals, session: &Session, args: &AddArgs) -> Result<()> {
-    let issued = session.issue_token(&NewToken {
+fn add(globals: &Globals, place: &Place, args: &AddArgs) -> Result<()> {
+    let new = NewToken {
         principal: args.principal.clone(),
         name: args.name.clone().unwrap_or_default(),
         expires_ms: args.expires,
         limits: args.limits()?,
-    })?;
+    };
+    let body = json!({
+        "principal": new.principal, "name": new.name, "expires_at": new.expires_ms.map(rfc3339),
+        "verbs": new.limits.verbs, "paths": new.limits.paths,
+    });
+    let issued = place.one(|session| session.issue_token(&new), Ask::post(&["tokens"], body))?;
     if globals.json {
         return output::json(&issued);
     }
-    anstream::println!("{}", issued.token);
+    anstream::println!("{}", text(&issued, "token"));
     Ok(())
 }
 
@@ -98,31 +121,31 @@ impl AddArgs {
     }
 }
 
-fn line(token: &TokenInfo) {
+fn line(token: &Value) {
     let is_over = |at: &str| parse_rfc3339(at).is_some_and(|at_ms| at_ms <= Clock::System.now_ms());
-    let state = match (&token.revoked_at, &token.expires_at) {
+    let state = match (token["revoked_at"].as_str(), token["expires_at"].as_str()) {
         (Some(at), _) => format!("{BAD}revoked {at}{BAD:#}"),
         (None, Some(at)) if is_over(at) => format!("{BAD}ran out {at}{BAD:#}"),
         (None, Some(at)) => format!("until {at}"),
         (None, None) => "does not run out".to_owned(),
     };
-    let used = token.last_used_at.as_ref().map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
+    let used =
+        token["last_used_at"].as_str().map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}{}  {state}{}  {FAINT}{used}{FAINT:#}",
-        token.id,
-        token.principal,
-        output::aside(&token.name),
-        narrowed(&token.limits)
+        text(token, "id"),
+        text(token, "principal"),
+        output::aside(text(token, "name")),
+        narrowed(&token["limits"])
     );
 }
 
-fn narrowed(limits: &Limits) -> String {
-    let verbs = limits.verbs.iter().map(|verbs| format!("  only {}", words(verbs)));
-    let paths = limits.paths.iter().map(|paths| {
-        let paths: Vec<String> = paths.iter().map(|path| output::safe(path.as_str())).collect();
-        format!("  on {}", paths.join(", "))
-    });
-    verbs.chain(paths).collect()
+fn narrowed(limits: &Value) -> String {
+    let listed = |name: &str, before: &str| {
+        let items = limits[name].as_array()?.iter().filter_map(Value::as_str).map(output::safe);
+        Some(format!("  {before} {}", items.collect::<Vec<_>>().join(", ")))
+    };
+    listed("verbs", "only").into_iter().chain(listed("paths", "on")).collect()
 }
 
 /// When something ends, in milliseconds since 1970: a time, or a length from now.

@@ -1,11 +1,12 @@
 //! `waypost webhook`: who is told of what happens, and what became of it.
 
-use clap::Subcommand;
-use waypost_engine::api::{
-    DeliveryInfo, DeliveryState, Format, NewWebhook, Replay, Session, WebhookChange, WebhookInfo,
-};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::{DeliveryState, Format, NewWebhook, Replay, Session, WebhookChange};
 
-use super::{Globals, NOTHING, Outcome, home};
+use super::place::{Ask, At, Place, text};
+use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
 /// Deliveries listed where nothing else is asked.
@@ -19,8 +20,20 @@ const ADD_EXAMPLE: &str =
 const REPLAY_EXAMPLES: &str = "Examples:\n  waypost webhook replay wh_…\n  \
                                waypost webhook replay wh_… --from 2026-03-01T00:00:00Z";
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost webhook deliveries wh_… --state dead\n  \
+                        waypost webhook list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct WebhookArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: WebhookCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost webhook deliveries wh_… --state dead")]
 pub enum WebhookCommand {
     /// All webhooks
     #[command(after_help = "Example: waypost webhook list")]
@@ -120,12 +133,16 @@ fn read_state(text: &str) -> Result<DeliveryState, String> {
     DeliveryState::read(text).ok_or_else(|| "expected pending, delivered or dead".to_owned())
 }
 
-pub fn run(globals: &Globals, command: &WebhookCommand) -> Outcome {
-    let session = home::owner(globals)?;
+pub fn run(globals: &Globals, args: &WebhookArgs) -> Outcome {
+    let place = args.at.place(globals)?;
     let json = globals.json;
-    match command {
-        WebhookCommand::List => output::list(json, &session.webhooks()?, line)?,
-        WebhookCommand::Show { id } => show(json, &session.webhook(id)?)?,
+    match &args.command {
+        WebhookCommand::List => {
+            output::list(json, &place.all(Session::webhooks, Ask::get(&["webhooks"]))?, line)?;
+        }
+        WebhookCommand::Show { id } => {
+            show(json, &place.one(|session| session.webhook(id), Ask::get(&["webhooks", id]))?)?;
+        }
         WebhookCommand::Add { url, paths, kinds, name, cloudevents, from_start } => {
             let new = NewWebhook {
                 url: url.clone(),
@@ -136,106 +153,128 @@ pub fn run(globals: &Globals, command: &WebhookCommand) -> Outcome {
                 secret: None,
                 after: from_start.then(|| "start".to_owned()),
             };
-            show(json, &session.create_webhook(&new)?)?;
+            let body = json!({
+                "url": new.url, "name": new.name, "paths": new.paths, "kinds": new.kinds, "format": new.format,
+                "after": new.after,
+            });
+            let ask = Ask::post(&["webhooks"], body);
+            show(json, &place.one(|session| session.create_webhook(&new), ask)?)?;
         }
-        WebhookCommand::Pause { id } => {
-            let change = WebhookChange { active: Some(false), ..WebhookChange::default() };
-            show(json, &session.change_webhook(id, &change)?)?;
-        }
-        WebhookCommand::Resume { id, skip_backlog } => {
-            let change =
-                WebhookChange { active: Some(true), skip_backlog: *skip_backlog, ..WebhookChange::default() };
-            show(json, &session.change_webhook(id, &change)?)?;
-        }
+        WebhookCommand::Pause { id } => show(json, &switch(&place, id, false, false)?)?,
+        WebhookCommand::Resume { id, skip_backlog } => show(json, &switch(&place, id, true, *skip_backlog)?)?,
         WebhookCommand::Remove { id } => {
-            session.remove_webhook(id)?;
+            place.one(|session| session.remove_webhook(id), Ask::delete(&["webhooks", id]))?;
             output::done(json, "removed", id)?;
         }
-        WebhookCommand::Rotate { id, overlap } => show(json, &session.rotate_webhook_secret(id, *overlap)?)?,
-        WebhookCommand::Ping { id } => return ping(json, &session, id),
+        WebhookCommand::Rotate { id, overlap } => {
+            let ask = Ask::post(&["webhooks", id, "rotate"], json!({"overlap_seconds": overlap}));
+            show(json, &place.one(|session| session.rotate_webhook_secret(id, *overlap), ask)?)?;
+        }
+        WebhookCommand::Ping { id } => {
+            let ask = Ask::post(&["webhooks", id, "ping"], json!({}));
+            return ping(json, &place.one(|session| session.ping_webhook(id), ask)?);
+        }
         WebhookCommand::Deliveries { id, state, limit } => {
-            let page = session.deliveries(id, *state, None, *limit)?;
-            output::list(json, &page.items, delivery_line)?;
+            let at_home = |session: &Session| session.deliveries(id, *state, None, *limit);
+            let ask = Ask::get(&["webhooks", id, "deliveries"])
+                .with("state", state.map(DeliveryState::as_str))
+                .with("limit", Some(&limit.to_string()));
+            let page = place.one(|session| at_home(session).map(|page| json!({"items": page.items})), ask)?;
+            output::list(
+                json,
+                page["items"].as_array().map(Vec::as_slice).unwrap_or_default(),
+                delivery_line,
+            )?;
         }
         WebhookCommand::Replay { id, delivery: Some(delivery), .. } => {
-            session.replay_delivery(id, delivery)?;
+            let ask = Ask::post(&["webhooks", id, "deliveries", delivery, "replay"], json!({}));
+            place.one(|session| session.replay_delivery(id, delivery).map(drop), ask)?;
             output::done(json, "replayed", delivery)?;
         }
         WebhookCommand::Replay { id, delivery: None, from, to } => {
             let replay = Replay { from: from.clone(), to: to.clone(), state: None };
-            let replayed = session.replay_deliveries(id, &replay)?;
+            let at_home = |session: &Session| session.replay_deliveries(id, &replay);
+            let ask = Ask::post(&["webhooks", id, "replay"], json!({"from": from, "to": to}));
+            let told = place.one(|session| at_home(session).map(|n| json!({"replayed": n})), ask)?;
             if json {
-                output::json(&serde_json::json!({"replayed": replayed}))?;
+                output::json(&json!({"replayed": told["replayed"]}))?;
             } else {
-                anstream::println!("{replayed} put back; they are brought while the server runs");
+                anstream::println!("{} put back; they are brought while the server runs", told["replayed"]);
             }
         }
     }
     Ok(0)
 }
 
-fn ping(json: bool, session: &Session, id: &str) -> Outcome {
-    let attempt = session.ping_webhook(id)?;
-    let arrived = attempt.status.is_some_and(|status| (200..300).contains(&status));
-    if json {
-        output::json(&attempt)?;
-    } else {
-        let said = match (&attempt.status, &attempt.error) {
-            (Some(status), _) => status.to_string(),
-            (None, error) => output::safe(error.as_deref().unwrap_or("nothing")),
-        };
-        anstream::println!("answered {said} after {} ms", attempt.took_ms);
-    }
-    Ok(if arrived { 0 } else { NOTHING })
+fn switch(place: &Place, id: &str, active: bool, skip_backlog: bool) -> Result<Value> {
+    let change = WebhookChange { active: Some(active), skip_backlog, ..WebhookChange::default() };
+    let ask = Ask::patch(&["webhooks", id], json!({"active": active, "skip_backlog": skip_backlog}));
+    place.one(|session| session.change_webhook(id, &change), ask)
 }
 
-fn show(json: bool, webhook: &WebhookInfo) -> anyhow::Result<()> {
+fn ping(json: bool, attempt: &Value) -> Outcome {
+    let status = attempt["status"].as_i64();
+    if json {
+        output::json(attempt)?;
+    } else {
+        let said = match (status, attempt["error"].as_str()) {
+            (Some(status), _) => status.to_string(),
+            (None, error) => output::safe(error.unwrap_or("nothing")),
+        };
+        anstream::println!("answered {said} after {} ms", attempt["took_ms"]);
+    }
+    Ok(if status.is_some_and(|status| (200..300).contains(&status)) { 0 } else { NOTHING })
+}
+
+fn show(json: bool, webhook: &Value) -> Result<()> {
     if json {
         return output::json(webhook);
     }
     line(webhook);
-    if let Some(secret) = &webhook.secret {
+    if let Some(secret) = webhook["secret"].as_str() {
         anstream::println!("secret, shown once: {secret}");
     }
     Ok(())
 }
 
-fn line(webhook: &WebhookInfo) {
-    let target = match (&webhook.url, &webhook.command) {
-        (Some(url), _) => url.clone(),
-        (None, command) => command.as_ref().map(|argv| argv.join(" ")).unwrap_or_default(),
+fn line(webhook: &Value) {
+    let listed = |name: &str, between: &str| {
+        let items = webhook[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.collect::<Vec<_>>().join(between)
     };
-    let some = |list: &[String]| if list.is_empty() { "everything".to_owned() } else { list.join(", ") };
-    let state = if webhook.active { "active" } else { webhook.paused_because.as_str() };
+    let some = |list: String| if list.is_empty() { "everything".to_owned() } else { list };
+    let target = webhook["url"].as_str().map_or_else(|| listed("command", " "), str::to_owned);
+    let is_active = webhook["active"].as_bool().unwrap_or_default();
+    let state = if is_active { "active" } else { text(webhook, "paused_because") };
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {} on {}  {FAINT}{}, {}{}{FAINT:#}",
-        webhook.id,
+        text(webhook, "id"),
         output::safe(&target),
-        some(&webhook.kinds),
-        output::safe(&some(&webhook.paths)),
-        output::safe(&webhook.owner),
+        some(listed("kinds", ", ")),
+        output::safe(&some(listed("paths", ", "))),
+        output::safe(text(webhook, "owner")),
         output::safe(state),
-        output::aside(&webhook.name)
+        output::aside(text(webhook, "name"))
     );
 }
 
-fn delivery_line(delivery: &DeliveryInfo) {
-    let state = match delivery.state {
-        DeliveryState::Delivered => format!("{GOOD}delivered{GOOD:#}"),
-        DeliveryState::Dead => format!("{BAD}dead{BAD:#}"),
-        DeliveryState::Pending => "pending".to_owned(),
+fn delivery_line(delivery: &Value) {
+    let state = match text(delivery, "state") {
+        "delivered" => format!("{GOOD}delivered{GOOD:#}"),
+        "dead" => format!("{BAD}dead{BAD:#}"),
+        other => other.to_owned(),
     };
-    let last = match (delivery.last_status, &delivery.last_error) {
-        (Some(status), _) => status.to_string(),
-        (None, error) => error.clone().unwrap_or_default(),
+    let last = match delivery["last_status"].as_i64() {
+        Some(status) => status.to_string(),
+        None => text(delivery, "last_error").to_owned(),
     };
     anstream::println!(
         "{}  {state}  {} {}  {FAINT}{} attempts, {}  {}{FAINT:#}",
-        delivery.updated_at,
-        delivery.event,
-        output::safe(&delivery.path),
-        delivery.attempts,
+        text(delivery, "updated_at"),
+        text(delivery, "event"),
+        output::safe(text(delivery, "path")),
+        delivery["attempts"],
         output::safe(&last),
-        delivery.id
+        text(delivery, "id")
     );
 }

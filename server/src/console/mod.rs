@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use waypost_engine::id::VersionId;
 
 use crate::problem::Problem;
-use crate::rest::unchanged;
+use crate::rest::{Path, unchanged};
 
 pub use self::sign::Sign;
 

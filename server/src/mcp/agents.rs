@@ -55,6 +55,9 @@ pub fn find(session: &Session, arguments: &FindAgents) -> Result<Value, Problem>
     if let Some(question) = reply.question {
         frame["question"] = json!(question);
     }
+    if !reply.unavailable.is_empty() {
+        frame["unavailable"] = json!(reply.unavailable);
+    }
     if !reply.degraded.is_empty() {
         frame["degraded"] = json!(reply.degraded);
     }

@@ -86,7 +86,7 @@ pub struct Remember {
 /// Of `find_agents`.
 #[derive(Debug, Deserialize)]
 pub struct FindAgents {
-    #[serde(default)]
+    #[serde(default, alias = "query")]
     pub intent: String,
     pub limit: Option<usize>,
     pub max_tokens: Option<usize>,
@@ -95,7 +95,7 @@ pub struct FindAgents {
 /// Of `find_tools`.
 #[derive(Debug, Deserialize)]
 pub struct FindTools {
-    #[serde(default)]
+    #[serde(default, alias = "intent")]
     pub query: String,
     pub limit: Option<usize>,
     pub max_tokens: Option<usize>,
@@ -148,6 +148,25 @@ pub struct SearchFiles {
     pub max_tokens: Option<usize>,
 }
 
+/// Of `append_message`.
+#[derive(Debug, Deserialize)]
+pub struct AppendMessage {
+    pub thread: String,
+    pub role: String,
+    pub text: String,
+    pub workspace: Option<String>,
+}
+
+/// Of `read_thread`.
+#[derive(Debug, Deserialize)]
+pub struct ReadThread {
+    pub thread: String,
+    pub workspace: Option<String>,
+    pub agent: Option<String>,
+    pub limit: Option<usize>,
+    pub max_tokens: Option<usize>,
+}
+
 /// Of `verify_citations`.
 #[derive(Debug, Deserialize)]
 pub struct VerifyCitations {
@@ -173,7 +192,7 @@ pub struct Carry {
     pub fence: Option<u64>,
 }
 
-/// Of `create_directory`, `get_file_info` and `read_media_file`.
+/// Of `create_directory`, `forget`, `get_file_info` and `read_media_file`.
 #[derive(Debug, Deserialize)]
 pub struct AtPath {
     pub path: String,
@@ -224,6 +243,7 @@ pub struct ListVersions {
     pub path: String,
     pub limit: Option<usize>,
     pub cursor: Option<String>,
+    pub max_tokens: Option<usize>,
 }
 
 /// Of `read_multiple_files`.
@@ -269,6 +289,7 @@ pub struct WaitForEvents {
     pub kinds: Vec<String>,
     pub timeout_seconds: Option<u64>,
     pub limit: Option<usize>,
+    pub max_tokens: Option<usize>,
 }
 
 /// Of `claim_task`.

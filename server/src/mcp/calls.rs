@@ -13,6 +13,7 @@ use super::arguments::{self, CitationArgument};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::changes;
 use super::memory;
+use super::reading;
 use super::reference;
 use super::tasks;
 use super::tools::Tool;
@@ -24,8 +25,6 @@ use crate::rest::{MAX_CITATIONS, list_key};
 
 /// Bytes of JSON around the parts of a reply that are counted.
 const FRAME: usize = 160;
-/// The same for a file's text, which has its version and place beside it.
-const FILE_FRAME: usize = 300;
 /// Budgets that `whoami` tells at most.
 const MAX_BUDGETS: usize = 8;
 /// Paths in one reply at most.
@@ -83,10 +82,11 @@ pub fn call(session: &Session, toolsets: Toolsets, tool: Tool, arguments: Value)
         Tool::FindAgents => agents::find(session, &arguments::read(tool, arguments)?),
         Tool::FindTools => upstreams::find(session, &arguments::read(tool, arguments)?),
         Tool::ListDirectory => list_directory(session, arguments::read(tool, arguments)?),
-        Tool::Recall => memory::recall(session, arguments::read(tool, arguments)?),
-        Tool::Remember => memory::remember(session, arguments::read(tool, arguments)?),
+        Tool::AppendMessage | Tool::Forget | Tool::ReadThread | Tool::Recall | Tool::Remember => {
+            memory::call(session, tool, arguments)
+        }
         Tool::RequestApproval => request_approval(session, &arguments::read(tool, arguments)?),
-        Tool::ReadFile => read_file(session, &arguments::read(tool, arguments)?),
+        Tool::ReadFile => reading::read_file(session, &arguments::read(tool, arguments)?),
         Tool::Search => search(session, arguments::read(tool, arguments)?),
         Tool::SearchFiles => search_files(session, &arguments::read(tool, arguments)?),
         Tool::VerifyCitations => verify_citations(session, arguments::read(tool, arguments)?),
@@ -233,89 +233,6 @@ fn terse_citation(numbered: NumberedCitation) -> Cited {
         start_byte: citation.start_byte,
         end_byte: citation.end_byte,
         source_url: citation.source_url,
-    }
-}
-
-pub(super) fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<Value, Problem> {
-    let budget = budget_bytes(arguments.max_tokens)?;
-    let budget = budget.saturating_sub(FILE_FRAME + cost(&arguments.path));
-    let window = Window::of(arguments)?;
-    let file =
-        session.read_file(&arguments.path, arguments.version.as_deref(), arguments.as_of.as_deref())?;
-    let Ok(text) = String::from_utf8(file.bytes) else {
-        let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        let detail = format!("`{}` is no UTF-8 text but {}", arguments.path, file.mime_type);
-        return Err(Problem::new(status, "unsupported_type", detail));
-    };
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let (first, last) = window.lines(&lines, budget);
-    let start_byte: usize = lines[..first].iter().map(|line| line.len()).sum();
-    let mut shown_text: String = lines[first..last].concat();
-    let whole = shown_text.len();
-    cut(&mut shown_text, budget);
-    let mut shown = json!({
-        "path": arguments.path,
-        "version": file.version,
-        "lines": [first + 1, last],
-        "total_lines": lines.len(),
-        "start_byte": start_byte,
-        "end_byte": start_byte + shown_text.len(),
-        "text": shown_text,
-    });
-    if shown["end_byte"] != json!(start_byte + whole) {
-        shown["cut"] = json!("this line is longer than `max_tokens`");
-    }
-    if last < lines.len() && !matches!(window, Window::Last(_)) {
-        shown["next_line"] = json!(last + 1);
-    }
-    Ok(shown)
-}
-
-/// Which lines of a file are wanted.
-enum Window {
-    From(usize),
-    First(usize),
-    Last(usize),
-}
-
-impl Window {
-    fn of(arguments: &arguments::ReadFile) -> Result<Self, Problem> {
-        match (arguments.start_line, arguments.head, arguments.tail) {
-            (None, None, None) => Ok(Self::From(0)),
-            (Some(line), None, None) if line > 0 => Ok(Self::From(line - 1)),
-            (None, Some(head), None) => Ok(Self::First(head)),
-            (None, None, Some(tail)) => Ok(Self::Last(tail)),
-            (Some(0), None, None) => Err(Problem::invalid("`start_line` is 0: lines count from 1")),
-            _ => Err(Problem::invalid("expected at most one of `start_line`, `head`, `tail`")),
-        }
-    }
-
-    /// The lines `[first, last)` of the window that fit the budget; at least one where the window has any.
-    fn lines(&self, lines: &[&str], budget: usize) -> (usize, usize) {
-        let fitting = |lines: &mut dyn Iterator<Item = &&str>| {
-            let mut spent = 0;
-            let fits = lines.take_while(|line| {
-                spent += cost(line) - 2;
-                spent <= budget
-            });
-            fits.count().max(1)
-        };
-        match self {
-            Self::From(first) => {
-                let first = (*first).min(lines.len());
-                let n_lines = fitting(&mut lines[first..].iter());
-                (first, (first + n_lines).min(lines.len()))
-            }
-            Self::First(head) => {
-                let head = (*head).min(lines.len());
-                (0, fitting(&mut lines[..head].iter()).min(head))
-            }
-            Self::Last(tail) => {
-                let tail = (*tail).min(lines.len());
-                let n_lines = fitting(&mut lines[lines.len() - tail..].iter().rev()).min(tail);
-                (lines.len() - n_lines, lines.len())
-            }
-        }
     }
 }
 

@@ -1,13 +1,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waypost_engine::api::{Error, EventFilter, Session, TreeEntry, WriteOptions, WriteReply};
+use waypost_engine::api::{
+    Error, EventFilter, EventInfo, Session, TreeEntry, VersionInfo, WriteOptions, WriteReply,
+};
 use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
 
 use super::arguments::{self, ReadFile};
-use super::bound::{budget_bytes, cost, cut};
-use super::calls;
+use super::bound::{budget_bytes, cost, cut, keep_first};
+use super::reading;
 use super::tools::Tool;
 use crate::paging::{PageParams, page_in_order};
 use crate::problem::Problem;
@@ -33,7 +35,7 @@ pub fn call(session: &Session, tool: Tool, arguments: Value) -> Result<Value, Pr
         Tool::CreateDirectory => {
             let arguments: arguments::AtPath = arguments::read(tool, arguments)?;
             session.create_folder(&arguments.path)?;
-            Ok(json!({"path": arguments.path}))
+            Ok(json!({"path": reading::canonical(&arguments.path)}))
         }
         Tool::CreateSnapshot => {
             let arguments: arguments::CreateSnapshot = arguments::read(tool, arguments)?;
@@ -101,7 +103,8 @@ fn edit(session: &Session, arguments: arguments::EditFile) -> Result<Value, Prob
     let mut diff = reply.diff;
     let whole = diff.len();
     cut(&mut diff, MAX_DIFF_BYTES);
-    let mut shown = reply.written.as_ref().map_or_else(|| json!({"path": arguments.path}), terse);
+    let mut shown =
+        reply.written.as_ref().map_or_else(|| json!({"path": reading::canonical(&arguments.path)}), terse);
     if diff.len() < whole {
         shown["cut"] = json!(true);
     }
@@ -142,61 +145,77 @@ fn prune(entries: &mut [TreeEntry], depth: usize) {
 }
 
 fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Value, Problem> {
-    let limit = Some(arguments.limit.unwrap_or(DEFAULT_VERSIONS));
+    let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
     let versions = session.versions(&arguments.path)?;
-    let page = page_in_order(versions, &PageParams { limit, cursor: arguments.cursor })?;
-    let terse: Vec<Value> = page
-        .items
-        .iter()
-        .map(|past| {
-            let mut shown =
-                json!({"version": past.version, "event": past.event, "actor": past.actor, "at": past.at});
-            if let Some(approver) = &past.approved_by {
-                shown["approved_by"] = json!(approver);
+    let limit = Some(arguments.limit.unwrap_or(DEFAULT_VERSIONS));
+    let mut params = PageParams { limit, cursor: arguments.cursor };
+    loop {
+        let page = page_in_order(versions.clone(), &params)?;
+        let listed: Vec<Value> = page.items.iter().map(terse_version).collect();
+        if cost(&listed) <= budget || listed.len() <= 1 {
+            let mut shown = json!({"versions": listed});
+            if let Some(cursor) = page.next_cursor {
+                shown["next_cursor"] = json!(cursor);
             }
-            if let Some(path) = &past.path {
-                shown["path"] = json!(path);
-            }
-            if past.version.is_some() && !past.available {
-                shown["pruned"] = json!(true);
-            }
-            shown
-        })
-        .collect();
-    let mut shown = json!({"versions": terse});
-    if let Some(cursor) = page.next_cursor {
-        shown["next_cursor"] = json!(cursor);
+            return Ok(shown);
+        }
+        params.limit = Some((listed.len() * 3 / 4).max(1));
     }
-    Ok(shown)
+}
+
+fn terse_version(past: &VersionInfo) -> Value {
+    let mut shown = json!({"version": past.version, "event": past.event, "actor": past.actor, "at": past.at});
+    if let Some(approver) = &past.approved_by {
+        shown["approved_by"] = json!(approver);
+    }
+    if let Some(path) = &past.path {
+        shown["path"] = json!(path);
+    }
+    if past.version.is_some() && !past.available {
+        shown["pruned"] = json!(true);
+    }
+    shown
 }
 
 fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value, Problem> {
     let filter = EventFilter::new(&arguments.paths, &arguments.kinds).map_err(Error::from)?;
     let patience = Duration::from_secs(arguments.timeout_seconds.unwrap_or(DEFAULT_WAIT_SECONDS));
     let limit = arguments.limit.unwrap_or(DEFAULT_EVENTS);
+    let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(2 * FRAME);
     let page = session.wait_for_events(arguments.after.as_deref(), &filter, limit, patience)?;
-    let terse: Vec<Value> = page
-        .items
-        .iter()
-        .map(|event| {
-            let mut shown = json!({
-                "event": event.event, "path": event.path, "mimeType": event.mime_type, "size": event.size,
-                "workspaceId": event.workspace_id, "actor": event.actor, "id": event.id,
-            });
-            if let Some(from) = &event.from {
-                shown["from"] = json!(from);
-            }
-            if let Some(data) = &event.data {
-                shown["data"] = data.clone();
-            }
-            shown
-        })
-        .collect();
-    let mut told = json!({"events": terse, "next": page.next});
+    let mut events: Vec<Value> = page.items.iter().map(terse_event).collect();
+    let omitted = keep_first(&mut events, budget);
+    if let [only] = events.as_mut_slice()
+        && cost(only) > budget
+        && only.get("data").is_some()
+    {
+        // What was published with it is had over REST.
+        only["data"] = json!({"cut": "longer than `max_tokens`"});
+    }
+    // Those that did not fit come with the next call.
+    let next = match events.len().checked_sub(1).filter(|_| omitted > 0) {
+        Some(last) => &page.items[last].seq,
+        None => &page.next,
+    };
+    let mut told = json!({"events": events, "next": next});
     if page.gap {
         told["gap"] = json!("older changes may have been forgotten; list the files to see how they stand");
     }
     Ok(told)
+}
+
+fn terse_event(event: &EventInfo) -> Value {
+    let mut shown = json!({
+        "event": event.event, "path": event.path, "mimeType": event.mime_type, "size": event.size,
+        "workspaceId": event.workspace_id, "actor": event.actor, "id": event.id,
+    });
+    if let Some(from) = &event.from {
+        shown["from"] = json!(from);
+    }
+    if let Some(data) = &event.data {
+        shown["data"] = data.clone();
+    }
+    shown
 }
 
 fn read_several(session: &Session, arguments: arguments::ReadMultipleFiles) -> Result<Value, Problem> {
@@ -219,7 +238,7 @@ fn read_several(session: &Session, arguments: arguments::ReadMultipleFiles) -> R
                 as_of: None,
                 max_tokens: max_tokens.or(Some((2000 / n_files).max(200))),
             };
-            calls::read_file(session, &one)
+            reading::read_file(session, &one)
                 .unwrap_or_else(|problem| json!({"path": path, "error": problem.code}))
         })
         .collect();

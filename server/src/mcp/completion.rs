@@ -74,9 +74,19 @@ fn of_template(
 fn values(session: &Session, wanted: Wanted, typed: &str) -> Result<Vec<String>, Error> {
     let mut values = match wanted {
         Wanted::Nothing => Vec::new(),
+        // People leave out what every path begins with.
+        Wanted::Path if !typed.starts_with('/') => return paths(session, &format!("/{typed}")),
         Wanted::Workspace => session.list("/")?.into_iter().map(|entry| entry.name).collect(),
         Wanted::Path => paths(session, typed)?,
-        Wanted::Agent => session.agents()?.into_iter().map(|agent| agent.id).collect(),
+        Wanted::Agent => {
+            let mut ids: Vec<String> = session.agents()?.into_iter().map(|agent| agent.id).collect();
+            // One's own inbox needs no card.
+            let own = session.principal_id();
+            if own.starts_with("agent:") && !ids.iter().any(|id| id == own) {
+                ids.insert(0, own.to_owned());
+            }
+            ids
+        }
         Wanted::Task => {
             let filter = TasksFilter { state: Some(TaskState::Review), ..TasksFilter::default() };
             session.tasks(&filter)?.into_iter().map(|task| task.id).collect()

@@ -17,6 +17,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use super::sessions::Bindings;
 use super::{Server, Toolsets};
 use crate::auth::TokenId;
+use crate::incoming;
 use crate::problem::Problem;
 use crate::serve::{App, MAX_BODY_BYTES};
 use crate::streams;
@@ -83,7 +84,10 @@ async fn layer(State(bindings): State<Arc<Bindings>>, request: Request, next: Ne
             }
             as_problem(response).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            incoming::linger(body);
+            problem.into_response()
+        }
     }
 }
 
@@ -97,6 +101,7 @@ fn accept_what_is_given(head: &mut Parts) {
 }
 
 async fn admit(bindings: &Bindings, head: &Parts) -> Result<(Toolsets, TokenId), Problem> {
+    incoming::fits(&head.headers, MAX_BODY_BYTES)?;
     let toolsets = toolsets(&head.uri)?;
     let token = head.extensions.get::<TokenId>().cloned().ok_or_else(Problem::internal)?;
     let headers = &head.headers;

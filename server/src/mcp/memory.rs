@@ -1,12 +1,15 @@
-//! Remembering and recalling, in few tokens.
+//! Remembering, recalling and conversations, in few tokens.
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use waypost_engine::api::{RecallRequest, Recalled, RememberRequest, Session, Sources};
+use waypost_engine::api::{
+    AppendMessages, MessageInput, RecallRequest, Recalled, RememberRequest, Session, Sources, ThreadRequest,
+};
 
-use super::arguments::{Recall, Remember};
+use super::arguments::{self, AppendMessage, AtPath, ReadThread, Recall, Remember};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::calls::terse_status;
+use super::tools::Tool;
 use crate::problem::Problem;
 
 /// Bytes of JSON around what is counted.
@@ -29,8 +32,75 @@ struct Memory {
     score: f64,
 }
 
-/// `remember`.
-pub fn remember(session: &Session, arguments: Remember) -> Result<Value, Problem> {
+/// A message, without what a model does not need.
+#[derive(Debug, Serialize)]
+struct Said {
+    n: u64,
+    role: String,
+    text: String,
+    by: String,
+}
+
+/// Runs a tool of memory.
+///
+/// # Errors
+/// What its arguments or the engine refuse.
+pub fn call(session: &Session, tool: Tool, arguments: Value) -> Result<Value, Problem> {
+    match tool {
+        Tool::AppendMessage => append(session, arguments::read(tool, arguments)?),
+        Tool::Forget => {
+            let arguments: AtPath = arguments::read(tool, arguments)?;
+            let reply = session.forget(&arguments.path)?;
+            Ok(json!({"path": reply.path, "seq": reply.seq}))
+        }
+        Tool::ReadThread => read_thread(session, arguments::read(tool, arguments)?),
+        Tool::Recall => recall(session, arguments::read(tool, arguments)?),
+        _ => remember(session, arguments::read(tool, arguments)?),
+    }
+}
+
+fn append(session: &Session, arguments: AppendMessage) -> Result<Value, Problem> {
+    let message = MessageInput { role: arguments.role, text: arguments.text, tokens: None };
+    let request = AppendMessages {
+        workspace: arguments.workspace,
+        messages: vec![message],
+        ..AppendMessages::default()
+    };
+    let reply = session.append_messages(&arguments.thread, &request)?;
+    Ok(json!({"path": reply.path, "seq": reply.seq, "n": reply.last}))
+}
+
+fn read_thread(session: &Session, arguments: ReadThread) -> Result<Value, Problem> {
+    let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
+    let request = ThreadRequest {
+        workspace: arguments.workspace,
+        agent: arguments.agent,
+        limit: arguments.limit,
+        ..ThreadRequest::default()
+    };
+    let reply = session.thread(&arguments.thread, &request)?;
+    let newest_first = reply.messages.into_iter().rev();
+    let mut said: Vec<Said> = newest_first
+        .map(|message| Said { n: message.n, role: message.role, text: message.text, by: message.by })
+        .collect();
+    let left_out = reply.left_out + keep_first(&mut said, budget);
+    let mut is_cut = false;
+    if let [only] = said.as_mut_slice() {
+        let over = cost(only).saturating_sub(budget);
+        let room = cost(&only.text).saturating_sub(over + 2);
+        let whole = only.text.len();
+        cut(&mut only.text, room);
+        is_cut = only.text.len() < whole;
+    }
+    said.reverse();
+    let mut shown = json!({"messages": said, "left_out": left_out});
+    if is_cut {
+        shown["cut"] = json!(true);
+    }
+    Ok(shown)
+}
+
+fn remember(session: &Session, arguments: Remember) -> Result<Value, Problem> {
     let request = RememberRequest {
         text: arguments.text,
         workspace: arguments.workspace,
@@ -59,8 +129,7 @@ pub fn remember(session: &Session, arguments: Remember) -> Result<Value, Problem
     Ok(told)
 }
 
-/// `recall`.
-pub fn recall(session: &Session, arguments: Recall) -> Result<Value, Problem> {
+fn recall(session: &Session, arguments: Recall) -> Result<Value, Problem> {
     let budget = budget_bytes(arguments.max_tokens)?;
     let request = RecallRequest {
         query: arguments.query,

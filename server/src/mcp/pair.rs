@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::asker::Streamed;
 use super::{Server, http};
 use crate::auth::TokenId;
+use crate::incoming;
 use crate::problem::Problem;
 use crate::serve::{App, MAX_BODY_BYTES};
 use crate::streams::Pieces;
@@ -115,6 +116,7 @@ async fn take(
     let id = uri.query().and_then(|query| query.strip_prefix("session_id=")).ok_or_else(absent)?;
     let found = streams.open().get(id).filter(|open| open.token == token).map(|open| open.messages.clone());
     let messages = found.ok_or_else(absent)?;
+    incoming::fits(request.headers(), MAX_BODY_BYTES)?;
     let body = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
         .await
         .map_err(|_| Problem::too_large(MAX_BODY_BYTES))?;

@@ -8,7 +8,7 @@ use waypost_engine::api::{ListEntry, Session};
 
 use super::arguments::{self, AtPath, ListWithSizes, ReadFile, SortBy, Whoami};
 use super::bound::{budget_bytes, cost, keep_first};
-use super::calls;
+use super::reading;
 use super::resources::uri_of;
 use super::tools::Tool;
 use crate::problem::Problem;
@@ -104,7 +104,7 @@ fn with_omitted(mut shown: Value, omitted: usize) -> Value {
 
 fn read_text(session: &Session, given: ReadFile) -> Result<Value, Problem> {
     let given = ReadFile { max_tokens: given.max_tokens.or(Some(TEXT_TOKENS)), ..given };
-    let read = calls::read_file(session, &given)?;
+    let read = reading::read_file(session, &given)?;
     let mut shown = json!({"content": read["text"], "version": read["version"]});
     for name in ["next_line", "cut"] {
         if !read[name].is_null() {
@@ -123,7 +123,7 @@ fn read_media(session: &Session, given: &AtPath) -> Result<Value, Problem> {
         return Err(Problem::new(status, "too_large", detail));
     }
     Ok(json!({
-        "path": given.path,
+        "path": reading::canonical(&given.path),
         "mimeType": file.mime_type,
         "size": n_bytes,
         "version": file.version,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use rmcp::model::{
@@ -10,7 +11,7 @@ use rmcp::model::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use waypost_engine::api::{Engine, EventFilter, EventInfo, FindRequest, Session};
+use waypost_engine::api::{Engine, EventFilter, EventInfo, EventsPage, FindRequest, Session};
 
 use crate::blocking::Bridge;
 use crate::paging::{PageParams, page};
@@ -39,6 +40,8 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_FOLLOWED: usize = 256;
 /// Events read at once.
 const PAGE: usize = 200;
+/// Between two words about the list of files, and before the first one: files often come in numbers.
+const LIST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a client may keep what it was given, in milliseconds.
 const TTL_MS: u64 = 5_000;
 
@@ -96,12 +99,6 @@ pub fn read(session: &Session, uri: &str) -> Result<ReadResourceResult, ErrorDat
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))
 }
 
-/// The resources among these that may be followed: those that may be read, whether they are there or not yet.
-pub fn followable(session: &Session, uris: &[String]) -> Vec<String> {
-    let may_follow = |uri: &&String| path_of(uri).is_some_and(|path| session.may_read(&path));
-    uris.iter().filter(may_follow).take(MAX_FOLLOWED).cloned().collect()
-}
-
 /// Follows some resources, until it is stopped, its token ends, or nobody listens.
 pub struct Follower {
     /// The open home.
@@ -112,17 +109,19 @@ pub struct Follower {
     pub session: Session,
     /// Changes when the journal has grown.
     pub news: watch::Receiver<()>,
+    /// Changes when somebody's rights may have.
+    pub rights: watch::Receiver<()>,
     /// Ends it.
     pub stop: CancellationToken,
 }
 
 impl Follower {
-    /// Calls `tell` with the URI of each one that changed, came or went; `false` ends it.
+    /// Calls `tell` with the URI of each one that changed, came or went; `false` ends it. Whether its reader may know is decided at each
+    /// change: what may not be read is never told of, as what is not there, and what may be read later is told of from then on.
     pub async fn follow<F: Future<Output = bool>>(mut self, uris: Vec<String>, tell: impl Fn(String) -> F) {
         let followed: BTreeMap<String, String> =
-            uris.into_iter().filter_map(|uri| Some((path_of(&uri)?, uri))).collect();
-        let session = self.session.clone();
-        let Ok(mut page) = self.bridge.run(move || session.events_from_now()).await else { return };
+            uris.into_iter().take(MAX_FOLLOWED).filter_map(|uri| Some((path_of(&uri)?, uri))).collect();
+        let Some(mut page) = self.from_now().await else { return };
         loop {
             let changed = changed_uris(&followed, &page.items);
             for uri in changed {
@@ -140,22 +139,66 @@ impl Follower {
                     }
                 }
             }
-            let (engine, session, cursor) = (Arc::clone(&self.engine), self.session.clone(), page.cursor);
-            let read = self.bridge.run(move || {
-                let token = session.token_id();
-                if !token.is_empty() && !engine.is_token_alive(token)? {
-                    return Ok(None);
-                }
-                let filter = EventFilter { paths: Vec::new(), kinds: vec!["file.*".to_owned()] };
-                session.events_from(cursor, &filter, PAGE).map(Some)
-            });
-            match read.await {
-                Ok(Some(next)) => page = next,
-                Ok(None) => return,
-                // A busy engine is asked again with the next news; nothing is missed.
-                Err(problem) if problem.code == "busy" => page.items.clear(),
-                Err(_) => return,
+            let Some(next) = self.go_on(page, &["file.*"]).await else { return };
+            page = next;
+        }
+    }
+
+    /// Calls `tell` when the list of files is another one, by a file that came or went or by a right: soon, and once for all that changed
+    /// meanwhile. `false` ends it.
+    pub async fn follow_list<F: Future<Output = bool>>(mut self, tell: impl Fn() -> F) {
+        let Some(mut page) = self.from_now().await else { return };
+        let mut listable = self.session.listable();
+        loop {
+            let is_full = page.items.len() >= PAGE;
+            let now = self.session.listable();
+            let is_other = std::mem::replace(&mut listable, now) != now || !page.items.is_empty();
+            if is_other && !tell().await {
+                return;
             }
+            if !is_full {
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    news = self.news.changed() => if news.is_err() { return },
+                    news = self.rights.changed() => if news.is_err() { return },
+                }
+            }
+            // A client asks for the whole list again.
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(LIST_PAUSE) => {}
+            }
+            let Some(next) = self.go_on(page, &["file.created", "file.deleted", "file.moved"]).await else {
+                return;
+            };
+            page = next;
+        }
+    }
+
+    async fn from_now(&self) -> Option<EventsPage> {
+        let session = self.session.clone();
+        self.bridge.run(move || session.events_from_now()).await.ok()
+    }
+
+    /// What came after a page, as far as it may be seen now; nothing where the token has ended.
+    async fn go_on(&self, mut page: EventsPage, kinds: &[&str]) -> Option<EventsPage> {
+        let (engine, session, cursor) = (Arc::clone(&self.engine), self.session.clone(), page.cursor);
+        let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let read = self.bridge.run(move || {
+            let token = session.token_id();
+            if !token.is_empty() && !engine.is_token_alive(token)? {
+                return Ok(None);
+            }
+            session.events_from(cursor, &EventFilter { paths: Vec::new(), kinds }, PAGE).map(Some)
+        });
+        match read.await {
+            Ok(next) => next,
+            // A busy engine is asked again with the next news; nothing is missed.
+            Err(problem) if problem.code == "busy" => {
+                page.items.clear();
+                Some(page)
+            }
+            Err(_) => None,
         }
     }
 }

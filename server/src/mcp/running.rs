@@ -38,6 +38,7 @@ impl Server {
         arguments: Value,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let asker = session.clone();
         let max_tokens = arguments["max_tokens"].as_u64().and_then(|tokens| usize::try_from(tokens).ok());
         let (session, span) = traced::call(session, tool.name(), context);
         let mut wish = Wish::new(self.asker.engine());
@@ -63,7 +64,7 @@ impl Server {
         }
         match result {
             Ok(value) => shown(tool, value, max_tokens),
-            Err(problem) => refusal(&problem),
+            Err(problem) => refusal(&problem, &asker, toolsets),
         }
     }
 

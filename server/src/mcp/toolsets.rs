@@ -2,7 +2,7 @@ use thiserror::Error;
 
 use super::tools::{Family, Tool};
 
-/// Which families of tools are offered; all of them where nothing is said.
+/// Which families of tools are offered; where nothing is said all but those that say the same again or that few need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Toolsets {
     files: bool,
@@ -10,12 +10,13 @@ pub struct Toolsets {
     history: bool,
     knowledge: bool,
     mesh: bool,
+    threads: bool,
 }
 
 /// A family of tools that is not there.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error(
-    "there is no toolset `{name}`: expected some of `files`, `files-reference`, `history`, `knowledge`, `mesh`"
+    "there is no toolset `{name}`: expected some of `files`, `files-reference`, `history`, `knowledge`, `mesh`, `threads`"
 )]
 pub struct UnknownToolset {
     /// As it was asked for.
@@ -24,19 +25,26 @@ pub struct UnknownToolset {
 
 impl Default for Toolsets {
     fn default() -> Self {
-        Self { files: true, files_reference: false, history: true, knowledge: true, mesh: true }
+        Self { files: true, history: true, knowledge: true, mesh: true, ..Self::NOTHING }
     }
 }
 
 impl Toolsets {
+    const NOTHING: Self = Self {
+        files: false,
+        files_reference: false,
+        history: false,
+        knowledge: false,
+        mesh: false,
+        threads: false,
+    };
+
     /// Reads names such as `files`.
     ///
     /// # Errors
     /// [`UnknownToolset`], also for no name at all.
     pub fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownToolset> {
-        let nothing =
-            Self { files: false, files_reference: false, history: false, knowledge: false, mesh: false };
-        let mut toolsets = nothing;
+        let mut toolsets = Self::NOTHING;
         for name in names {
             match name.trim() {
                 "files" => toolsets.files = true,
@@ -44,10 +52,11 @@ impl Toolsets {
                 "history" => toolsets.history = true,
                 "knowledge" => toolsets.knowledge = true,
                 "mesh" => toolsets.mesh = true,
+                "threads" => toolsets.threads = true,
                 name => return Err(UnknownToolset { name: name.chars().take(40).collect() }),
             }
         }
-        if toolsets != nothing { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
+        if toolsets != Self::NOTHING { Ok(toolsets) } else { Err(UnknownToolset { name: String::new() }) }
     }
 
     /// Whether a tool may be called.
@@ -58,6 +67,7 @@ impl Toolsets {
             Family::History => self.history,
             Family::Knowledge => self.knowledge,
             Family::Mesh => self.mesh,
+            Family::Threads => self.threads,
             Family::Always => true,
         }
     }
@@ -80,6 +90,7 @@ impl Toolsets {
             ("history", self.history),
             ("knowledge", self.knowledge),
             ("mesh", self.mesh),
+            ("threads", self.threads),
         ];
         all.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
     }

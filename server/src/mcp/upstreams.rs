@@ -12,7 +12,7 @@ use super::arguments::{self, FindTools};
 use super::bound::{budget_bytes, cost, cut, keep_first};
 use super::refusals::refusal;
 use super::tools::Tool;
-use super::{Server, traced};
+use super::{Server, Toolsets, traced};
 use crate::problem::Problem;
 use crate::upstream::{Call, Progress};
 
@@ -58,10 +58,11 @@ impl Server {
     /// `call_tool`: the answer as data, within `max_tokens`.
     pub(super) async fn call_upstream(
         &self,
-        session: Session,
+        (session, toolsets): (Session, Toolsets),
         arguments: Value,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let asker = session.clone();
         let reply = async {
             let arguments: arguments::CallTool = arguments::read(Tool::CallTool, arguments)?;
             let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
@@ -76,23 +77,24 @@ impl Server {
         }
         match reply {
             Ok(reply) => CallToolResult::structured(terse(reply)),
-            Err(problem) => refusal(&problem),
+            Err(problem) => refusal(&problem, &asker, toolsets),
         }
     }
 
     /// A pinned tool: the answer as the tool gives it.
     pub(super) async fn call_pinned(
         &self,
-        session: Session,
+        (session, toolsets): (Session, Toolsets),
         name: &str,
         arguments: Value,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let asker = session.clone();
         let (session, span) = traced::call(session, name, context);
         let call = (name.to_owned(), arguments, CallOptions::default());
         match self.make_call(session, call, context).instrument(span).await {
             Ok(reply) => native(reply),
-            Err(problem) => refusal(&problem),
+            Err(problem) => refusal(&problem, &asker, toolsets),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use waypost_engine::api::{Error, Explanation, PrincipalInfo, Session, TokenInfo}
 use waypost_engine::clock::parse_rfc3339;
 use waypost_engine::pattern::Pattern;
 
-use super::extract::{Body, Content, NoParams, Params};
+use super::extract::{Body, Content, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, find, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -111,6 +111,16 @@ pub struct GateRequest {
 pub struct PolicyParams {
     #[serde(default)]
     keep: bool,
+    /// `empty`: the file names nothing on purpose, and everything goes.
+    confirm: Option<Confirmed>,
+}
+
+/// What is meant as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirmed {
+    /// A policy without a rule.
+    Empty,
 }
 
 /// Of `GET /v1/whoami`.
@@ -406,8 +416,9 @@ pub async fn put_gate(
     Body(request): Body<GateRequest>,
 ) -> Result<(StatusCode, Json<Gate>), Problem> {
     let gate = Gate::new(&request.path, request.verbs, &request.note).map_err(Error::from)?;
-    let put = move || session.put_gate(&gate).map(|()| gate);
-    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+    let (gate, is_new) = app.bridge.run(move || session.put_gate(&gate)).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(gate)))
 }
 
 /// `DELETE /v1/gates/{id}`.
@@ -440,7 +451,8 @@ pub async fn apply_policy(
     Content(bytes): Content,
 ) -> Result<Json<PolicyDiff>, Problem> {
     let text = policy_text(&bytes)?;
-    app.bridge.run(move || session.apply_policy(&text, params.keep)).await.map(Json)
+    let may_be_empty = params.confirm == Some(Confirmed::Empty);
+    app.bridge.run(move || session.apply_policy(&text, params.keep, may_be_empty)).await.map(Json)
 }
 
 fn policy_text(bytes: &[u8]) -> Result<String, Problem> {

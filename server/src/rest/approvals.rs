@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use waypost_engine::access::ApprovalState;
 use waypost_engine::api::{ApprovalInfo, Session, WriteReply};
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;

@@ -23,11 +23,19 @@ const MAX_EXPORTED: usize = 1_000_000;
 #[serde(deny_unknown_fields)]
 pub struct AuditParams {
     principal: Option<String>,
+    /// A token's id.
+    token: Option<String>,
+    /// Exact, or a family such as `file.`.
     action: Option<String>,
+    verb: Option<String>,
+    /// A path with everything below it, or a pattern such as `/docs/**/*.md`.
     path: Option<String>,
+    /// `allowed`, `denied`, `pending` or `failed`.
     outcome: Option<String>,
     trace: Option<String>,
     since: Option<String>,
+    /// Up to and with this instant.
+    until: Option<String>,
     /// Records after this number; also the cursor.
     #[serde(alias = "cursor")]
     after: Option<u64>,
@@ -55,11 +63,14 @@ impl AuditParams {
         let newest_first = self.order == Some(Order::Newest);
         Ok(AuditFilter {
             principal: self.principal,
+            token: self.token,
             action: self.action,
+            verb: self.verb,
             path: self.path,
             outcome: self.outcome,
             trace: self.trace,
             since: self.since,
+            until: self.until,
             after: self.after.unwrap_or(0),
             newest_first,
             before: self.after,

@@ -76,15 +76,17 @@ pub async fn fetch(
     let options = ConsumeOptions {
         from: request.from.as_deref().map(Start::read).unwrap_or_default(),
         limit: request.limit,
-        lease_ms: ttl(request.lease_ms, request.lease_seconds),
+        lease_ms: ttl(request.lease_ms, request.lease_seconds, "lease_seconds")?,
         wait: Duration::from_secs(request.wait_seconds),
     };
-    let fetch = move || session.consume(&request.workspace, &request.topic, &request.group, &options);
-    if request.wait_seconds == 0 {
-        return app.bridge.run(fetch).await.map(Json);
+    let waits = request.wait_seconds > 0;
+    let fetch = move |session: &Session| {
+        session.consume(&request.workspace, &request.topic, &request.group, &options)
+    };
+    if waits {
+        return app.wait(session, fetch).await.map(Json);
     }
-    let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
-    app.waits.run(fetch).await.map(Json)
+    app.bridge.run(move || fetch(&session)).await.map(Json)
 }
 
 /// `POST /v1/consumers/ack`.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use waypost_engine::api::{Error, EventFilter, EventInfo, EventsPage, Session};
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::problem::Problem;
 use crate::serve::App;
 use crate::streams::Pieces;
@@ -186,9 +186,10 @@ pub async fn wait(
     let filter = params.filter()?;
     let patience = Duration::from_secs(params.timeout_seconds.unwrap_or(20));
     let limit = params.limit.unwrap_or(DEFAULT_EVENTS);
-    let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
-    let wait = move || session.wait_for_events(params.after.as_deref(), &filter, limit, patience);
-    app.waits.run(wait).await.map(Json)
+    let after = params.after;
+    app.wait(session, move |session| session.wait_for_events(after.as_deref(), &filter, limit, patience))
+        .await
+        .map(Json)
 }
 
 /// `POST /v1/topics/{topic…}`.

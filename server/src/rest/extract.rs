@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{
-    DefaultBodyLimit, FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request,
+    DefaultBodyLimit, FromRequest, FromRequestParts, OptionalFromRequest, Path as RawPath, Query, Request,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use waypost_engine::access::Verb;
 
+use crate::incoming;
 use crate::problem::Problem;
 use crate::serve::{MAX_BODY_BYTES, MAX_FILE_BODY_BYTES};
 
@@ -19,6 +20,9 @@ pub struct Body<T>(pub T);
 
 /// The query string; unknown names are refused where `T` refuses them.
 pub struct Params<T>(pub T);
+
+/// What stands in the route's places, such as `{id}`, decoded.
+pub struct Path<T>(pub T);
 
 /// The rest of the path, decoded: `/<workspace>/<folders>/<file>`.
 pub struct FilePath(pub String);
@@ -29,15 +33,8 @@ pub struct Content(pub Bytes);
 impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        DefaultBodyLimit::max(MAX_FILE_BODY_BYTES).apply(&mut request);
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::too_large(MAX_FILE_BODY_BYTES);
-            }
-            unread(&rejection)
-        })?;
-        Ok(Self(bytes))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        whole(request, MAX_FILE_BODY_BYTES, state).await.map(Self)
     }
 }
 
@@ -49,14 +46,12 @@ pub struct NoParams {}
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "the body's `Content-Type` is not JSON";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", detail));
         }
-        DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut request);
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
-        read_json(&bytes).map(Self)
+        read_json(&whole(request, MAX_BODY_BYTES, state).await?).map(Self)
     }
 }
 
@@ -71,9 +66,19 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
     }
 }
 
-fn unread(rejection: &BytesRejection) -> Problem {
+/// A body up to a limit; one that says itself that it is longer is refused before it comes.
+async fn whole<S: Send + Sync>(mut request: Request, limit: usize, state: &S) -> Result<Bytes, Problem> {
+    if let Err(problem) = incoming::fits(request.headers(), limit) {
+        incoming::linger(request.into_body());
+        return Err(problem);
+    }
+    DefaultBodyLimit::max(limit).apply(&mut request);
+    Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection, limit))
+}
+
+fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large(MAX_BODY_BYTES);
+        return Problem::too_large(limit);
     }
     Problem::invalid("the body ended before it was complete")
 }
@@ -149,8 +154,17 @@ impl<S: Send + Sync> FromRequestParts<S> for FilePath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(path)) => Ok(Self(format!("/{path}"))),
+        let Path(path) = Path::<String>::from_request_parts(parts, state).await?;
+        Ok(Self(format!("/{path}")))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match RawPath::<T>::from_request_parts(parts, state).await {
+            Ok(RawPath(places)) => Ok(Self(places)),
             Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not UTF-8")),
         }
     }

@@ -273,9 +273,9 @@ pub async fn create_folder(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<FolderRequest>,
-) -> Result<StatusCode, Problem> {
-    app.bridge.run(move || session.create_folder(&request.path)).await?;
-    Ok(StatusCode::CREATED)
+) -> Result<(StatusCode, Json<WriteReply>), Problem> {
+    let made = app.bridge.run(move || session.create_folder(&request.path)).await?;
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// `GET /v1/info/{path…}`.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use waypost_engine::api::{LockInfo, Session};
 use waypost_engine::store::LockMode;
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, find, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -32,8 +32,18 @@ pub struct HeartbeatRequest {
     ttl_seconds: Option<u64>,
 }
 
-pub(super) fn ttl(ms: Option<u64>, seconds: Option<u64>) -> Option<u64> {
-    ms.or_else(|| seconds.map(|seconds| seconds.saturating_mul(1000)))
+/// The longest lease, in seconds; the engine has the same limit in milliseconds.
+const MAX_TTL_SECONDS: u64 = 3600;
+
+/// A lease's length in milliseconds. What is wrong with one in seconds is said of the field that was given.
+pub(super) fn ttl(ms: Option<u64>, seconds: Option<u64>, field: &str) -> Result<Option<u64>, Problem> {
+    match (ms, seconds) {
+        (Some(ms), _) => Ok(Some(ms)),
+        (None, Some(seconds)) if !(1..=MAX_TTL_SECONDS).contains(&seconds) => {
+            Err(Problem::invalid(format!("`{field}` is {seconds}: expected 1 to {MAX_TTL_SECONDS}")))
+        }
+        (None, seconds) => Ok(seconds.map(|seconds| seconds * 1000)),
+    }
 }
 
 /// `GET /v1/locks`.
@@ -64,7 +74,7 @@ pub async fn take(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<LockRequest>,
 ) -> Result<(StatusCode, Json<LockInfo>), Problem> {
-    let ttl_ms = ttl(request.ttl_ms, request.ttl_seconds);
+    let ttl_ms = ttl(request.ttl_ms, request.ttl_seconds, "ttl_seconds")?;
     let lock = app.bridge.run(move || session.lock(&request.path, request.mode, ttl_ms)).await?;
     Ok((StatusCode::CREATED, Json(lock)))
 }
@@ -77,7 +87,7 @@ pub async fn heartbeat(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Result<Json<LockInfo>, Problem> {
-    let ttl_ms = ttl(request.ttl_ms, request.ttl_seconds);
+    let ttl_ms = ttl(request.ttl_ms, request.ttl_seconds, "ttl_seconds")?;
     app.bridge.run(move || session.extend_lock(&id, ttl_ms)).await.map(Json)
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use waypost_engine::api::{
     RememberReply, RememberRequest, Session, ThreadReply, ThreadRequest, WriteReply,
 };
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
 use crate::serve::App;

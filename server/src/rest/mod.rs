@@ -38,6 +38,7 @@ use serde_json::{Map, Value, json};
 use waypost_engine::api::{AskReply, ImportReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
+pub(crate) use self::extract::Path;
 use self::openapi::{Routes, about};
 pub use self::workspaces::list_key;
 use crate::console;
@@ -57,6 +58,7 @@ pub fn open_routes() -> Routes {
         .get("/openapi.json", openapi::document, about("This document").gives::<Map<String, Value>>())
         .get("/docs/routes", index, about("The routes on one page").media(&["text/html"]))
         .get("/docs", openapi::docs, about("This document, for people").media(&["text/html"]))
+        .get("/docs/", openapi::docs, about("The same").media(&["text/html"]))
         .get("/docs/docs.js", openapi::docs_script, about("Its script").media(&["text/javascript"]))
         .get("/docs/docs.css", openapi::docs_style, about("Its style").media(&["text/css"]))
 }
@@ -304,7 +306,7 @@ fn access_routes() -> Routes {
         .get("/v1/principals", access::principals, "The principals")
         .post("/v1/principals", access::put_principal, put)
         .get("/v1/principals/{id}", access::principal, "One principal")
-        .delete("/v1/principals/{id}", access::remove_principal, "Removes a principal, its tokens and grants")
+        .delete("/v1/principals/{id}", access::remove_principal, "Removes a principal and all its rights")
         .get("/v1/groups", access::groups, "The groups")
         .put("/v1/groups/{id}", access::put_group, "Says who is in a group")
         .delete("/v1/groups/{id}", access::remove_group, "Empties a group")

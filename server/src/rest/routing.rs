@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use waypost_engine::api::{
     DispatchReply, DispatchRequest, ExplainReply, ExplainRequest, Feedback, Lesson, LintReply, RouteReply,
     RouteRequest, Session,
 };
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -19,6 +19,11 @@ use crate::serve::App;
 pub struct Learned {
     learned: Vec<Lesson>,
 }
+
+/// A body without anything in it.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoFields {}
 
 /// `POST /v1/route`.
 pub async fn route(
@@ -45,6 +50,7 @@ pub async fn lint(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
+    _: Option<Body<NoFields>>,
 ) -> Result<Json<LintReply>, Problem> {
     app.bridge.run(move || session.lint_routes()).await.map(Json)
 }

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use waypost_engine::api::{PruneReport, RestoreReport, Retention, Session, SnapshotDiff, SnapshotInfo};
+use waypost_engine::api::{
+    CloneReport, PruneReport, RestoreReport, Retention, Session, SnapshotDiff, SnapshotInfo,
+};
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, find, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -133,7 +135,7 @@ pub async fn clone(
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<CloneRequest>,
-) -> Result<(StatusCode, Json<RestoreReport>), Problem> {
+) -> Result<(StatusCode, Json<CloneReport>), Problem> {
     let report = app.bridge.run(move || session.clone_snapshot(&id, &request.name)).await?;
     Ok((StatusCode::CREATED, Json(report)))
 }

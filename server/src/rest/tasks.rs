@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use waypost_engine::api::{
 };
 use waypost_engine::tasks::TaskState;
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use super::locks::ttl;
 use crate::paging::{Order, Page, PageParams, page, page_in_order};
 use crate::problem::Problem;
@@ -180,15 +180,14 @@ pub async fn claim(
         workspace: body.workspace,
         task_id: body.task_id,
         capabilities: body.capabilities.map(OneOrMany::list).unwrap_or_default(),
-        ttl_ms: ttl(body.ttl_ms, body.ttl_seconds),
+        ttl_ms: ttl(body.ttl_ms, body.ttl_seconds, "ttl_seconds")?,
         inbox: body.inbox,
     };
     let claimed = match body.wait_seconds.filter(|seconds| *seconds > 0) {
         None => app.bridge.run(move || claimed(&session, &request, Duration::ZERO)).await?,
         Some(seconds) => {
             let patience = Duration::from_secs(seconds);
-            let _place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
-            app.waits.run(move || claimed(&session, &request, patience)).await?
+            app.wait(session, move |session| claimed(session, &request, patience)).await?
         }
     };
     Ok(Json(claimed))
@@ -207,7 +206,7 @@ pub async fn heartbeat(
     Params(NoParams {}): Params<NoParams>,
     Body(body): Body<HeartbeatBody>,
 ) -> Result<Json<TaskInfo>, Problem> {
-    let ttl_ms = ttl(body.ttl_ms, body.ttl_seconds);
+    let ttl_ms = ttl(body.ttl_ms, body.ttl_seconds, "ttl_seconds")?;
     let extend = move || session.heartbeat_task(&body.task_id, body.fence, ttl_ms, body.note.as_deref());
     app.bridge.run(extend).await.map(Json)
 }

@@ -1,17 +1,21 @@
 //! Tools of other servers, those servers, and tools that were declared.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use waypost_engine::api::{
     CallOptions, CallReply, ServerInfo, Session, ToolDeclaration, ToolInfo, ToolState, ToolsFilter,
 };
+use waypost_engine::budget::{priority_schema, read_priority};
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::mcp::budget_bytes;
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
@@ -35,8 +39,52 @@ pub struct CallRequest {
     #[serde(default)]
     arguments: Map<String, Value>,
     max_tokens: Option<usize>,
+    #[serde(default, deserialize_with = "read_priority")]
+    #[schemars(schema_with = "priority_schema")]
     priority: Option<i64>,
     trace: Option<String>,
+}
+
+/// Of `PUT /v1/tools/{id}`: a declaration. What `GET` shows beside one may stand there too, and says nothing.
+#[derive(Debug)]
+pub struct ToolPut {
+    id: Option<String>,
+    declaration: ToolDeclaration,
+}
+
+/// What `GET /v1/tools/{id}` shows beside a declaration.
+const SHOWN: [&str; 11] = [
+    "server",
+    "declared",
+    "state",
+    "proposed",
+    "reason",
+    "available",
+    "unavailable",
+    "approved_at",
+    "approved_by",
+    "hash",
+    "lint",
+];
+
+impl<'de> Deserialize<'de> for ToolPut {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut given = Map::<String, Value>::deserialize(deserializer)?;
+        given.retain(|name, _| !SHOWN.contains(&name.as_str()));
+        let id = given.remove("id").map(String::deserialize).transpose().map_err(D::Error::custom)?;
+        let declaration = ToolDeclaration::deserialize(Value::Object(given)).map_err(D::Error::custom)?;
+        Ok(Self { id, declaration })
+    }
+}
+
+impl JsonSchema for ToolPut {
+    fn schema_name() -> Cow<'static, str> {
+        ToolDeclaration::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ToolDeclaration::json_schema(generator)
+    }
 }
 
 /// `GET /v1/tools`.
@@ -67,9 +115,13 @@ pub async fn put(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
-    Body(put): Body<ToolDeclaration>,
+    Body(put): Body<ToolPut>,
 ) -> Result<Json<ToolInfo>, Problem> {
-    app.bridge.run(move || session.put_tool(&id, put)).await.map(Json)
+    if let Some(other) = put.id.filter(|other| *other != id) {
+        let other: String = other.chars().take(80).collect();
+        return Err(Problem::invalid(format!("`id` is `{other}`: expected `{id}`, as in the URL, or none")));
+    }
+    app.bridge.run(move || session.put_tool(&id, put.declaration)).await.map(Json)
 }
 
 /// `DELETE /v1/tools/{id}`.
@@ -98,7 +150,7 @@ pub async fn call(
     let max_bytes = request.max_tokens.map(|tokens| budget_bytes(Some(tokens))).transpose()?;
     let options = CallOptions::default().max_bytes(max_bytes).priority(request.priority);
     let session = match &request.trace {
-        Some(trace) => session.with_trace(trace),
+        Some(trace) => session.in_trace(trace).map_err(Problem::from)?,
         None => session,
     };
     let call = Call { tool: id, arguments: Value::Object(request.arguments), options, progress: None };

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use waypost_engine::api::{Session, TraceInfo};
 
-use super::extract::{NoParams, Params};
+use super::extract::{NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use waypost_engine::api::{
     WebhookChange, WebhookInfo,
 };
 
-use super::extract::{Body, NoParams, Params};
+use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;

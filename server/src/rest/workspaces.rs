@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use waypost_engine::api::{ListEntry, Session, WorkspaceInfo};
 
-use super::extract::{Body, FilePath, NoParams, Params};
+use super::extract::{Body, FilePath, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
 use crate::serve::App;

@@ -1,16 +1,24 @@
 //! Carries MCP between a client that started this process and a server that runs already, in both eras.
+//!
+//! Beside what it carries it knocks once by itself: a client that says nothing, or goes at once, would never learn that nobody is there,
+//! or that its token is not known.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
-use rmcp::model::{ClientJsonRpcMessage, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage};
+use reqwest::{Client, Response, StatusCode, Url, header};
+use rmcp::model::{
+    ClientJsonRpcMessage, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{
+    AuthRequiredError, InsufficientScopeError, StreamableHttpClientTransportConfig,
+};
 use rmcp::transport::{StreamableHttpClientTransport, Transport};
 use rmcp::{RoleClient, RoleServer};
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -20,8 +28,13 @@ use super::error::UpstreamError;
 
 /// Messages on their way to the server at most.
 const MAX_UNDER_WAY: usize = 256;
+/// Until a server has answered who knocks; one that is only slow is none that is not there.
+const KNOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// After the server's end, until what was under way must have failed.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where the server does not say it in words of its own.
+const UNKNOWN_TOKEN: &str = "the token is not known there, was revoked, or has run out";
 
 /// Why nothing is carried.
 #[derive(Debug, Error)]
@@ -31,6 +44,20 @@ pub enum RelayError {
     Url {
         /// As it was given.
         url: String,
+    },
+    /// The token is not known there, was revoked, or may not be used like this.
+    #[error("`{url}` refuses the token: {detail}")]
+    Refused {
+        /// Which server.
+        url: String,
+        /// In its words.
+        detail: String,
+    },
+    /// What was asked makes no sense to the server, such as a family of tools that is not there.
+    #[error("{detail}")]
+    Usage {
+        /// In its words.
+        detail: String,
     },
     /// The client for HTTP can't be made.
     #[error(transparent)]
@@ -48,7 +75,8 @@ pub enum RelayError {
 /// Carries messages between standard input and output and the server at `url`, with a token, until either side ends.
 ///
 /// # Errors
-/// [`RelayError::Url`]; [`RelayError::Broken`] where the server ends first.
+/// [`RelayError::Url`]; [`RelayError::Refused`] and [`RelayError::Usage`] where the server wants none of it;
+/// [`RelayError::Broken`] where it ends first.
 pub async fn relay(url: &str, token: &str, toolsets: Option<&[String]>) -> Result<(), RelayError> {
     let address = address(url, toolsets).ok_or_else(|| RelayError::Url { url: url.to_owned() })?;
     let shown = address.to_string();
@@ -58,18 +86,107 @@ pub async fn relay(url: &str, token: &str, toolsets: Option<&[String]>) -> Resul
         .max_json_response_size(MIN_MESSAGE_BYTES);
     // A proxy of the environment would see the token.
     let client: Client = connection::plain_client(Client::builder().no_proxy())?;
-    let far = StreamableHttpClientTransport::with_client(client, config);
+    let far = StreamableHttpClientTransport::with_client(client.clone(), config);
+    let knocking = tokio::spawn(knock(client, address, token.to_owned()));
     let (read, write) = stdio_pipes();
-    carry(AsyncRwTransport::new_server(read, write), far)
-        .await
-        .map_err(|detail| RelayError::Broken { url: shown, detail })
+    let carried = carry(AsyncRwTransport::new_server(read, write), far).await;
+    // What the server itself says is plainer than how the connection ended.
+    knocking.await.unwrap_or(Ok(()))?;
+    carried.map_err(|ended| match ended {
+        Ended::Refused(detail) => RelayError::Refused { url: shown, detail },
+        Ended::Broken(detail) => RelayError::Broken { url: shown, detail },
+    })
+}
+
+/// Asks the server what it is, in the era without sessions, so that nothing stays open there.
+async fn knock(client: Client, address: Url, token: String) -> Result<(), RelayError> {
+    let version = ProtocolVersion::V_2026_07_28.as_str().to_owned();
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "waypost", "version": env!("CARGO_PKG_VERSION")},
+    });
+    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": meta}});
+    let asked = client
+        .post(address.clone())
+        .bearer_auth(token)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header("MCP-Protocol-Version", version)
+        .header("Mcp-Method", "server/discover")
+        .timeout(KNOCK_PATIENCE)
+        .body(body.to_string());
+    let url = address.to_string();
+    match asked.send().await {
+        Ok(response) => judge(url, response).await,
+        Err(error) if error.is_connect() => Err(RelayError::Broken { url, detail: causes(&error) }),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Only what a server of ours refuses is told: another one may not know this era at all.
+async fn judge(url: String, response: Response) -> Result<(), RelayError> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_problem = kind.is_some_and(|kind| kind.starts_with("application/problem+json"));
+    if status != StatusCode::UNAUTHORIZED && !is_problem {
+        return Ok(());
+    }
+    let said: Value = serde_json::from_str(&response.text().await.unwrap_or_default()).unwrap_or_default();
+    let detail = said["detail"].as_str().unwrap_or(UNKNOWN_TOKEN).to_owned();
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RelayError::Refused { url, detail }),
+        StatusCode::BAD_REQUEST => Err(RelayError::Usage { detail }),
+        _ => Ok(()),
+    }
+}
+
+/// An error with what it comes from.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
+/// Why the server's side ended.
+enum Ended {
+    /// It does not take the token, or does no longer.
+    Refused(String),
+    /// Anything else.
+    Broken(String),
+}
+
+impl Ended {
+    fn of<E: std::error::Error + 'static>(error: &E) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if error.is::<AuthRequiredError>() || error.is::<InsufficientScopeError>() {
+                return Self::Refused(UNKNOWN_TOKEN.to_owned());
+            }
+            cause = error.source();
+        }
+        Self::Broken(error.to_string())
+    }
+
+    /// For the client whose message could not be sent.
+    fn told(&self) -> String {
+        match self {
+            Self::Refused(why) => format!("the server refuses the token: {why}"),
+            Self::Broken(why) => format!("the server can't be reached: {why}"),
+        }
+    }
 }
 
 /// Both directions, until one side ends; what can't be sent is answered with why.
 async fn carry(
     mut near: impl Transport<RoleServer>,
     mut far: impl Transport<RoleClient>,
-) -> Result<(), String> {
+) -> Result<(), Ended> {
+    let gone = |error: String| Ended::Broken(error);
     // A call takes its time; others go past it.
     let mut under_way = JoinSet::new();
     loop {
@@ -83,18 +200,18 @@ async fn carry(
                 let mut sending = Box::pin(send(request_id(&said), far.send(said)));
                 // What came first is taken up first: a greeting's end must not be overtaken by the request behind it.
                 match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
-                    Poll::Ready(Some(refusal)) => tell(&mut near, refusal).await?,
+                    Poll::Ready(Some(refusal)) => tell(&mut near, &refusal).await.map_err(gone)?,
                     Poll::Ready(None) => {}
                     Poll::Pending => drop(under_way.spawn(sending)),
                 }
             }
             came = far.receive() => {
                 let Some(came) = came else { break };
-                near.send(came).await.map_err(|error| error.to_string())?;
+                near.send(came).await.map_err(|error| gone(error.to_string()))?;
             }
             Some(sent) = under_way.join_next() => {
                 if let Ok(Some(refusal)) = sent {
-                    tell(&mut near, refusal).await?;
+                    tell(&mut near, &refusal).await.map_err(gone)?;
                 }
             }
         }
@@ -103,27 +220,27 @@ async fn carry(
     let mut last = None;
     while let Ok(Some(sent)) = timeout(FAREWELL, under_way.join_next()).await {
         let Ok(Some(refusal)) = sent else { continue };
-        last = Some(refusal.1.clone());
-        tell(&mut near, refusal).await?;
+        tell(&mut near, &refusal).await.map_err(gone)?;
+        last = Some(refusal.1);
     }
-    Err(last.unwrap_or_else(|| "it ended the connection".to_owned()))
+    Err(last.unwrap_or_else(|| Ended::Broken("it ended the connection".to_owned())))
 }
 
 /// A message that could not be sent, and why.
-type Refusal = (Option<RequestId>, String);
+type Refusal = (Option<RequestId>, Ended);
 
-async fn send<E: std::error::Error>(
+async fn send<E: std::error::Error + 'static>(
     id: Option<RequestId>,
     sent: impl Future<Output = Result<(), E>>,
 ) -> Option<Refusal> {
-    sent.await.err().map(|error| (id, error.to_string()))
+    sent.await.err().map(|error| (id, Ended::of(&error)))
 }
 
-async fn tell(near: &mut impl Transport<RoleServer>, (id, why): Refusal) -> Result<(), String> {
+async fn tell(near: &mut impl Transport<RoleServer>, (id, why): &Refusal) -> Result<(), String> {
     // A notification is answered by nothing.
     let Some(id) = id else { return Ok(()) };
-    let data = ErrorData::internal_error(format!("the server can't be reached: {why}"), None);
-    near.send(ServerJsonRpcMessage::error(data, Some(id))).await.map_err(|error| error.to_string())
+    let data = ErrorData::internal_error(why.told(), None);
+    near.send(ServerJsonRpcMessage::error(data, Some(id.clone()))).await.map_err(|error| error.to_string())
 }
 
 fn request_id(message: &ClientJsonRpcMessage) -> Option<RequestId> {

@@ -243,13 +243,39 @@ fn the_inspector_finds_no_fault_with_the_tools() {
 }
 
 #[test]
+fn the_examples_of_clients_ask_and_have_their_citations_checked() {
+    let Some(tools) = test_tools_with("@modelcontextprotocol/client") else { return };
+    let server = Server::start(FILES);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/clients");
+    // Node looks for packages beside the file.
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ask.ts", "package.json"] {
+        std::fs::copy(examples.join("typescript").join(name), folder.path().join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(tools.join("node_modules"), folder.path().join("node_modules")).unwrap();
+    let python = (tools.join("venv/bin/python"), examples.join("python/ask.py"));
+    for (program, script) in [python, (tools.join("node"), folder.path().join("ask.ts"))] {
+        let mut command = Command::new(program);
+        command.arg(&script).arg("Where does the walrus swim?");
+        let (said, is_done) =
+            run(command.env("WAYPOST_URL", server.url("")).env("WAYPOST_TOKEN", &server.token));
+        assert!(is_done, "{}: {said}", script.display());
+        assert!(said.contains("The walrus swims in the open sea."), "{said}");
+        assert!(said.contains("[1] /docs/open/a.md: valid"), "{said}");
+    }
+}
+
+#[test]
 fn a_relay_that_reaches_no_server_says_so_and_ends() {
     let server = Server::start("//- a.md\nfine\n");
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
     }});
-    for (url, token) in [(format!("http://{gone}"), server.token.as_str()), (server.url(""), "wp_0_0")] {
+    for (url, token, why, code) in [
+        (format!("http://{gone}"), server.token.as_str(), "can't be reached", 4),
+        (server.url(""), "wp_0_0", "refuses the token", 3),
+    ] {
         let mut relay = Command::new(env!("CARGO_BIN_EXE_waypost"))
             .args(["mcp", "--url", &url])
             .env("WAYPOST_TOKEN", token)
@@ -265,15 +291,24 @@ fn a_relay_that_reaches_no_server_says_so_and_ends() {
         drop(input);
         let said: Value =
             serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
-        assert!(text(&said["error"], "message").contains("can't be reached"), "{said}");
-        assert_eq!(ended.status.code(), Some(4), "{ended:?}");
-        assert!(!String::from_utf8_lossy(&ended.stderr).contains(token), "{ended:?}");
+        assert!(text(&said["error"], "message").contains(why), "{said}");
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert!(!stderr.contains(token) && !stderr.contains("rmcp"), "{ended:?}");
     }
-    let usage = Command::new(env!("CARGO_BIN_EXE_waypost"))
-        .args(["mcp", "--url", "127.0.0.1:7077"])
-        .env("WAYPOST_TOKEN", "x")
-        .output();
-    assert_eq!(usage.unwrap().status.code(), Some(2));
+    // Standard input is at its end: it is told all the same.
+    let run = |url: &str, token: &str, more: &[&str]| {
+        let mut relay = Command::new(env!("CARGO_BIN_EXE_waypost"));
+        relay.args(["mcp", "--url", url]).args(more).env("WAYPOST_TOKEN", token).stdin(Stdio::null());
+        let ended = relay.output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    assert_eq!(run("127.0.0.1:7077", "x", &[]).0, Some(2));
+    let (code, said) = run(&server.url(""), &server.token, &["--toolsets", "nope"]);
+    assert!(code == Some(2) && said.contains("there is no toolset `nope`"), "{code:?} {said}");
+    let (code, said) = run(&server.url(""), "wp_0_0", &[]);
+    assert!(code == Some(3) && said.contains("not known"), "{code:?} {said}");
+    assert_eq!(run(&server.url(""), &server.token, &[]).0, Some(0));
 }
 
 /// A gate, and a person with a token that passes it.

@@ -1,7 +1,10 @@
 //! Rows 23 to 25 of the attack table, and workers that misbehave.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use waypost_engine::text::{Limits, SkipReason};
 
 use super::made::{docx, docx_of, paragraph, pdf, pdf_of, rows, xlsx, zipped};
@@ -73,6 +76,59 @@ fn row_24_a_pdf_nested_a_hundred_thousand_deep_costs_itself_alone() {
     }
 }
 
+/// A PDF with one page and this font, whose table of objects has to be found.
+fn page_of(resources: &str, content: &[u8], more: &[u8]) -> Vec<u8> {
+    let page = format!(
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << {resources} >> >>"
+    );
+    let objects: [&[u8]; 5] = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        page.as_bytes(),
+        content,
+        more,
+    ];
+    let object = |(idx, object): (usize, &&[u8])| {
+        [format!("{} 0 obj\n", idx + 1).as_bytes(), *object, b"\nendobj\n"].concat()
+    };
+    let objects: Vec<u8> = objects.iter().enumerate().flat_map(object).collect();
+    [b"%PDF-1.4\n", objects.as_slice(), b"trailer\n<< /Root 1 0 R >>\n"].concat()
+}
+
+const FONT: &[u8] = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>";
+
+#[test]
+fn row_23_a_stream_of_a_pdf_is_stopped_by_its_ratio() {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(b"BT /F1 12 Tf 72 700 Td (x) Tj ET ").unwrap();
+    (0..400).for_each(|_| packed.write_all(&vec![b' '; 1 << 20]).unwrap());
+    let packed = packed.finish().unwrap();
+    let head = format!("<< /Length {} /Filter /FlateDecode >>\nstream\n", packed.len());
+    let content = [head.as_bytes(), &packed, b"\nendstream"].concat();
+    let reading = check(&desk(), "a.pdf", &page_of("/Font << /F1 5 0 R >>", &content, FONT));
+    assert!(matches!(reading, Err(SkipReason::Explodes { .. })), "{reading:?}");
+}
+
+#[test]
+fn row_24_a_form_that_draws_itself_is_drawn_once() {
+    let stream = |head: &str, drawn: &str| {
+        format!("<< {head} /Length {} >>\nstream\n{drawn}\nendstream", drawn.len()).into_bytes()
+    };
+    let head = "/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 5 0 R >> >>";
+    let form = stream(head, "/X Do");
+    let reading = check(&desk(), "a.pdf", &page_of("/XObject << /X 5 0 R >>", &stream("", "/X Do"), &form));
+    let detail = "what its pages draw calls itself without end".to_owned();
+    assert_eq!(reading, Err(SkipReason::Damaged { detail }));
+    // What the page says beside it is read.
+    let fonts =
+        "/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> >>";
+    let drawn = stream("", "BT /F1 12 Tf 72 700 Td (A kept page) Tj ET /X Do");
+    let bytes = page_of(&format!("{fonts} /XObject << /X 5 0 R >>"), &drawn, &form);
+    let document = desk().read("a.pdf", &bytes).unwrap();
+    assert_eq!(document.text, "A kept page");
+    assert!(document.warnings.join("\n").contains("draws itself"), "{:?}", document.warnings);
+}
+
 #[test]
 fn row_24_entities_that_a_document_declares_are_not_put_in() {
     let mut entities = String::from("<!ENTITY e0 \"lol\">");
@@ -87,6 +143,8 @@ fn row_24_entities_that_a_document_declares_are_not_put_in() {
     let text = check(&desk(), "a.docx", &docx_of(&main)).unwrap();
     assert!(text.contains("before") && text.contains("after") && !text.contains("lol"), "{text}");
     assert!(!text.contains("root:"), "{text}");
+    let warnings = desk().read("a.docx", &docx_of(&main)).unwrap().warnings.join("\n");
+    assert!(warnings.contains("an entity that the document declares itself"), "{warnings}");
 }
 
 #[test]

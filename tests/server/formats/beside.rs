@@ -285,11 +285,17 @@ fn a_stub_beside_a_page_gives_way_to_it() {
 }
 
 #[test]
-fn pages_of_what_came_in_another_file_are_kept_as_headings() {
-    let report = pdf(&["A harbour of lanterns.", "The gondola sleeps."]);
-    let document = read("a.zip", &zipped(&[("deep/report.pdf", &report)]));
-    assert_eq!(place(&document, "gondola"), "entry deep/report.pdf");
-    assert_eq!(headings(&document, "gondola"), "deep/report.pdf > page 2");
+fn what_came_in_an_archive_keeps_its_pages_and_cells() {
+    let report = pdf(&["A harbour of lanterns.", "", "The gondola sleeps."]);
+    let inner = zipped(&[("deep/report.pdf", &report)]);
+    let document = read("a.zip", &zipped(&[("inner.zip", &inner), ("shares.xlsx", &workbook())]));
+    assert_eq!(place(&document, "lanterns"), "entry inner.zip/deep/report.pdf, page 1");
+    assert_eq!(place(&document, "gondola"), "entry inner.zip/deep/report.pdf, page 3");
+    assert_eq!(place(&document, "North"), "entry shares.xlsx, sheet Shares, A2:C2");
+    assert_eq!(headings(&document, "gondola"), "inner.zip > deep/report.pdf");
+    let warnings = document.warnings.join("\n");
+    let page = "entry `inner.zip`: entry `deep/report.pdf`: page 2 holds no text, perhaps a scan";
+    assert!(warnings.contains(page), "{warnings}");
     let document = read("a.zip", &zipped(&[("a.eml", &eml("Lunch", "Bring it.", ("list.txt", "Quinces.")))]));
     assert!(headings(&document, "Quinces").starts_with("a.eml > "), "{}", headings(&document, "Quinces"));
 }

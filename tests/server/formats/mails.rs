@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use waypost_engine::text::{Document, Kind, Limits};
 
 use super::beside::{headings, place};
-use super::made::{eml, zipped};
-use super::{Desk, workers};
+use super::made::{eml, pdf, zipped};
+use super::{Desk, best, check_verifies, serve, workers};
 
 #[track_caller]
 fn read(name: &str, bytes: &[u8]) -> Document {
@@ -34,6 +35,25 @@ fn what_came_with_a_mail_in_a_mail_is_named_by_the_way_to_it() {
     assert_eq!(place(&document, "rhubarb"), "message 1, lunch.eml");
     assert_eq!(place(&document, "quinces"), "message 1, lunch.eml/list.txt");
     assert_eq!(headings(&document, "quinces"), "Fwd > lunch.eml > Lunch > list.txt");
+}
+
+#[test]
+fn the_pages_of_what_came_with_a_mail_are_told_apart() {
+    let report = pdf(&["A harbour of lanterns.", "The gondola sleeps.", ""]);
+    let headers = "Content-Type: application/pdf; name=\"ok.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\
+                   Content-Disposition: attachment; filename=\"ok.pdf\"";
+    let mail = with_part(headers, &STANDARD.encode(report));
+    let document = read("a.eml", &mail);
+    assert_eq!(place(&document, "lanterns"), "message 1, ok.pdf, page 1");
+    assert_eq!(place(&document, "gondola"), "message 1, ok.pdf, page 2");
+    let warning = "attachment `ok.pdf`: page 3 holds no text, perhaps a scan";
+    assert!(document.warnings.iter().any(|found| found == warning), "{:?}", document.warnings);
+    let server = serve(&[("a.eml", mail)], false);
+    let citation = best(&server, "gondola");
+    let place = ["message", "attachment", "page"].map(|field| citation[field].clone());
+    assert_eq!(place, [json!(1), json!("ok.pdf"), json!(2)], "{citation}");
+    assert!(!citation["quote"].as_str().unwrap().contains("lanterns"), "{citation}");
+    check_verifies(&server, &citation);
 }
 
 #[test]

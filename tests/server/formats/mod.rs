@@ -4,6 +4,7 @@ mod documents;
 mod fuzz;
 mod made;
 mod mails;
+mod media;
 mod programs;
 mod sets;
 mod texts;

@@ -55,4 +55,9 @@ fn a_tool_that_is_set_aside_is_routed_to_by_nobody() {
     assert!(!everything.text().contains("send the money"), "{}", everything.text());
     let lint: Value = server.admin().post("/v1/route/lint", &json!({})).is(200).json();
     assert_eq!(lint["entries"], 1, "{lint}");
+    let why_not = json!({"intent": "pay the invoice", "why_not": ["fix.echo_invoice"]});
+    for (user, verdict) in [(&agent, "unknown"), (&server.admin(), "quarantined")] {
+        let explained = user.post("/v1/route/explain", &why_not).is(200).json();
+        assert_eq!(text(&explained["entries"][0], "verdict"), verdict, "{explained}");
+    }
 }

@@ -15,7 +15,7 @@ use crate::access::Verb;
 use crate::change::{ChangeError, Expected};
 use crate::clock::rfc3339;
 use crate::journal::Outcome;
-use crate::memory::{Kind, agent_name, place_of, read_messages, topic_slug};
+use crate::memory::{Kind, agent_name, place_of, topic_slug};
 use crate::store::StoreError;
 
 const LIST: &str = "memory.list";
@@ -76,7 +76,7 @@ impl Session {
         include_expired: bool,
     ) -> Result<Option<MemoryInfo>> {
         let Some(kept) = self.note_of(workspace, &shelved.row)? else { return Ok(None) };
-        let head = &kept.note.head;
+        let (head, written) = (&kept.note.head, self.written(&shelved.row)?);
         let expired = head.is_expired(self.now_ms());
         if expired && !include_expired {
             return Ok(None);
@@ -85,8 +85,9 @@ impl Session {
             text: Some(kept.note.body.chars().take(MAX_SHOWN_CHARS).collect()),
             topic: Some(shelved.place.name.clone()).filter(|topic| !topic.is_empty()),
             tags: head.tags.clone(),
-            by: Some(head.by.clone()).filter(|by| !by.is_empty()),
-            at: head.at_ms.map(rfc3339),
+            claims_by: written.other(&head.by),
+            at: Some(rfc3339(written.moment(head.at_ms))),
+            by: Some(written.by).filter(|by| !by.is_empty()),
             expires_at: head.expires_ms.map(rfc3339),
             expired,
             ..bare("note", shelved)
@@ -95,12 +96,10 @@ impl Session {
 
     fn thread_info(&self, workspace: &OpenWorkspace, parts: &[Shelved]) -> Result<Option<MemoryInfo>> {
         let Some(last) = parts.last() else { return Ok(None) };
-        let text = self.text_of_row(workspace, &last.row)?.unwrap_or_default();
-        let newest = read_messages(&text).pop().map(|(_, message)| message);
         Ok(Some(MemoryInfo {
             thread: Some(last.place.name.clone()),
             messages: Some(self.count_messages(workspace, parts)?),
-            at: newest.map(|message| message.at).filter(|at| !at.is_empty()),
+            at: Some(rfc3339(self.written(&last.row)?.at_ms)),
             ..bare("thread", last)
         }))
     }
@@ -190,6 +189,7 @@ fn bare(kind: &'static str, shelved: &Shelved) -> MemoryInfo {
         topic: None,
         tags: Vec::new(),
         by: None,
+        claims_by: None,
         at: None,
         expires_at: None,
         expired: false,

@@ -7,15 +7,15 @@ use super::super::error::{Error, Result};
 use super::super::session::Session;
 use super::super::workspace::OpenWorkspace;
 use super::replies::{AppendMessages, AppendReply, ThreadReply, ThreadRequest};
-use super::shelf::{Shelved, absent_memory};
+use super::shelf::{Shelved, Written, absent_memory};
 use crate::access::Verb;
 use crate::change::{ChangeError, Expected};
 use crate::clock::rfc3339;
 use crate::id::{RelPath, VersionId, join_path};
 use crate::journal::Outcome;
 use crate::memory::{
-    Kind, MAX_MESSAGE_BYTES, MAX_PART_BYTES, Message, agent_name, check_role, check_thread, line_of,
-    read_messages, thread_path, window,
+    Kind, MAX_MESSAGE_BYTES, MAX_PART_BYTES, Message, Place, agent_name, check_role, check_thread,
+    cut_message, line_of, read_messages, thread_path, window,
 };
 
 const APPEND: &str = "memory.append";
@@ -58,7 +58,7 @@ impl Session {
         loop {
             tries += 1;
             let end = self.end_of(&workspace, &agent, thread)?;
-            let lines = self.lines(request, end.n_before);
+            let lines = self.lines(request, (&workspace, &agent, thread), end.n_before);
             let full = join_path(&name, &end.path);
             let options = WriteOptions { expected: end.expected, fence: None };
             match self.put(APPEND, &full, format!("{}{lines}", end.text).as_bytes(), &options) {
@@ -105,17 +105,24 @@ impl Session {
         let mut messages: Vec<Message> = Vec::new();
         for part in &parts {
             let text = self.text_of_row(&workspace, &part.row)?.unwrap_or_default();
-            messages.extend(read_messages(&text).into_iter().map(|(_, message)| message));
+            let written = self.written(&part.row)?;
+            let told = |(_, message)| self.told(&workspace, &part.place, &written, message);
+            messages.extend(read_messages(&text).into_iter().map(told));
         }
         let n_all = messages.len();
         messages.drain(..n_all.saturating_sub(limit));
-        let window = window(&messages, request.max_tokens.unwrap_or(usize::MAX));
-        messages.drain(..window.start);
+        let max_tokens = request.max_tokens.unwrap_or(usize::MAX);
+        let window = window(&messages, max_tokens);
+        // A last message that is too long by itself is better cut than not told.
+        let is_cut = window.start == messages.len() && !messages.is_empty();
+        messages.drain(..window.start - usize::from(is_cut));
+        messages.iter_mut().take(usize::from(is_cut)).for_each(|last| cut_message(last, max_tokens));
         Ok(ThreadReply {
             thread: thread.to_owned(),
             paths: parts.into_iter().map(|part| part.full).collect(),
             left_out: n_all - messages.len(),
-            tokens: window.tokens,
+            tokens: messages.iter().map(|message| message.tokens).fold(0, usize::saturating_add),
+            cut: is_cut,
             messages,
         })
     }
@@ -160,7 +167,8 @@ impl Session {
         let text = String::from_utf8(bytes).ok();
         let last_message = text.as_deref().and_then(|text| read_messages(text).pop());
         let n_before = match last_message {
-            Some((_, message)) => message.n,
+            // Whoever may write the file may write any number.
+            Some((_, message)) => message.n.min(u64::from(u32::MAX)),
             None => self.count_messages(workspace, &parts)?,
         };
         let Some(mut text) = text.filter(|text| text.len() < MAX_PART_BYTES) else {
@@ -184,27 +192,64 @@ impl Session {
         Ok(n_messages)
     }
 
-    fn lines(&self, request: &AppendMessages, n_before: u64) -> String {
+    fn lines(
+        &self,
+        request: &AppendMessages,
+        (workspace, agent, thread): (&OpenWorkspace, &str, &str),
+        n_before: u64,
+    ) -> String {
         let at = rfc3339(self.now_ms());
         let line = |(n, input): (u64, &super::MessageInput)| {
-            line_of(&Message {
+            let message = Message {
                 n,
                 role: input.role.clone(),
                 text: input.text.clone(),
                 tokens: input.tokens.unwrap_or_else(|| self.count_tokens(&input.text)),
                 by: self.actor.principal.clone(),
+                claims_by: None,
                 at: at.clone(),
                 trace: self.trace.clone(),
-            })
+                seal: String::new(),
+            };
+            line_of(&Message { seal: self.seal_of(workspace, (agent, thread), &message), ..message })
         };
         (n_before + 1..).zip(&request.messages).map(line).collect()
     }
 
-    /// Tokens of a text as the model counts, or about so many without one.
+    /// Proves that this home wrote a message at its place: everybody who may write the file may write a line that says so.
+    fn seal_of(&self, workspace: &OpenWorkspace, (agent, thread): (&str, &str), message: &Message) -> String {
+        let Message { n, role, text, tokens, by, claims_by: _, at, trace, seal: _ } = message;
+        let said =
+            serde_json::json!([workspace.row.id.0, agent, thread, n, role, text, tokens, by, at, trace]);
+        self.engine.keys.proof("message", said.to_string().as_bytes())
+    }
+
+    /// A message of a thread as it may be told: what this home did not write is by whoever wrote the file.
+    pub(super) fn told(
+        &self,
+        workspace: &OpenWorkspace,
+        place: &Place,
+        written: &Written,
+        message: Message,
+    ) -> Message {
+        let seal = String::new();
+        if message.seal == self.seal_of(workspace, (&place.agent, &place.name), &message) {
+            return Message { claims_by: None, seal, ..message };
+        }
+        let (by, at) = (written.by.clone(), rfc3339(written.at_ms));
+        let claims_by = written.other(&message.by);
+        Message { by, claims_by, at, trace: String::new(), seal, ..message }
+    }
+
+    /// What a text takes of a bound in tokens: as many as the model counts, and no fewer than one for each four characters,
+    /// for it counts a word without end as one.
     pub(in crate::api) fn count_tokens(&self, text: &str) -> usize {
         match &self.engine.embedder {
             // Two of them mark the start and the end of a whole input.
-            Some(embedder) => embedder.count_tokens(text).saturating_sub(2).max(1),
+            Some(embedder) => {
+                let n_counted = embedder.count_tokens(text).saturating_sub(2);
+                n_counted.max(text.chars().count() / 4).max(1)
+            }
             None => text.len().div_ceil(4).max(1),
         }
     }
@@ -219,6 +264,10 @@ fn check_append(thread: &str, request: &AppendMessages) -> Result<()> {
     }
     for message in &request.messages {
         check_role(&message.role)?;
+        if message.text.trim().is_empty() {
+            let (found, expected) = ("empty".to_owned(), "what was said".to_owned());
+            return Err(Error::Invalid { field: "text", found, expected });
+        }
         if message.text.len() > MAX_MESSAGE_BYTES {
             let found = format!("{} bytes long", message.text.len());
             return Err(Error::Invalid { field: "text", found, expected: "64 KiB at most".to_owned() });

@@ -3,6 +3,7 @@
 //! An agent has no right of its own over its memory: a grant of `list`, `read` and `write` on the folder gives it. What of others'
 //! memory a principal may read it recalls beside its own; the rest is as absent.
 
+mod course;
 mod listing;
 mod messages;
 mod recalling;

@@ -8,7 +8,7 @@ use super::super::places::Rounding;
 use super::super::session::Session;
 use super::super::workspace::{Arm, OpenWorkspace};
 use super::replies::{RecallReply, RecallRequest, Recalled};
-use super::shelf::{KeptNote, Shelved, is_topic};
+use super::shelf::{KeptNote, Shelved, Written, is_topic};
 use crate::access::Verb;
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::index::{FileSet, each_term};
@@ -31,8 +31,9 @@ const MORE_HITS: usize = 20;
 const MAX_MESSAGES: usize = 12;
 /// Tokens of a memory beside its text.
 const FRAME_TOKENS: usize = 30;
-/// A memory without a word of the query and with less of its meaning is left out.
-const MIN_COSINE: f32 = 0.2;
+/// A memory without a word of the query and with less of its meaning is left out: with the default model a made-up word beside a
+/// short note reached about .26.
+const MIN_COSINE: f32 = 0.35;
 
 /// Which memories are asked, as the request says.
 struct Wanted {
@@ -160,13 +161,17 @@ impl Session {
         if let Some(note) = note {
             // A note is told once, by its best passage.
             let is_told = candidates.iter().any(|told| told.recalled.citation.path == shelved.full);
-            if !is_told && let Some(recalled) = self.recalled_note(asked, hit, shelved, note) {
-                let (text, at_ms) = (recalled.text.clone(), note.note.head.at_ms.or(mtime_ms(shelved)));
-                candidates.push(Candidate { recalled, text, rank, at_ms });
+            if !is_told {
+                let written = self.written(&shelved.row)?;
+                if let Some(recalled) = self.recalled_note(asked, hit, (shelved, &written), note) {
+                    let (text, at_ms) = (recalled.text.clone(), Some(written.moment(note.note.head.at_ms)));
+                    candidates.push(Candidate { recalled, text, rank, at_ms });
+                }
             }
             return Ok(());
         }
         let Some(text) = self.text_of_row(&asked.workspace, &shelved.row)? else { return Ok(()) };
+        let written = self.written(&shelved.row)?;
         let lines = LineIndex::new(&text);
         let inside = |span: &Span| span.start < hit.record.span.end && span.end > hit.record.span.start;
         let messages = read_messages(&text).into_iter().filter(|(span, _)| inside(span));
@@ -185,6 +190,7 @@ impl Session {
                 quote,
                 ..citation_of(asked, hit)
             };
+            let message = self.told(&asked.workspace, &shelved.place, &written, message);
             let at_ms = parse_rfc3339(&message.at);
             let (said, recalled) = (message.text.clone(), recalled_message(shelved, message, citation));
             candidates.push(Candidate { recalled, text: said, rank, at_ms });
@@ -196,7 +202,7 @@ impl Session {
         &self,
         asked: &Asked,
         hit: &Hit,
-        shelved: &Shelved,
+        (shelved, written): (&Shelved, &Written),
         note: &KeptNote,
     ) -> Option<Recalled> {
         let body = note.note.span;
@@ -225,8 +231,9 @@ impl Session {
             topic: Some(shelved.place.name.clone()).filter(|topic| !topic.is_empty()),
             tags: head.tags.clone(),
             source: head.source.clone(),
-            by: head.by.clone(),
-            at: head.at_ms.map(rfc3339),
+            by: written.by.clone(),
+            claims_by: written.other(&head.by),
+            at: Some(rfc3339(written.moment(head.at_ms))),
             expires_at: head.expires_ms.map(rfc3339),
             expired: head.is_expired(self.now_ms()),
             ..bare("note", shelved, citation)
@@ -299,6 +306,7 @@ fn recalled_message(shelved: &Shelved, message: Message, citation: Citation) -> 
         n: Some(message.n),
         role: Some(message.role),
         by: message.by,
+        claims_by: message.claims_by,
         at: Some(message.at).filter(|at| !at.is_empty()),
         ..bare("message", shelved, citation)
     }
@@ -316,6 +324,7 @@ fn bare(kind: &'static str, shelved: &Shelved, citation: Citation) -> Recalled {
         n: None,
         role: None,
         by: String::new(),
+        claims_by: None,
         at: None,
         expires_at: None,
         expired: false,
@@ -324,10 +333,6 @@ fn bare(kind: &'static str, shelved: &Shelved, citation: Citation) -> Recalled {
         recency: 0.0,
         citation,
     }
-}
-
-fn mtime_ms(shelved: &Shelved) -> Option<i64> {
-    Some(shelved.row.state.mtime_ns / 1_000_000)
 }
 
 /// The share of the query's words that a text holds, by their weight in the scope, in `[0, 1]`.

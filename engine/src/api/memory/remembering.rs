@@ -5,7 +5,8 @@ use super::super::changing::WriteOptions;
 use super::super::error::{Error, Result};
 use super::super::session::Session;
 use super::super::workspace::OpenWorkspace;
-use super::replies::{OnConflict, RememberReply, RememberRequest, SimilarNote};
+use super::course::{Course, Like, course, outlasts, renewed};
+use super::replies::{RememberReply, RememberRequest, SimilarNote};
 use super::shelf::{KeptNote, Shelved, absent_memory};
 use crate::access::Verb;
 use crate::api::asking::Asked;
@@ -16,7 +17,8 @@ use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::index::FileSet;
 use crate::journal::Outcome;
 use crate::memory::{
-    self, Kind, Likeness, NoteHead, agent_name, compare, note_path, place_of, topic_slug, write_note,
+    self, Kind, Likeness, NoteHead, agent_name, compare, note_path, path_beside, place_of, topic_slug,
+    write_note,
 };
 use crate::search::{self, Degraded, Mode};
 
@@ -56,51 +58,9 @@ struct Found {
     note: Arc<KeptNote>,
 }
 
-/// A note that is like the new one.
-struct Like {
-    told: SimilarNote,
-    path: RelPath,
-    version: VersionId,
-    /// In the memory that is written.
-    is_own: bool,
-}
-
-/// What becomes of a new note.
-enum Course {
-    /// Nothing is written: this one of the similar notes is told instead.
-    Known { at: usize, status: &'static str },
-    /// It is written, in the place of a note where there is one.
-    Write { replaced: Option<(RelPath, VersionId)>, status: &'static str },
-}
-
-/// Decides what becomes of a new note, from what is known like it and what its writer wants done then.
-fn course(policy: OnConflict, like: &[Like], replaced: Option<(RelPath, VersionId)>) -> Course {
-    let first = |likeness: Likeness, own: bool| {
-        like.iter().position(|like| like.told.kind == likeness && (like.is_own || !own))
-    };
-    let contradiction = first(Likeness::Contradiction, false);
-    let duplicate = first(Likeness::Duplicate, true).filter(|_| replaced.is_none());
-    let writes_no_duplicate = matches!(policy, OnConflict::Report | OnConflict::Reject);
-    if let Some(at) = duplicate.filter(|_| writes_no_duplicate) {
-        return Course::Known { at, status: "duplicate" };
-    }
-    if let Some(at) = contradiction.filter(|_| policy == OnConflict::Reject) {
-        return Course::Known { at, status: "contradiction" };
-    }
-    let closest = first(Likeness::Contradiction, true).or(duplicate);
-    let closest = closest.filter(|_| policy == OnConflict::Supersede).map(|at| &like[at]);
-    let replaced = replaced.or_else(|| closest.map(|like| (like.path.clone(), like.version)));
-    let status = match (&replaced, contradiction) {
-        (Some(_), _) => "superseded",
-        (None, Some(_)) => "contradiction",
-        (None, None) => "kept",
-    };
-    Course::Write { replaced, status }
-}
-
 impl Session {
-    /// Keeps a note, and points out what is known like it: a duplicate is not piled up, a contradiction is told. It takes `read` and
-    /// `write` on the note's path, and looks only at what the asker may read.
+    /// Keeps a note, and points out what is known like it: what is said already word for word is not piled up, what only seems so
+    /// and what contradicts it is told. It takes `read` and `write` on the note's path, and looks only at what the asker may read.
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::NotFound`] and [`Error::Forbidden`] where a grant is missing; as
@@ -109,17 +69,27 @@ impl Session {
         let draft = self.note_failure(ACTION, Verb::Write, "/", self.draft(request))?;
         self.authorize(ACTION, Verb::Read, &draft.full, "memory")?;
         let rule = self.authorize(ACTION, Verb::Write, &draft.full, "memory")?;
-        let workspace = self.engine.workspace(&draft.name).ok_or_else(|| absent_memory(&draft.full));
+        let workspace = self.workspace_of(&draft.name);
         let workspace = self.note_failure(ACTION, Verb::Write, &draft.full, workspace)?;
-        let wanted = Wanted { draft, workspace };
+        // What takes longest is done before anybody has to wait for it.
+        self.parts_of(&[request.text.trim()]);
+        let turn = self.engine.notes.turn(workspace.row.id, &draft.agent);
+        let _turn = turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut wanted = Wanted { draft, workspace };
         let replaced = request.supersedes.as_deref().map(|path| self.replaced(&wanted, path)).transpose();
         let replaced = self.note_failure(ACTION, Verb::Write, &wanted.draft.full, replaced)?;
         let (like, blind) = self.similar(&wanted, &request.text, replaced.as_ref().map(|(path, _)| path))?;
-        let reply = match course(request.on_conflict, &like, replaced) {
+        let reply = match course(request.on_conflict, &like, replaced, wanted.draft.head.expires_ms) {
             Course::Known { at, status } => {
                 let known = &like[at];
                 self.record(ACTION, Verb::Write, &known.told.path, "", Outcome::Allowed, &rule)?;
                 self.known(&wanted.workspace, known, status, &like)
+            }
+            Course::Renew { at } => {
+                let known = &like[at];
+                let replaced = Some((known.path.clone(), known.version));
+                wanted.draft.head = renewed(wanted.draft.head, &known.note.note.head);
+                self.keep_note(wanted, &request.text, replaced, "renewed", like)
             }
             Course::Write { replaced, status } => {
                 self.keep_note(wanted, &request.text, replaced, status, like)
@@ -218,7 +188,9 @@ impl Session {
             let same = found.note.normal == normal && (!normal.is_empty() || body == text.trim());
             let quote =
                 |at: usize| old.get(at).and_then(|part| part.span.of(body)).unwrap_or(body).to_owned();
-            let told = match compare(&new, &old) {
+            let alike = compare(&new, &old);
+            let is_said = same || alike.as_ref().is_some_and(|alike| alike.is_said);
+            let told = match alike {
                 _ if same => (Likeness::Duplicate, 1.0, quote(0), None),
                 Some(alike) => (alike.likeness, alike.score, quote(alike.part), alike.conflict.map(differs)),
                 None => continue,
@@ -229,7 +201,10 @@ impl Session {
                 told: SimilarNote { path, version, quote, score: (score * 1e3).round() / 1e3, kind, differs },
                 path: found.shelved.row.path.clone(),
                 version,
+                note: Arc::clone(&found.note),
                 is_own: found.shelved.place.agent == wanted.draft.agent,
+                is_said,
+                is_same: same,
             });
         }
         like.sort_by(|a, b| {
@@ -321,15 +296,15 @@ impl Session {
         });
         head.contradicts = contradicts.take(MAX_SIMILAR).map(|like| like.told.path.clone()).collect();
         head.supersedes = replaced.as_ref().map(|(_, version)| version.to_string());
-        let (path, mut expected) = match replaced {
+        let (mut path, mut expected) = match replaced {
             Some((path, version)) => (path, Expected::OneOf(vec![version])),
-            None => (draft.path, Expected::Absent),
+            None => (draft.path.clone(), Expected::Absent),
         };
-        let full = join_path(&draft.name, &path);
         let bytes = write_note(&head, text)?;
         let mut tries = 0;
         loop {
             tries += 1;
+            let full = join_path(&draft.name, &path);
             let options = WriteOptions { expected: expected.clone(), fence: None };
             let conflict = match self.put(ACTION, &full, bytes.as_bytes(), &options) {
                 Ok(reply) => {
@@ -351,11 +326,17 @@ impl Session {
             if expected != Expected::Absent || tries >= MAX_TRIES {
                 return Err(conflict);
             }
-            // Somebody wrote the same words meanwhile, or what stood there has expired.
+            // Somebody wrote the same words meanwhile, what stood there has expired, or it says something else by now.
             let Some(row) = self.engine.catalog.file(workspace.row.id, &path)? else { continue };
-            let note = self.note_of(&workspace, &row)?;
-            let is_expired = note.is_some_and(|note| note.note.head.is_expired(self.now_ms()));
-            if status == "kept" && !is_expired {
+            let there = self.note_of(&workspace, &row)?;
+            let is_expired = there.as_ref().is_some_and(|there| there.note.head.is_expired(self.now_ms()));
+            let is_same = there.as_ref().is_some_and(|there| there.normal == claims::normal_form(text));
+            if !is_expired && !is_same {
+                path = path_beside(&draft.path, tries);
+                continue;
+            }
+            let lasts = there.is_some_and(|there| outlasts(&there.note.head, head.expires_ms));
+            if status == "kept" && !is_expired && lasts {
                 let (version, seq) = (row.state.version, self.show_seq(row.seq)?);
                 let (status, similar) = ("duplicate", told(&like));
                 return Ok(RememberReply {

@@ -9,12 +9,13 @@ use crate::search::{Citation, Degraded, Mode};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnConflict {
-    /// A duplicate is not written again; a contradiction is written and pointed out.
+    /// What a note of the agent says word for word is not written again; what only seems to be known, and a contradiction, is
+    /// written and pointed out.
     #[default]
     Report,
     /// Written whatever is there.
     Keep,
-    /// Neither is written.
+    /// Neither is written, nor what only seems to be known.
     Reject,
     /// Written in the place of the agent's own note that is closest to it, whose text stays as an older version.
     Supersede,
@@ -104,7 +105,7 @@ pub struct RememberReply {
     pub version: VersionId,
     /// A `recall` with it as `wait_for_seq` sees the note.
     pub seq: String,
-    /// `kept`, `superseded`, `duplicate` or `contradiction`.
+    /// `kept`, `superseded`, `renewed` (it was known, and lasts longer now), `duplicate` or `contradiction`.
     pub status: &'static str,
     /// Whether anything was written.
     pub written: bool,
@@ -174,9 +175,12 @@ pub struct Recalled {
     /// Of a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Who wrote it, as the file says.
+    /// Who wrote it.
     pub by: String,
-    /// When, as the file says.
+    /// Who the file says it was, where that is somebody else than wrote the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_by: Option<String>,
+    /// When it was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// When it is forgotten.
@@ -275,6 +279,9 @@ pub struct ThreadReply {
     pub messages: Vec<Message>,
     /// Their tokens together.
     pub tokens: usize,
+    /// Whether the last message alone has more than `max_tokens`: then it is told so far as it fits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// How many older ones are left out.
     pub left_out: usize,
 }
@@ -319,7 +326,10 @@ pub struct MemoryInfo {
     /// Who wrote a note.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When it was written; of a thread, its last message.
+    /// Who a note says it was, where that is somebody else than wrote the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_by: Option<String>,
+    /// When the file was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// When it is forgotten.

@@ -11,7 +11,8 @@ use crate::access::{Scope, Verb};
 use crate::catalog::FileRow;
 use crate::claims::Claim;
 use crate::embed::Embedder;
-use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
+use crate::id::{RelPath, VersionId, WorkspaceId, WorkspaceName, join_path};
+use crate::journal;
 use crate::memory::{self, FOLDER, Kind, Note, Part, Place, read_note, sentences_of};
 use crate::search::Degraded;
 
@@ -21,12 +22,18 @@ const MAX_KEPT: usize = 20_000;
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Texts that are embedded in one call.
 const BATCH: usize = 32;
+/// Turns that are kept though nobody has them.
+const MAX_TURNS: usize = 1024;
 
-/// Notes by the version of their file: whoever may read a file may be told what its bytes say.
+/// Notes by the version of their file, for whoever may read a file may be told what its bytes say; and whose turn it is to keep one.
 #[derive(Default)]
 pub struct NoteCache {
     kept: Mutex<HashMap<VersionId, Arc<KeptNote>>>,
+    turns: Mutex<HashMap<(WorkspaceId, String), Turn>>,
 }
+
+/// Held by who compares a new note with those of one memory and writes it: else two that say the same would not see each other.
+pub(super) type Turn = Arc<Mutex<()>>;
 
 /// A note with what a first look at it needs.
 pub(super) struct KeptNote {
@@ -43,6 +50,28 @@ impl KeptNote {
         Self { stems, normal: crate::claims::normal_form(&note.body), note }
     }
 }
+
+/// Who gave a file the bytes that it has, and when, as the journal has it: what the bytes say of it anybody may have written.
+pub(super) struct Written {
+    pub by: String,
+    pub at_ms: i64,
+}
+
+impl Written {
+    /// Who the bytes say it was, where that is somebody else.
+    pub(super) fn other(&self, claimed: &str) -> Option<String> {
+        (!claimed.is_empty() && claimed != self.by).then(|| claimed.to_owned())
+    }
+
+    /// When, in milliseconds since 1970: what the bytes say, where that is just before; whoever writes them looks at the clock first.
+    pub(super) fn moment(&self, claimed_ms: Option<i64>) -> i64 {
+        let is_just_before = |claimed: &i64| (self.at_ms - WRITING_MS..=self.at_ms).contains(claimed);
+        claimed_ms.filter(is_just_before).unwrap_or(self.at_ms)
+    }
+}
+
+/// A memory is written within so long after its text was made, embedding it and waiting for a turn included.
+const WRITING_MS: i64 = 60_000;
 
 /// A file of a memory.
 pub(super) struct Shelved {
@@ -81,6 +110,15 @@ impl Session {
         let kept = Arc::new(KeptNote::of(read_note(&text)));
         cache.put(VersionId::of(text.as_bytes()), &kept);
         Ok(Some(kept))
+    }
+
+    /// Who wrote a memory's file as it is.
+    pub(super) fn written(&self, row: &FileRow) -> Result<Written> {
+        let event = journal::event_at(&self.engine.catalog, row.seq)?;
+        Ok(match event {
+            Some(event) => Written { by: event.actor, at_ms: event.occurred_ms },
+            None => Written { by: String::new(), at_ms: row.state.mtime_ns / 1_000_000 },
+        })
     }
 
     /// The text of a memory's file; `None` where it is gone, too large or no UTF-8.
@@ -177,6 +215,15 @@ impl NoteCache {
             kept.clear();
         }
         kept.insert(version, Arc::clone(note));
+    }
+
+    /// The turn of an agent's memory in a workspace.
+    pub(super) fn turn(&self, workspace: WorkspaceId, agent: &str) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if turns.len() >= MAX_TURNS {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(turns.entry((workspace, agent.to_owned())).or_default())
     }
 }
 

@@ -79,8 +79,22 @@ impl Session {
     /// card, which can be taken away like any other.
     ///
     /// # Errors
-    /// [`Error::Card`]; [`Error::Forbidden`], [`Error::NotFound`]: it takes `admin` on the agent.
+    /// [`Error::Card`], also for a card that says that it is another agent's; [`Error::Forbidden`], [`Error::NotFound`]: it
+    /// takes `admin` on the agent.
     pub fn put_agent(&self, name: &str, card: &Value) -> Result<AgentInfo> {
+        let id = cards::agent_id(name)?;
+        if let Some(own) = card.get("id").and_then(Value::as_str).filter(|_| card.get("skills").is_none()) {
+            let is_same = cards::agent_id(own).is_ok_and(|own| own == id);
+            let found = format!("`{}`", own.chars().take(80).collect::<String>());
+            let expected = "the id under which it is taken in, or none";
+            let other = CardError::Invalid { field: "id".to_owned(), found, expected };
+            self.note_failure(
+                "agent.put",
+                Verb::Admin,
+                &id,
+                if is_same { Ok(()) } else { Err(other.into()) },
+            )?;
+        }
         self.put_card(name, card, None)
     }
 
@@ -201,10 +215,10 @@ impl Session {
 
     /// Whoever hands the agent something writes into the inbox that its card names: so only who may write there names it.
     fn may_place_inbox(&self, id: &str, card: &AgentCard) -> Result<()> {
-        let Some(inbox) = &card.inbox else { return Ok(()) };
-        let workspace = WorkspaceName::new(inbox)?;
-        let queue = Queue::inbox(&workspace, id.trim_start_matches("agent:"));
-        let path = join_path(&workspace, &queue.path(TaskState::Pending, "task.json"));
+        if card.inbox.is_none() {
+            return Ok(());
+        }
+        let path = format!("{}/task.json", inbox_of(id, card)?);
         let decision = self.decide(Verb::Write, &path);
         if decision.allowed {
             return Ok(());
@@ -215,11 +229,8 @@ impl Session {
 
     /// What a new agent may do from the start, as far as whoever takes it in may do so: work on its inbox, and see its own card.
     fn own_grants(&self, id: &str, card: &AgentCard) -> Result<Vec<Grant>> {
-        let workspace = WorkspaceName::new(card.inbox.as_deref().unwrap_or(INBOX))?;
-        let queue = Queue::inbox(&workspace, id.trim_start_matches("agent:"));
-        let task = queue.path(TaskState::Pending, "task.json");
-        let path = join_path(&workspace, &task);
-        let folder = join_path(&workspace, &task.parent().unwrap_or_else(RelPath::root));
+        let folder = inbox_of(id, card)?;
+        let path = format!("{folder}/task.json");
         let verbs = [Verb::List, Verb::Read, Verb::Write].into_iter();
         let verbs: BTreeSet<Verb> = verbs.filter(|verb| self.decide(*verb, &path).allowed).collect();
         let grant = |target, pattern: String, verbs| {
@@ -234,7 +245,7 @@ impl Session {
         let may_hand =
             self.actor.decide(&self.engine.policy(), Verb::Dispatch, Target::Agent, &row.id).allowed;
         let standing =
-            if may_hand { Some(self.engine.standing(&(EntryKind::Agent, row.id.clone()))?) } else { None };
+            if may_hand { Some(self.standing(&(EntryKind::Agent, row.id.clone()))?) } else { None };
         Ok(AgentInfo {
             id: row.id,
             card: row.card,
@@ -246,6 +257,14 @@ impl Session {
             lint: None,
         })
     }
+}
+
+/// The folder of an agent's inbox, `/workspace/…`.
+pub(super) fn inbox_of(id: &str, card: &AgentCard) -> Result<String> {
+    let workspace = WorkspaceName::new(card.inbox.as_deref().unwrap_or(INBOX))?;
+    let queue = Queue::inbox(&workspace, id.trim_start_matches("agent:"));
+    let task = queue.path(TaskState::Pending, "task.json");
+    Ok(join_path(&workspace, &task.parent().unwrap_or_else(RelPath::root)))
 }
 
 /// What routing takes from a card.

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::super::error::{Error, Result};
 use super::super::keys::fresh_id;
 use super::super::session::Session;
+use super::reader::Reader;
 use super::replies::{Figures, RouteCandidate, RouteOutcome, RoutePart, RouteReply, RouteRequest, Standing};
 use crate::access::Verb;
 use crate::journal::Outcome;
-use crate::route::{self, DecisionRow, EntryKind, Intent, Ranking, Router, Scored, Verdict};
+use crate::route::{self, DecisionRow, EntryKind, Intent, Ranking, Router, Scored, Told, Verdict};
 
 /// Characters of an intent at most.
 pub(super) const MAX_INTENT_CHARS: usize = 4000;
@@ -29,6 +30,9 @@ pub(super) struct Asked {
     pub max_error: f64,
     /// Of the candidates, in their order.
     pub standings: Vec<Standing>,
+    /// Who asked.
+    #[serde(default)]
+    pub reader: Reader,
 }
 
 /// An intent made ready, with its parts.
@@ -43,6 +47,8 @@ pub(super) struct Decided {
     pub reply: RouteReply,
     pub router: Arc<Router>,
     pub ranking: Ranking,
+    pub intent: Intent,
+    pub reader: Reader,
 }
 
 impl Session {
@@ -50,7 +56,7 @@ impl Session {
     /// with the question that tells which; or to nobody here.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an intent without words or with too many.
+    /// [`Error::Invalid`] for an intent without words or with too many, and for a limit of 0.
     pub fn route(&self, request: &RouteRequest) -> Result<RouteReply> {
         Ok(self.decide_route(request)?.reply)
     }
@@ -58,6 +64,7 @@ impl Session {
     pub(super) fn decide_route(&self, request: &RouteRequest) -> Result<Decided> {
         let begun = Instant::now();
         check_intent(&request.intent)?;
+        check_limit(request.limit)?;
         let kinds = match request.kinds.is_empty() {
             true => BTreeSet::from(EntryKind::ALL),
             false => request.kinds.clone(),
@@ -67,12 +74,13 @@ impl Session {
         let parts = self.engine.read_parts(&request.intent)?;
         let ranking = router.rank(&intent);
         let standings = self.standings(&router, &ranking, limit_of(request))?;
-        let asked = Asked { request: request.clone(), max_error: self.engine.max_error, standings };
+        let (max_error, reader) = (self.engine.max_error, self.reader());
+        let asked = Asked { request: request.clone(), max_error, standings, reader };
         let mut reply = self.answer(&asked, &router, &ranking, Question { whole: &intent, parts: &parts });
         reply.took_ms = begun.elapsed().as_secs_f64() * 1000.0;
         self.keep_decision(&asked, &router, &reply)?;
         self.record("route", Verb::Dispatch, "/", "", Outcome::Allowed, "scope")?;
-        Ok(Decided { reply, router, ranking })
+        Ok(Decided { reply, router, ranking, intent, reader: asked.reader })
     }
 
     /// What one router says, given how its candidates stand: the same in, the same out.
@@ -83,7 +91,7 @@ impl Session {
         ranking: &Ranking,
         question: Question<'_>,
     ) -> RouteReply {
-        let Asked { request, max_error, standings } = asked;
+        let Asked { request, max_error, standings, reader } = asked;
         let max_error = *max_error;
         let able = able(router, ranking, standings);
         let verdict = router.decide(ranking, max_error);
@@ -100,21 +108,26 @@ impl Session {
                 let next = order[at + 1..].iter().find(|next| !(is_able && is_same(**next)));
                 let next = next.map_or(0.0, |next| ranking.scored[*next].probability);
                 let sure_of = if is_able { 0 } else { *idx };
-                candidate(request, router, ranking, (*idx, sure_of), next, standings.get(*idx))
+                let told = tell(router, question.whole, &ranking.scored[*idx], reader);
+                let shown = candidate(router, ranking, (*idx, sure_of), next, (&told, standings.get(*idx)));
+                let figures = request.explain.then(|| figures(router, &ranking.scored[*idx], &told));
+                RouteCandidate { figures, ..shown }
             })
             .take(limit)
             .collect();
-        let outcome = outcome_of(verdict, &candidates, &able);
+        let parts = parts_of(router, question.parts, max_error);
+        let outcome = outcome_of(verdict, &able, &parts);
         let decision = candidates.first().filter(|_| outcome == RouteOutcome::Routed).cloned();
-        let asked_back = (outcome == RouteOutcome::Ambiguous).then(|| route::question(router, ranking));
+        let is_taken = verdict == Verdict::Routed && outcome == RouteOutcome::None;
         RouteReply {
             decision_id: fresh_id("rd"),
             outcome,
             decision,
-            question: asked_back,
+            question: (outcome == RouteOutcome::Ambiguous).then(|| asked_back(router, ranking, &parts)),
+            unavailable: if is_taken { equals(router, ranking, standings) } else { Vec::new() },
             candidates,
-            parts: parts_of(router, question.parts, max_error),
-            together: together(router, question, limit),
+            together: together(router, question, &parts, limit),
+            parts,
             max_error,
             degraded: self.engine.degraded(),
             took_ms: 0.0,
@@ -151,10 +164,22 @@ pub(super) fn check_intent(text: &str) -> Result<()> {
     })
 }
 
-/// The ids of those that together do an intent of several parts; none where it has one.
-fn together(router: &Router, question: Question<'_>, limit: usize) -> Vec<String> {
+pub(super) fn check_limit(limit: Option<usize>) -> Result<()> {
+    if limit != Some(0) {
+        return Ok(());
+    }
+    let expected = format!("1 to {MAX_CANDIDATES}, or none");
+    Err(Error::Invalid { field: "limit", found: "`0`".to_owned(), expected })
+}
+
+/// The ids of those that together do an intent of several parts: the parts' own where they are for several, else all by how
+/// they do for the whole and for a part; none where it has one part.
+fn together(router: &Router, question: Question<'_>, parts: &[RoutePart], limit: usize) -> Vec<String> {
     if question.parts.is_empty() {
         return Vec::new();
+    }
+    if !parts.is_empty() {
+        return parts.iter().map(|part| part.id.clone()).collect();
     }
     let ordered = router.together(question.whole, question.parts).into_iter().take(limit);
     ordered.map(|place| router.entries()[place].entry.id.clone()).collect()
@@ -185,6 +210,22 @@ fn able(router: &Router, ranking: &Ranking, standings: &[Standing]) -> Vec<usize
     all.filter(|(_, both)| is_able(*both)).map(|(at, _)| at).collect()
 }
 
+/// The ids of those that are as able as the best, there or not.
+fn equals(router: &Router, ranking: &Ranking, standings: &[Standing]) -> Vec<String> {
+    let looked_at = ranking.scored.iter().take(standings.len());
+    let equal = looked_at.filter(|scored| router.is_same(ranking.scored[0].entry, scored.entry));
+    equal.map(|scored| router.entries()[scored.entry].entry.id.clone()).collect()
+}
+
+/// What is to be asked of who asks.
+fn asked_back(router: &Router, ranking: &Ranking, parts: &[RoutePart]) -> String {
+    if parts.is_empty() {
+        return route::question(router, ranking);
+    }
+    let parts: Vec<(&str, &str)> = parts.iter().map(|part| (part.part.as_str(), part.id.as_str())).collect();
+    route::question_of_parts(&parts)
+}
+
 fn limit_of(request: &RouteRequest) -> usize {
     request.limit.unwrap_or(DEFAULT_CANDIDATES).clamp(1, MAX_CANDIDATES)
 }
@@ -200,10 +241,11 @@ fn place(ranking: &Ranking, able: &[usize], standings: &[Standing]) -> Vec<usize
     order
 }
 
-/// What comes of a verdict when the able ones stand as they do.
-fn outcome_of(verdict: Verdict, candidates: &[RouteCandidate], able: &[usize]) -> RouteOutcome {
+/// What comes of a verdict when the able ones stand as they do. What has parts for several is for none of them as a whole.
+fn outcome_of(verdict: Verdict, able: &[usize], parts: &[RoutePart]) -> RouteOutcome {
     match verdict {
-        Verdict::Routed if candidates.is_empty() || able.is_empty() => RouteOutcome::None,
+        _ if !parts.is_empty() => RouteOutcome::Ambiguous,
+        Verdict::Routed if able.is_empty() => RouteOutcome::None,
         Verdict::Routed => RouteOutcome::Routed,
         Verdict::Ambiguous => RouteOutcome::Ambiguous,
         Verdict::None => RouteOutcome::None,
@@ -211,12 +253,11 @@ fn outcome_of(verdict: Verdict, candidates: &[RouteCandidate], able: &[usize]) -
 }
 
 fn candidate(
-    request: &RouteRequest,
     router: &Router,
     ranking: &Ranking,
     (idx, sure_of): (usize, usize),
     next: f64,
-    standing: Option<&Standing>,
+    (told, standing): (&Told, Option<&Standing>),
 ) -> RouteCandidate {
     let (scored, probability) = (&ranking.scored[idx], ranking.scored[sure_of].probability);
     let entry = &router.entries()[scored.entry].entry;
@@ -226,35 +267,41 @@ fn candidate(
         name: entry.name.clone(),
         confidence: if sure_of == 0 { ranking.confidence } else { probability.min(ranking.confidence) },
         margin: probability - next,
-        why: why(router, scored, standing),
+        why: why(router, scored, told, standing),
         standing: standing.cloned(),
-        figures: request.explain.then(|| figures(router, scored)),
+        figures: None,
     }
 }
 
-pub(super) fn figures(router: &Router, scored: &Scored) -> Figures {
-    let nearest =
-        scored.nearest.map(|document| router.entries()[scored.entry].documents[document].role.as_str());
+/// What a reader may know of why an entry scores as it does.
+pub(super) fn tell(router: &Router, intent: &Intent, scored: &Scored, reader: &Reader) -> Told {
+    router.told(intent, scored.entry, &|text| reader.knows(text))
+}
+
+pub(super) fn figures(router: &Router, scored: &Scored, told: &Told) -> Figures {
+    let documents = &router.entries()[scored.entry].documents;
     Figures {
-        cosine: scored.cosine.map(f64::from),
-        nearest: nearest.map(str::to_owned),
-        shared_terms: scored.shared_terms.clone(),
+        cosine: told.nearest.map(|(_, cosine)| f64::from(cosine)),
+        nearest: told.nearest.map(|(document, _)| documents[document].role.as_str().to_owned()),
+        shared_terms: told.shared_terms.clone(),
         probability: scored.probability,
     }
 }
 
-/// In a sentence, made of figures and of the entry's own words.
-fn why(router: &Router, scored: &Scored, standing: Option<&Standing>) -> String {
+/// In a sentence, made of figures and of words of the entry's that may be known.
+fn why(router: &Router, scored: &Scored, told: &Told, standing: Option<&Standing>) -> String {
     const MAX_SHOWN: usize = 80;
     let entry = &router.entries()[scored.entry];
     let mut reasons = Vec::new();
-    if let Some((document, cosine)) = scored.nearest.zip(scored.cosine) {
+    if told.is_outdone {
+        reasons.push("near what it was given before".to_owned());
+    } else if let Some((document, cosine)) = told.nearest {
         let document = &entry.documents[document];
         let text: String = document.text.chars().take(MAX_SHOWN).collect();
         reasons.push(format!("near its {} \"{text}\" ({cosine:.2})", document.role.as_str()));
     }
-    if !scored.shared_terms.is_empty() {
-        reasons.push(format!("shares {}", scored.shared_terms.join(", ")));
+    if !told.shared_terms.is_empty() {
+        reasons.push(format!("shares {}", told.shared_terms.join(", ")));
     }
     if let Some(standing) = standing {
         reasons.extend(standing.told());

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::super::engine::Engine;
@@ -11,21 +11,23 @@ use super::super::keys::fresh_id;
 use super::super::session::Session;
 use super::super::sites::Site;
 use super::super::tasks::{NewTask, PreparedTask, TaskInfo};
-use super::super::traces::Handover;
+use super::super::traces::{Handover, check_trace};
 use super::agents::absent_agent;
 use super::deciding::check_intent;
-use super::replies::{RouteOutcome, RouteReply, RouteRequest};
+use super::replies::{RouteCandidate, RouteOutcome, RouteReply, RouteRequest};
 use crate::access::{Target, Verb};
-use crate::budget::{Charge, MAX_TTL_MS, Priority};
+use crate::budget::{Charge, ChargeKind, MAX_TTL_MS, Priority, Usage, priority_schema, read_priority};
 use crate::cards::{self, AgentRow};
 use crate::id::{RelPath, VersionId, WorkspaceName, join_path};
 use crate::journal::{EventKind, NewEvent, Outcome};
 use crate::route::{Dispatched, EntryKind};
-use crate::tasks::{self, TaskFilter, TaskState};
+use crate::tasks::{self, TaskFilter, TaskRow, TaskState};
 use crate::trace::traceparent_of;
 
 /// Where inboxes are when a card says nothing.
 pub(super) const INBOX: &str = "inbox";
+/// For so long after a task has ended, what is handed back to who made it belongs to its trace, in milliseconds.
+const LINGERING_MS: i64 = 10 * 60 * 1000;
 
 /// What is to be handed on.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
@@ -37,15 +39,20 @@ pub struct DispatchRequest {
     pub to: Option<String>,
     /// Whatever the agent needs.
     pub payload: Option<Value>,
-    /// The trace that it belongs to; that of the task that the asker works on, or else that of the request, where it is
-    /// missing.
+    /// The trace that it belongs to; where it is missing, that of the task that the asker works on, or of one that it has just
+    /// ended for the agent that this goes to, or else that of the request.
     pub trace: Option<String>,
-    /// Higher first; 0 where it is missing.
-    #[serde(default)]
+    /// Higher first, or `low`, `normal`, `high`; 0, which is normal, where it is missing.
+    #[serde(default, deserialize_with = "priority")]
+    #[schemars(schema_with = "priority_schema")]
     pub priority: i64,
     /// Whether somebody has to accept what was done.
     #[serde(default)]
     pub review: bool,
+}
+
+fn priority<'de, D: Deserializer<'de>>(given: D) -> std::result::Result<i64, D::Error> {
+    Ok(read_priority(given)?.unwrap_or_default())
 }
 
 /// Where it lies now.
@@ -76,15 +83,23 @@ impl Session {
     /// Hands an intent to an agent. It takes `dispatch` on the agent and nothing else.
     ///
     /// # Errors
-    /// [`Error::NoRoute`] and [`Error::AmbiguousRoute`] where it can't be told to whom; [`Error::NotFound`] for an agent
-    /// that is not there or may not be seen; [`Error::Forbidden`]; [`Error::Budget`] without room in a budget;
+    /// [`Error::NoRoute`] and [`Error::AmbiguousRoute`] where it can't be told to whom; [`Error::RouteUnavailable`] where who
+    /// can do it takes nothing now; [`Error::Invalid`] for a trace that can be none; [`Error::NotFound`] for an agent that is not there or may not be seen; [`Error::Forbidden`]; [`Error::Budget`] without room in a budget;
     /// [`Error::Trace`] where agents go in circles, or too far.
     pub fn dispatch(&self, request: &DispatchRequest) -> Result<DispatchReply> {
         check_intent(&request.intent)?;
-        let session = self.in_trace_of(request)?;
+        request.trace.as_deref().map_or(Ok(()), check_trace)?;
+        let at_work = self.trace_at_work()?;
+        let goes_on = request.trace.is_some() || at_work.is_some();
+        let session = self.joining(request.trace.as_deref(), &at_work.unwrap_or_default());
         let (agent, decision) = match &request.to {
             Some(to) => (session.dispatchable(to)?, None),
             None => session.dispatched_by_route(request)?,
+        };
+        let ended = if goes_on { None } else { self.trace_ended(&agent.id)? };
+        let session = match ended {
+            Some(ended) => session.joining(None, &ended),
+            None => session,
         };
         session.hand(request, &agent, decision.as_ref())
     }
@@ -107,8 +122,19 @@ impl Session {
             }
             (RouteOutcome::Ambiguous, _) => refused(Error::AmbiguousRoute {
                 question: reply.question.clone().unwrap_or_default(),
-                candidates: reply.candidates.iter().take(2).map(|candidate| candidate.id.clone()).collect(),
+                candidates: asked_about(&reply),
             }),
+            _ if !reply.unavailable.is_empty() => {
+                // What a budget has no room for, the budget refuses: by the priority of this, and with what is left.
+                let over_budget = able(&reply).find(|candidate| is_over_budget(candidate));
+                match over_budget.map(|candidate| candidate.id.clone()) {
+                    Some(id) => Ok((self.dispatchable(&id)?, Some(reply))),
+                    None => refused(Error::RouteUnavailable {
+                        agents: reply.unavailable.clone(),
+                        reason: why_not(&reply),
+                    }),
+                }
+            }
             _ => refused(Error::NoRoute { intent: request.intent.chars().take(80).collect() }),
         }
     }
@@ -138,7 +164,7 @@ impl Session {
         let workspace = self.engine.inbox_workspace(agent)?;
         let mut task = self.prepare_task(&self.inbox_task(request, agent, &workspace))?;
         let site = self.inbox_site(&workspace, &task.path, &agent.id)?;
-        let reservation = self.reserve(&self.charge_of(request, agent)?)?;
+        let reservation = self.reserve(&charge_of(request, agent))?;
         task.reservation = Some(reservation.id.clone());
         let dispatched = Dispatched {
             task: task.id.clone(),
@@ -222,28 +248,16 @@ impl Session {
         }
     }
 
-    /// What handing something to an agent takes; it is settled when the task ends.
-    fn charge_of(&self, request: &DispatchRequest, agent: &AgentRow) -> Result<Charge> {
-        let key = (EntryKind::Agent, agent.id.clone());
-        let priority = match request.priority {
-            ..0 => Priority::Low,
-            0 => Priority::Normal,
-            1.. => Priority::High,
-        };
-        Ok(self.engine.standing(&key)?.charge(&key).priority(priority).ttl_ms(MAX_TTL_MS))
-    }
-
-    /// In the trace that a request names, or else in that of the task at work. Whoever is handed something is told whose
-    /// child it is: of the span of this request where that is in the trace, or else of what the task at work is a child of; where
+    /// In the trace that a request names, or else in that which a task's payload tells of. Whoever is handed something is told
+    /// whose child it is: of the span of this request where that is in the trace, or else of what the task is a child of; where
     /// nobody makes spans, of one that stands for the handover.
-    fn in_trace_of(&self, request: &DispatchRequest) -> Result<Self> {
-        let at_work = self.trace_at_work()?.unwrap_or_default();
+    fn joining(&self, named: Option<&str>, task: &Value) -> Self {
         let mut session = self.clone();
-        if let Some(trace) = request.trace.as_deref().or(at_work["id"].as_str()) {
+        if let Some(trace) = named.or(task["id"].as_str()) {
             session = session.with_trace(trace);
         }
         if session.traceparent().is_none()
-            && let Some(parent) = at_work["traceparent"].as_str()
+            && let Some(parent) = task["traceparent"].as_str()
         {
             session = session.in_span(parent);
         }
@@ -252,7 +266,7 @@ impl Session {
         {
             session = session.in_span(&parent);
         }
-        Ok(session)
+        session
     }
 
     /// The trace of the task that this principal works on, as its payload tells of it, if it works on one that was handed to it:
@@ -264,8 +278,15 @@ impl Session {
             workspace: None,
         };
         let held = tasks::tasks(&self.engine.catalog, &filter)?;
-        let trace = held.last().and_then(|row| row.spec.payload.as_ref()?.get("trace"));
-        Ok(trace.cloned())
+        Ok(held.last().and_then(trace_told))
+    }
+
+    /// The trace of the task that this principal ended last for an agent, where that was just now: who thanks, asks back or goes
+    /// on after its work is done does not begin anew, or two that answer each other in circles would never be noticed.
+    fn trace_ended(&self, agent: &str) -> Result<Option<Value>> {
+        let since_ms = self.now_ms() - LINGERING_MS;
+        let ended = tasks::last_ended(&self.engine.catalog, &self.actor.principal, agent, since_ms)?;
+        Ok(ended.as_ref().and_then(trace_told))
     }
 
     fn dispatch_reply(&self, info: TaskInfo, hop: u32, decision: Option<&RouteReply>) -> DispatchReply {
@@ -290,6 +311,41 @@ impl Session {
         let rule = self.actor.decide(&self.engine.policy(), Verb::Dispatch, Target::Agent, agent).rule;
         Ok(Site { rule, approved_by, ..Site::bare(&open, path, &full) })
     }
+}
+
+/// What handing something to an agent takes; it is settled when the task ends.
+fn charge_of(request: &DispatchRequest, agent: &AgentRow) -> Charge {
+    let price = agent.card.price;
+    let estimate = Usage { usd_micros: price.usd_micros, tokens: price.tokens, ..Usage::call() };
+    let charge = Charge::new(ChargeKind::Dispatch, &agent.id).estimate(estimate);
+    charge.priority(Priority::of(request.priority)).ttl_ms(MAX_TTL_MS)
+}
+
+/// What a task's payload tells of its trace.
+fn trace_told(row: &TaskRow) -> Option<Value> {
+    row.spec.payload.as_ref()?.get("trace").cloned()
+}
+
+/// Those that a question asks about.
+fn asked_about(reply: &RouteReply) -> Vec<String> {
+    if reply.parts.is_empty() {
+        return reply.candidates.iter().take(2).map(|candidate| candidate.id.clone()).collect();
+    }
+    reply.parts.iter().map(|part| part.id.clone()).collect()
+}
+
+/// Those that could do it, were they there.
+fn able(reply: &RouteReply) -> impl Iterator<Item = &RouteCandidate> {
+    reply.candidates.iter().filter(|candidate| reply.unavailable.contains(&candidate.id))
+}
+
+fn is_over_budget(candidate: &RouteCandidate) -> bool {
+    candidate.standing.as_ref().is_some_and(|standing| standing.over_budget)
+}
+
+fn why_not(reply: &RouteReply) -> String {
+    let reason = |candidate: &RouteCandidate| candidate.standing.as_ref()?.unavailable.clone();
+    able(reply).find_map(reason).unwrap_or_default()
 }
 
 impl Engine {

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::super::error::{Error, Result};
 use super::super::session::Session;
-use super::deciding::{Asked, Decided, Question, figures};
+use super::deciding::{Asked, Decided, Question, figures, tell};
 use super::desk::verb_of;
 use super::replies::{Figures, RouteOutcome, RouteReply, RouteRequest};
 use crate::access::{ADMIN, Actor, Limits, Verb};
 use crate::journal::Outcome;
-use crate::route::{self, DecisionRow, EntryKey, EntryKind};
+use crate::registry::ToolState;
+use crate::route::{self, DecisionRow, EntryKey, EntryKind, Lack, Measure};
 
 /// Entries that one question may name.
 const MAX_NAMED: usize = 20;
@@ -45,8 +46,11 @@ pub struct ExplainReply {
     /// Whether a decision that was taken again came out the same; missing where nothing was taken again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same: Option<bool>,
-    /// What confidence a decision needs at the stated error.
+    /// What the criterion has to reach at the stated error.
     pub threshold: f64,
+    /// By what it is decided: `confidence`, or `probability` with fewer than a hundred trials. An intent has to be known as
+    /// well.
+    pub criterion: &'static str,
     /// Those that were asked for.
     pub entries: Vec<Explained>,
 }
@@ -57,7 +61,8 @@ pub struct ExplainReply {
 pub struct Explained {
     /// As it was asked for.
     pub id: String,
-    /// `decided`, `behind`, `below_threshold`, `unavailable`, `denied` or `unknown`.
+    /// `decided`, `behind`, `below_threshold`, `ambiguous`, `unavailable` or `unknown`; for who manages the home `denied`, and of
+    /// a tool that is not in use `quarantined` or `gone`, too.
     pub verdict: &'static str,
     /// In a sentence.
     pub reason: String,
@@ -74,7 +79,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Invalid`] where neither is named; [`Error::NotFound`] for a decision of others, or one that was forgotten;
-    /// [`Error::Forbidden`] for asking as somebody else without managing the home.
+    /// [`Error::Forbidden`] for asking as somebody else without managing the home, and [`Error::NotFound`] for somebody who is
+    /// not there.
     pub fn explain_route(&self, request: &ExplainRequest) -> Result<ExplainReply> {
         let named: Vec<&String> = request.why.iter().chain(&request.why_not).take(MAX_NAMED).collect();
         let (decided, same) = match (&request.decision_id, &request.intent) {
@@ -100,8 +106,8 @@ impl Session {
         let asker = self.asking_as(request.principal.as_deref())?;
         let entries =
             named.into_iter().map(|id| self.explain_entry(&asker, &decided, id)).collect::<Result<_>>()?;
-        let threshold = decided.router.threshold(decided.reply.max_error);
-        Ok(ExplainReply { reply: decided.reply, same, threshold, entries })
+        let (criterion, threshold) = decided.router.threshold(decided.reply.max_error);
+        Ok(ExplainReply { reply: decided.reply, same, threshold, criterion: criterion.as_str(), entries })
     }
 
     /// This session, or that of another principal as it is without a token.
@@ -110,6 +116,11 @@ impl Session {
             return Ok(self.clone());
         };
         self.require_admin("route.explain", "/")?;
+        if principal != ADMIN && !self.engine.policy().principals.contains_key(principal) {
+            let name = principal.chars().take(80).collect();
+            let absent = Error::NotFound { what: "principal", name };
+            return self.note_failure("route.explain", Verb::Admin, principal, Err(absent));
+        }
         let actor = Actor {
             principal: principal.to_owned(),
             token: self.actor.token.clone(),
@@ -136,13 +147,14 @@ impl Session {
         let again = RouteReply { decision_id: stored.decision_id.clone(), took_ms: stored.took_ms, ..again };
         let is_same = again == stored;
         let request = RouteRequest { explain: true, ..asked.request.clone() };
+        let reader = asked.reader.clone();
         let shown = self.answer(&Asked { request, ..asked }, &router, &ranking, question);
         let reply = RouteReply { decision_id: again.decision_id, took_ms: again.took_ms, ..shown };
-        Ok((Decided { reply, router, ranking }, is_same))
+        Ok((Decided { reply, router, ranking, intent, reader }, is_same))
     }
 
     fn explain_entry(&self, asker: &Self, decided: &Decided, id: &str) -> Result<Explained> {
-        let Decided { reply, router, ranking } = decided;
+        let Decided { reply, router, ranking, intent, reader } = decided;
         let found = ranking.scored.iter().position(|scored| {
             let entry = &router.entries()[scored.entry].entry;
             entry.id == id || entry.id.strip_prefix("agent:") == Some(id)
@@ -154,22 +166,21 @@ impl Session {
         let standing = candidate.and_then(|candidate| candidate.standing.as_ref());
         let is_decided = reply.decision.as_ref().is_some_and(|decision| decision.id == told);
         let best = reply.candidates.first().map_or("nothing", |candidate| candidate.id.as_str());
-        let threshold = router.threshold(reply.max_error);
+        let lack = router.lack(ranking, reply.max_error);
         let (verdict, reason) = match standing.and_then(|standing| standing.unavailable.clone()) {
             _ if is_decided => {
                 ("decided", candidate.map(|candidate| candidate.why.clone()).unwrap_or_default())
             }
             Some(why) => ("unavailable", why),
-            None if at == 0 && reply.outcome != RouteOutcome::Routed => {
-                let confidence = ranking.confidence;
-                (
-                    "below_threshold",
-                    format!("it is the best, at a confidence of {confidence:.3}; {threshold:.3} is asked"),
-                )
+            None if is_asked_about(decided, told, at) => {
+                ("ambiguous", reply.question.clone().unwrap_or_default())
             }
-            None => ("behind", behind(scored.probability, ranking.scored[0].probability, best)),
+            None => match lack.filter(|_| at == 0) {
+                Some(lack) => ("below_threshold", below(lack)),
+                None => ("behind", behind(scored.probability, ranking.scored[0].probability, best)),
+            },
         };
-        let figures = Some(figures(router, scored));
+        let figures = Some(figures(router, scored, &tell(router, intent, scored, reader)));
         Ok(Explained { id: id.to_owned(), verdict, reason, rank: Some(at + 1), figures })
     }
 
@@ -189,13 +200,44 @@ impl Session {
         ];
         let registry = self.engine.registry()?;
         let known = keys.iter().find(|key| registry.entries.contains_key(*key));
-        let Some((kind, id)) = known else { return absent("unknown", "it is not registered".to_owned()) };
+        let Some((kind, id)) = known else {
+            return match self.engine.tool_out_of_use(id) {
+                Some((ToolState::Quarantined, why)) => {
+                    absent("quarantined", format!("it is set aside until somebody decides about it: {why}"))
+                }
+                Some((ToolState::Gone, _)) => {
+                    absent("gone", "its server does not list it any more".to_owned())
+                }
+                _ => absent("unknown", "it is not registered".to_owned()),
+            };
+        };
         let (verb, target) = verb_of(*kind);
         let decision = asker.actor.decide(&self.engine.policy(), verb, target, id);
         match decision.allowed {
             true => absent("behind", "too far from the intent to be a candidate".to_owned()),
             false => absent("denied", format!("rule `{}` decides about `{verb}`", decision.rule)),
         }
+    }
+}
+
+/// Whether the question that was asked back is about an entry, by its id and its place in the ranking.
+fn is_asked_about(decided: &Decided, id: &str, at: usize) -> bool {
+    let Decided { reply, router, ranking, .. } = decided;
+    reply.outcome == RouteOutcome::Ambiguous
+        && match reply.parts.is_empty() {
+            true => router.rivals(ranking).contains(&at),
+            false => reply.parts.iter().any(|part| part.id == id),
+        }
+}
+
+fn below(lack: Lack) -> String {
+    let Lack { of, has, asked } = lack;
+    match of {
+        Measure::Known => format!(
+            "it is the best, and what is asked for is unlike what anybody here is for: known at {has:.3}, where {asked:.3} \
+             is asked"
+        ),
+        _ => format!("it is the best, at a {} of {has:.3}; {asked:.3} is asked", of.as_str()),
     }
 }
 

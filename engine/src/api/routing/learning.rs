@@ -18,7 +18,7 @@ use crate::journal::Outcome;
 use crate::route::{self, Dispatched, Entry, EntryKind, KEPT_MS, Learned, TaskOutcome};
 use crate::tasks;
 
-/// Lessons of an entry at most; the oldest make room.
+/// Lessons of an entry at most; the oldest of whoever has most of them makes room.
 const MAX_LESSONS: usize = 40;
 /// Lessons of one principal in an entry at most, so that nobody's word weighs more than a handful of examples.
 const MAX_LESSONS_EACH: usize = 5;
@@ -273,21 +273,26 @@ fn learn(
 /// Adds a lesson within the bounds; tells whether it says something new.
 fn add(entry: &mut Entry, lesson: Learned) -> bool {
     let texts = if lesson.is_right { &entry.examples } else { &entry.counterexamples };
-    let is_known = texts.contains(&lesson.text)
-        || entry.learned.iter().any(|other| other.text == lesson.text && other.is_right == lesson.is_right);
-    if is_known {
+    let is_own = |other: &Learned| other.by == lesson.by && other.text == lesson.text;
+    let said_already = |other: &Learned| is_own(other) && other.is_right == lesson.is_right;
+    if texts.contains(&lesson.text) || entry.learned.iter().any(said_already) {
         return false;
     }
-    // The newest word about an intent counts.
-    entry.learned.retain(|other| other.text != lesson.text);
-    let is_bounded = lesson.by != ADMIN;
-    let mine = entry.learned.iter().filter(|other| other.by == lesson.by).count();
-    if is_bounded && mine >= MAX_LESSONS_EACH {
-        let oldest = entry.learned.iter().position(|other| other.by == lesson.by);
-        oldest.map(|at| entry.learned.remove(at));
-    }
-    if entry.learned.len() >= MAX_LESSONS {
-        entry.learned.remove(0);
+    // The newest word of each about an intent counts; nobody takes back what another one said.
+    entry.learned.retain(|other| !is_own(other));
+    let n_of = |by: &str| entry.learned.iter().filter(|other| other.by == by).count();
+    let makes_room = if lesson.by != ADMIN && n_of(&lesson.by) >= MAX_LESSONS_EACH {
+        Some(lesson.by.clone())
+    } else if entry.learned.len() >= MAX_LESSONS {
+        // Of several that have as many, the one who spoke first.
+        let most = entry.learned.iter().map(|other| n_of(&other.by)).max();
+        entry.learned.iter().find(|other| Some(n_of(&other.by)) == most).map(|other| other.by.clone())
+    } else {
+        None
+    };
+    let oldest = makes_room.and_then(|by| entry.learned.iter().position(|other| other.by == by));
+    if let Some(at) = oldest {
+        entry.learned.remove(at);
     }
     entry.learned.push(lesson);
     true
@@ -329,9 +334,31 @@ mod tests {
         }
         let texts: Vec<&str> = entry.learned.iter().map(|lesson| lesson.text.as_str()).collect();
         assert_eq!(texts, ["t3", "t4", "t5", "t6", "t7"]);
-        assert!(add(&mut entry, lesson("t5", "agent:y", false)));
-        let about: Vec<_> = entry.learned.iter().filter(|lesson| lesson.text == "t5").collect();
-        assert_eq!((about.len(), about[0].is_right), (1, false));
+        let about_t5 = |entry: &Entry| -> Vec<(String, bool)> {
+            let about = entry.learned.iter().filter(|lesson| lesson.text == "t5");
+            about.map(|lesson| (lesson.by.clone(), lesson.is_right)).collect()
+        };
+        assert!(add(&mut entry, lesson("t5", "agent:x", false)));
+        assert_eq!(about_t5(&entry), [("agent:x".to_owned(), false)]);
+        // Another one's word stands beside it.
+        assert!(add(&mut entry, lesson("t5", "agent:y", true)));
+        assert_eq!(about_t5(&entry), [("agent:x".to_owned(), false), ("agent:y".to_owned(), true)]);
+    }
+
+    #[test]
+    fn who_has_most_makes_room() {
+        let mut entry = entry();
+        let of =
+            |by: &str, n: usize| (0..n).map(|at| lesson(&format!("{by} {at}"), by, true)).collect::<Vec<_>>();
+        assert!(add(&mut entry, lesson("early", "agent:early", true)));
+        of(ADMIN, 39).into_iter().for_each(|lesson| assert!(add(&mut entry, lesson)));
+        for at in 0..20 {
+            let by = format!("agent:{}", at / 4);
+            assert!(add(&mut entry, lesson(&format!("late {at}"), &by, true)));
+        }
+        assert_eq!(entry.learned.len(), MAX_LESSONS);
+        assert_eq!(entry.learned[0].text, "early", "who said little keeps it");
+        assert_eq!(entry.learned.iter().filter(|lesson| lesson.by == ADMIN).count(), 19);
     }
 
     #[test]

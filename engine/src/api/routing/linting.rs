@@ -37,12 +37,15 @@ impl Session {
     pub fn lint_routes(&self) -> Result<LintReply> {
         let router = self.router(&EntryKind::ALL.into())?;
         self.record("route.lint", Verb::Read, "/", "", Outcome::Allowed, "scope")?;
-        Ok(LintReply { entries: router.entries().len(), lint: route::lint(&router) })
+        let reader = self.reader();
+        let lint = route::lint(&router, &|text| reader.knows(text));
+        Ok(LintReply { entries: router.entries().len(), lint })
     }
 
     /// What is wrong about one entry.
     pub(in crate::api) fn lint_entry(&self, key: &EntryKey) -> Result<Vec<Finding>> {
         let router = self.router(&EntryKind::ALL.into())?;
-        Ok(route::lint_of(&router, &key.1))
+        let reader = self.reader();
+        Ok(route::lint_of(&router, &key.1, &|text| reader.knows(text)))
     }
 }

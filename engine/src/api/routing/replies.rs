@@ -26,9 +26,9 @@ pub struct RouteRequest {
 pub enum RouteOutcome {
     /// To one, which is right but for the stated error.
     Routed,
-    /// To one of two, and a question tells which.
+    /// To one of some, and a question tells which; or to several, each with a part of it.
     Ambiguous,
-    /// To nobody here.
+    /// To nobody here, or to nobody who can take it now.
     None,
 }
 
@@ -42,15 +42,19 @@ pub struct RouteReply {
     pub outcome: RouteOutcome,
     /// To whom, where it was.
     pub decision: Option<RouteCandidate>,
-    /// What would tell two apart, where it is ambiguous.
+    /// What would tell apart those that come into question, where it is ambiguous.
     pub question: Option<String>,
+    /// Those that are for it and can take nothing now, where it is `none` for that reason alone: the candidates say why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<String>,
     /// Who comes into question, best first.
     pub candidates: Vec<RouteCandidate>,
-    /// Where an intent has several parts: the ids of those that together do it, best first, as many as candidates were asked
-    /// for.
+    /// Where an intent has several parts: the ids of those that together do it. Where `parts` tells where each goes these are
+    /// theirs; else all, best first, as many as candidates were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub together: Vec<String>,
-    /// Where an intent has several parts: where each goes.
+    /// Where an intent has several parts that go to different ones: where each goes. It is `ambiguous` then, for nobody
+    /// takes all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<RoutePart>,
     /// The share of routed intents that may go wrong, as the operator stated it.
@@ -108,10 +112,14 @@ pub struct Standing {
     /// Why not, where it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
-    /// Tasks that lie before it.
+    /// Whether it is a budget of the asker's that has no room.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over_budget: bool,
+    /// Tasks that lie before it, of those that the asker may know of: what it handed over itself, or all where it may read
+    /// the agent's inbox.
     #[serde(default)]
     pub open_tasks: u32,
-    /// The share of its last tasks or calls that went well; 0.5 without a past.
+    /// The share of its last tasks or calls that went well, of the same ones; 0.5 without a past.
     #[serde(default)]
     pub success: f64,
     /// What one call costs, in US dollars.
@@ -126,11 +134,11 @@ pub struct Standing {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct Figures {
-    /// Of its document nearest to the intent, `[-1, 1]`.
+    /// Of its document nearest to the intent, `[-1, 1]`, among those that the asker may know.
     pub cosine: Option<f64>,
     /// What that document is: `description`, `capability`, `example`.
     pub nearest: Option<String>,
-    /// The words that it shares with the intent, as they are indexed.
+    /// The words that these documents share with the intent, as they are indexed.
     pub shared_terms: Vec<String>,
     /// Of the decision head, before calibration, `[0, 1]`.
     pub probability: f64,

@@ -1,12 +1,16 @@
 //! How those stand who are able: whether they can take something now, how much lies before them, what they cost, and how
-//! it went before.
+//! it went before. All of that as far as who asks may know: who may read an agent's inbox knows of all that lies there, and
+//! anybody else of what it handed over itself.
 
-use super::super::engine::Engine;
 use super::super::error::Result;
 use super::super::session::Session;
+use super::agents::inbox_of;
 use super::replies::Standing;
-use crate::budget::{Charge, ChargeKind, Usage};
-use crate::cards;
+use crate::access::Verb;
+use crate::budget::{Charge, ChargeKind, Exceeded, Usage};
+use crate::cards::{self, AgentRow};
+use crate::clock::rfc3339;
+use crate::pattern::Pattern;
 use crate::route::{self, EntryKey, EntryKind, Ranking, Router, Scored};
 
 /// Candidates whose standing is looked up at least, for one of them may do for the best.
@@ -51,7 +55,7 @@ impl Standing {
     }
 }
 
-impl Engine {
+impl Session {
     /// How one entry stands.
     pub(super) fn standing(&self, key: &EntryKey) -> Result<Standing> {
         match key.0 {
@@ -61,28 +65,40 @@ impl Engine {
     }
 
     fn agent_standing(&self, id: &str) -> Result<Standing> {
-        let mut standing = Standing::from(route::record_of(&self.catalog, id)?);
-        let Some(row) = cards::agent(&self.catalog, id)? else { return Ok(standing) };
+        let catalog = &self.engine.catalog;
+        let row = cards::agent(catalog, id)?;
+        let knows_all = row.as_ref().is_some_and(|row| self.sees_inbox(row));
+        let by = (!knows_all).then_some(self.actor.principal.as_str());
+        let mut standing = Standing::from(route::record_of(catalog, id, by)?);
+        let Some(row) = row else { return Ok(standing) };
         standing.price_usd = row.card.price.usd_micros as f64 / 1e6;
         standing.price_tokens = row.card.price.tokens;
-        if row.card.max_open_tasks.is_some_and(|max| standing.open_tasks >= max) {
+        if row.card.limits.max_open_tasks.is_some_and(|max| standing.open_tasks >= max) {
             standing.available = false;
             standing.unavailable =
                 Some(format!("{} tasks lie before it, as many as it takes", standing.open_tasks));
         }
-        if let Some(max) = row.card.tasks_per_hour {
-            let handed = route::handed_since(&self.catalog, id, self.clock.now_ms() - HOUR_MS)?;
+        if let Some(max) = row.card.limits.tasks_per_hour {
+            let (handed, first_ms) = route::handed_since(catalog, id, by, self.now_ms() - HOUR_MS)?;
             if handed >= max {
                 standing.available = false;
-                standing.unavailable =
-                    Some(format!("it was handed {handed} tasks this hour, as many as it takes"));
+                let again = first_ms
+                    .map(|first_ms| format!("; there is room again at {}", rfc3339(first_ms + HOUR_MS)));
+                standing.unavailable = Some(format!(
+                    "it was handed {handed} tasks in an hour, as many as it takes{}",
+                    again.unwrap_or_default()
+                ));
             }
         }
         Ok(standing)
     }
-}
 
-impl Session {
+    /// Whether all that lies before an agent may be known to this principal.
+    fn sees_inbox(&self, agent: &AgentRow) -> bool {
+        let reads_all = |folder: String| self.scope(Verb::Read).holds_all(&Pattern::literal(&folder, true));
+        self.is_admin() || inbox_of(&agent.id, &agent.card).is_ok_and(reads_all)
+    }
+
     /// How the first candidates stand for this principal, in their order.
     pub(super) fn standings(
         &self,
@@ -94,13 +110,21 @@ impl Session {
         let best = ranking.scored.iter().take(limit.max(MIN_STANDINGS));
         let standing = |scored: &Scored| -> Result<Standing> {
             let key = router.entries()[scored.entry].entry.key();
-            let mut standing = self.engine.standing(&key)?;
-            if let Some(exceeded) = room.refusal(&standing.charge(&key)) {
+            let mut standing = self.standing(&key)?;
+            let exceeded = room.refusal(&standing.charge(&key)).filter(|_| standing.available);
+            if let Some(exceeded) = exceeded {
                 standing.available = false;
-                standing.unavailable = Some(format!("budget `{}` has no room for it", exceeded.budget));
+                standing.over_budget = true;
+                standing.unavailable = Some(no_room(&exceeded));
             }
             Ok(standing)
         };
         best.map(standing).collect()
     }
+}
+
+/// Why a budget lets nothing through, in words.
+pub(in crate::api) fn no_room(exceeded: &Exceeded) -> String {
+    let again = exceeded.resets_ms.map(|resets_ms| format!("; it resets at {}", rfc3339(resets_ms)));
+    format!("budget `{}` has no room for it{}", exceeded.budget, again.unwrap_or_default())
 }

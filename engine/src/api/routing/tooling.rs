@@ -40,24 +40,26 @@ impl Engine {
         self.routing.tools.store(generation, Ordering::Release);
         Ok(())
     }
-
-    /// How a tool stands: whether its server answers, how its calls went, what one costs. One that was declared is called
-    /// elsewhere, where nobody knows here whether it answers: it counts as being there.
-    pub(super) fn tool_standing(&self, id: &str) -> Standing {
-        let Some(health) = self.tool_health(id) else { return Standing::default() };
-        let went_well = health.calls.saturating_sub(health.failures + health.errors);
-        let available = health.available || self.is_declared(id);
-        Standing {
-            available,
-            unavailable: (!available).then(|| "its server is not connected".to_owned()),
-            success: (went_well + 1) as f64 / (health.calls + 2) as f64,
-            price_usd: self.price_of(id).unwrap_or_default(),
-            ..Standing::default()
-        }
-    }
 }
 
 impl Session {
+    /// How a tool stands: whether its server answers, how its calls went (one's own, or all for who manages the home), what
+    /// one costs. One that was declared is called elsewhere, where nobody knows here whether it answers: it counts as being
+    /// there.
+    pub(super) fn tool_standing(&self, id: &str) -> Standing {
+        let Some(health) = self.engine.tool_health(id) else { return Standing::default() };
+        let by = (!self.is_admin()).then_some(self.actor.principal.as_str());
+        let (went_well, calls) = self.engine.tool_record(id, by);
+        let available = health.available || self.engine.is_declared(id);
+        Standing {
+            available,
+            unavailable: (!available).then(|| "its server is not connected".to_owned()),
+            success: (went_well + 1) as f64 / (calls + 2) as f64,
+            price_usd: self.engine.price_of(id).unwrap_or_default(),
+            ..Standing::default()
+        }
+    }
+
     /// The ids of the tools that a query is about, best first, of those that this principal may call.
     pub(in crate::api) fn rank_tools(&self, query: &str) -> Result<Vec<String>> {
         let router = self.router(&[EntryKind::Tool].into())?;

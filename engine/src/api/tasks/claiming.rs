@@ -15,6 +15,7 @@ use crate::catalog::CatalogError;
 use crate::change::ChangeError;
 use crate::id::{WorkspaceId, join_path};
 use crate::journal::{EventKind, Outcome};
+use crate::pattern::Pattern;
 use crate::store::{Lock, StoreError};
 use crate::tasks::{self, Hindrance, LeaseTerms, Queue, TaskRow, TaskState, Worker};
 
@@ -129,7 +130,8 @@ impl Session {
     ) -> Result<Option<(Seen, Reservation<'_>)>> {
         let (desk, policy, now_ms) = (&self.engine.tasks, self.engine.policy(), self.now_ms());
         let (mut found, mut failed) = (None, None);
-        tasks::each_pending(&self.engine.catalog, workspace, &self.actor.principal, now_ms, &mut |row| {
+        let principal = Some(self.actor.principal.as_str());
+        tasks::each_pending(&self.engine.catalog, workspace, principal, now_ms, &mut |row| {
             let is_meant = request.task_id.as_ref().is_none_or(|id| *id == row.id);
             if !is_meant || passed_over.contains(&row.id) || desk.is_reserved(&row.id) {
                 return true;
@@ -173,13 +175,19 @@ impl Session {
         };
         let scope = self.scope(Verb::Read);
         let mut first = None;
-        tasks::each_pending(&self.engine.catalog, workspace, &self.actor.principal, now_ms, &mut |row| {
-            let name = self.engine.name_of(row.workspace);
-            if name.is_some_and(|name| scope.allows(&join_path(&name, &row.path))) {
-                first = Some(row);
+        // Of those that it might have had; else of all, for one that is another's, or not tried again yet, says so.
+        for (principal, now_ms) in [(Some(self.actor.principal.as_str()), now_ms), (None, i64::MAX)] {
+            tasks::each_pending(&self.engine.catalog, workspace, principal, now_ms, &mut |row| {
+                let name = self.engine.name_of(row.workspace);
+                if name.is_some_and(|name| scope.allows(&join_path(&name, &row.path))) {
+                    first = Some(row);
+                }
+                first.is_none()
+            })?;
+            if first.is_some() {
+                break;
             }
-            first.is_none()
-        })?;
+        }
         Ok(first)
     }
 
@@ -272,7 +280,7 @@ impl Session {
             steps: Vec::new(),
             usage: None,
         };
-        let concerns = |lock: &Lock| self.is_concerned_by(lock);
+        let concerns = |lock: &Lock, place: &Pattern| self.is_concerned_by(lock, place);
         let taken = self.pass_on(passing, &mut |tx, after| {
             let terms = LeaseTerms {
                 principal: &self.actor.principal,

@@ -38,7 +38,7 @@ pub struct NewTask {
     /// RFC 3339; orders tasks, and hinders none.
     #[serde(alias = "due")]
     pub due_at: Option<String>,
-    /// Ids or file names of tasks of the same workspace that must be done before.
+    /// Ids or file names of tasks of the same workspace that must be done before; they are there already.
     #[serde(default)]
     pub depends_on: Vec<String>,
     /// 1 to 100; 3 where it is missing.
@@ -138,13 +138,17 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::Forbidden`], [`Error::NotFound`], [`Error::ApprovalRequired`]: it takes `write` on
-    /// the file's path, and `read` as well where its name is given.
+    /// the file's path, and `read` as well where its name is given. What it waits for must be there.
     pub fn create_task(&self, new: &NewTask) -> Result<TaskInfo> {
         self.engine.adopt_tasks()?;
         let task = self.prepare_task(new)?;
         let path = join_path(&task.workspace, &task.path);
         if new.name.is_some() {
             self.check_may_look(&path)?;
+        }
+        if self.decide(Verb::Write, &path).allowed {
+            let checked = self.check_named(&task);
+            self.note_failure("task.create", Verb::Write, &path, checked)?;
         }
         let site = self.task_site(&path, &task.bytes)?;
         let put = self.put_task(&site, task, ("task.create", Verb::Write), &mut |_, _| Ok(()));
@@ -170,6 +174,31 @@ impl Session {
             });
         }
         Ok(PreparedTask { id, workspace, path, spec, bytes, reservation: new.reservation.clone() })
+    }
+
+    /// Whom a task is for, and what it waits for, must be there. A task that may not be read counts as not there. Who exists
+    /// is told to nobody but the admin, who may list them: for others a task may be for anybody.
+    fn check_named(&self, task: &PreparedTask) -> Result<()> {
+        let to = task.spec.to.as_deref().filter(|to| *to != access::ADMIN && self.is_admin());
+        if let Some(to) = to.filter(|to| !self.engine.policy().principals.contains_key(*to)) {
+            return Err(Error::NotFound { what: "principal", name: to.to_owned() });
+        }
+        let Some(workspace) = self.engine.workspace(&task.workspace) else { return Ok(()) };
+        let scope = self.scope(Verb::Read);
+        for name in &task.spec.depends_on {
+            let named = tasks::newest_named(&self.engine.catalog, workspace.row.id, name)?;
+            if !named.iter().any(|(path, _)| scope.allows(&join_path(&task.workspace, path))) {
+                return Err(Error::Invalid {
+                    field: "depends_on",
+                    found: format!("`{}`", name.chars().take(80).collect::<String>()),
+                    expected: format!(
+                        "the id or file name of a task in `{}` that you may read",
+                        task.workspace
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// A name that is refused where it is there already tells that it is.

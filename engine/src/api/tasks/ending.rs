@@ -81,6 +81,7 @@ impl Session {
         for _ in 0..MAX_TRIES {
             let seen = self.held_task("task.complete", &completion.task_id, completion.fence)?;
             let done = self.complete(&seen, completion.fence, &files, completion.usage);
+            let done = done.map_err(|error| self.without_hidden_name(error));
             let done = self.note_failure("task.complete", Verb::Write, &seen.path(), done)?;
             if let Some((row, seq)) = done {
                 return self.task_reply(&seen, row, seq);

@@ -33,9 +33,17 @@ impl Session {
     /// Sends a task back that was done, with the reason. Once it was accepted that stands.
     ///
     /// # Errors
-    /// As [`Self::accept_task`].
+    /// As [`Self::accept_task`]; [`Error::Invalid`] without a reason.
     pub fn reject_task(&self, id: &str, fence: Option<u64>, reason: &str) -> Result<TaskInfo> {
         let action = "task.reject";
+        if reason.trim().is_empty() {
+            let refused = Error::Invalid {
+                field: "reason",
+                found: "empty".to_owned(),
+                expected: "what has to be better: the next worker reads it in the file".to_owned(),
+            };
+            return self.note_failure(action, Verb::Approve, id, Err(refused));
+        }
         self.until_done(id, action, &|seen| {
             self.check_fence(seen, fence)?;
             self.check_state(

@@ -156,14 +156,8 @@ impl Session {
 
     /// Makes room for a call in every budget that binds it, after all that can refuse it for another reason.
     fn reserve_call(&self, tool: &ToolRow, usd: Option<f64>, options: &CallOptions) -> Result<Reservation> {
-        let estimate = Usage { usd_micros: micros(usd), ..Usage::call() };
-        let charge = Charge::new(ChargeKind::Tool, tool.id.as_str()).estimate(estimate);
-        let priority = match options.priority.unwrap_or_default() {
-            ..0 => Priority::Low,
-            0 => Priority::Normal,
-            1.. => Priority::High,
-        };
-        self.reserve(&charge.priority(priority))
+        let priority = Priority::of(options.priority.unwrap_or_default());
+        self.reserve(&charge(tool.id.as_str(), usd).priority(priority))
     }
 
     /// Settles what was set aside for a call that has ended: one that never went out costs nothing, and one of which it is
@@ -226,10 +220,16 @@ impl Session {
         match ended {
             Ok(reply) => of_tool.answered(took_ms, reply.is_error),
             // Who does not wait says nothing about the tool.
-            Err(Error::ToolCancelled { .. }) => {}
+            Err(Error::ToolCancelled { .. }) => return,
             Err(error) => of_tool.failed(error.to_string()),
         }
+        of_tool.note(&self.actor.principal, ended.as_ref().is_ok_and(|reply| !reply.is_error));
     }
+}
+
+/// What a call takes, as far as it is known beforehand.
+pub(super) fn charge(tool: &str, usd: Option<f64>) -> Charge {
+    Charge::new(ChargeKind::Tool, tool).estimate(Usage { usd_micros: micros(usd), ..Usage::call() })
 }
 
 /// Millionths of a dollar.

@@ -91,7 +91,7 @@ impl Session {
     /// [`Error::Forbidden`] for all but the admin; [`Error::Invalid`] where a server describes the tool, where nobody does,
     /// and as in [`Self::configure_tool`]; [`Error::Registry`] for what can be no tool.
     pub fn put_tool(&self, id: &str, put: ToolDeclaration) -> Result<ToolInfo> {
-        if put.describing().is_none() {
+        if put.describing().is_none() || self.is_as_listed(id, &put) {
             return match self.configure_tool(id, &put.settings()) {
                 Err(Error::NotFound { .. }) => Err(undescribed(id)),
                 done => done,
@@ -122,6 +122,14 @@ impl Session {
             self.record_in(tx, ACTION, Verb::Admin, id.as_str(), &hash, rule)?;
             Ok(row)
         })
+    }
+
+    /// Whether what is put describes a tool of a server just as it is: so it is where somebody puts what was shown.
+    fn is_as_listed(&self, id: &str, put: &ToolDeclaration) -> bool {
+        let rows = self.engine.toolbox.rows();
+        let row = rows.iter().find(|row| row.id.as_str() == id && !row.is_declared());
+        let approved = row.and_then(|row| row.approved.as_ref().map(|approved| (&row.id, approved)));
+        approved.is_some_and(|(id, approved)| put.clone().spec(id).is_ok_and(|spec| spec == *approved))
     }
 
     /// A server that the operator named describes its own tools, and has no others.

@@ -97,8 +97,11 @@ pub struct ToolDocument {
     pub usd_per_call: Option<f64>,
     /// The hash of what was approved.
     pub hash: String,
-    /// Whether its server answers.
+    /// Whether its server answers, and a budget of who asks has room for a call.
     pub available: bool,
+    /// Which budget has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
     /// Whether it was declared and no server has it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub declared: bool,
@@ -167,6 +170,7 @@ impl ToolDocument {
             usd_per_call: usd_per_call(row, server),
             hash: spec.hash(),
             available,
+            unavailable: None,
             declared: row.is_declared(),
         }
     }

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use super::calling::charge;
 use super::info::{self, ToolDocument, ToolInfo};
 use super::servers::ServerInfo;
 use crate::access::{Target, Verb};
 use crate::api::engine::Engine;
 use crate::api::error::{Error, Result};
+use crate::api::routing::no_room;
 use crate::api::session::Session;
 use crate::journal::Outcome;
 use crate::registry::{ToolRow, ToolState};
@@ -36,6 +38,15 @@ impl Engine {
     /// Whether a tool was declared, and so has no server that could be away.
     pub(in crate::api) fn is_declared(&self, id: &str) -> bool {
         self.toolbox.rows().iter().any(|row| row.id.as_str() == id && row.is_declared())
+    }
+
+    /// Where a tool stands that is known and not in use, and why.
+    pub(in crate::api) fn tool_out_of_use(&self, id: &str) -> Option<(ToolState, String)> {
+        let rows = self.toolbox.rows();
+        let row = rows.iter().find(|row| row.id.as_str() == id && !self.is_in_use(row))?;
+        // Of a server that the operator no longer names nothing is listed.
+        let state = if row.state == ToolState::Approved { ToolState::Gone } else { row.state };
+        Some((state, row.reason.clone()))
     }
 
     fn is_in_use(&self, row: &ToolRow) -> bool {
@@ -114,13 +125,22 @@ impl Session {
         }
         self.record("tool.find", Verb::List, "/", "", Outcome::Allowed, "scope")?;
         let callable = self.callable_tools();
-        if !query.chars().any(char::is_alphanumeric) {
-            return Ok(callable.into_iter().take(limit).collect());
-        }
-        let mut by_id: BTreeMap<String, ToolDocument> =
-            callable.into_iter().map(|tool| (tool.id.to_string(), tool)).collect();
-        let ranked = self.rank_tools(query)?;
-        Ok(ranked.iter().filter_map(|id| by_id.remove(id)).take(limit).collect())
+        let found: Vec<ToolDocument> = if query.chars().any(char::is_alphanumeric) {
+            let mut by_id: BTreeMap<String, ToolDocument> =
+                callable.into_iter().map(|tool| (tool.id.to_string(), tool)).collect();
+            self.rank_tools(query)?.iter().filter_map(|id| by_id.remove(id)).take(limit).collect()
+        } else {
+            callable.into_iter().take(limit).collect()
+        };
+        let room = self.room()?;
+        let with_room = |mut tool: ToolDocument| {
+            if let Some(exceeded) = room.refusal(&charge(tool.id.as_str(), tool.usd_per_call)) {
+                tool.available = false;
+                tool.unavailable = Some(no_room(&exceeded));
+            }
+            tool
+        };
+        Ok(found.into_iter().map(with_room).collect())
     }
 
     /// The servers of tools, by name.

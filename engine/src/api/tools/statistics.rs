@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
@@ -30,9 +30,24 @@ pub(super) struct Statistics {
     errors: u64,
     times_ms: VecDeque<u64>,
     last_error: Option<String>,
+    /// Of each principal: calls that went well, and all.
+    records: BTreeMap<String, (u64, u64)>,
 }
 
 impl Statistics {
+    /// Notes whose call it was, and how it went.
+    pub(super) fn note(&mut self, principal: &str, went_well: bool) {
+        let (well, all) = self.records.entry(principal.to_owned()).or_default();
+        (*well, *all) = (*well + u64::from(went_well), *all + 1);
+    }
+
+    /// Calls that went well, and all: those of one principal, or of everybody.
+    pub(super) fn record(&self, by: Option<&str>) -> (u64, u64) {
+        let wanted =
+            self.records.iter().filter(|(principal, _)| by.is_none_or(|by| by == principal.as_str()));
+        wanted.fold((0, 0), |sum, (_, (well, all))| (sum.0 + well, sum.1 + all))
+    }
+
     pub(super) fn answered(&mut self, took_ms: u64, is_error: bool) {
         self.calls += 1;
         self.errors += u64::from(is_error);
@@ -73,6 +88,10 @@ mod tests {
         (0..200).for_each(|_| statistics.answered(1000, false));
         (0..MAX_TIMES).for_each(|took| statistics.answered(took as u64, true));
         statistics.failed("gone".to_owned());
+        for (who, went_well) in [("a", true), ("b", false), ("a", false)] {
+            statistics.note(who, went_well);
+        }
+        assert_eq!([Some("a"), Some("c"), None].map(|by| statistics.record(by)), [(1, 2), (0, 0), (1, 3)]);
         let shown = statistics.show(false);
         assert_eq!((shown.calls, shown.failures, shown.errors), (265, 1, 64));
         assert_eq!((shown.p50_ms, shown.last_error.as_deref()), (Some(32), Some("gone")));

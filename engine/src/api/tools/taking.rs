@@ -42,6 +42,13 @@ impl Engine {
         rows.iter().find(|row| row.id.as_str() == id).map(|row| self.toolbox.health(row))
     }
 
+    /// How many calls of a tool went well, of how many: those of one principal, or all.
+    pub(in crate::api) fn tool_record(&self, id: &str, by: Option<&str>) -> (u64, u64) {
+        let statistics = self.toolbox.statistics();
+        let found = statistics.iter().find(|(tool, _)| tool.as_str() == id);
+        found.map_or((0, 0), |(_, statistics)| statistics.record(by))
+    }
+
     /// Calls `tell` whenever what somebody sees of the tools may have changed, by a listing, a decision or a grant; it
     /// must be quick.
     pub fn on_tools_changed(&self, tell: impl Fn() + Send + Sync + 'static) {

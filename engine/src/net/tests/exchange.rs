@@ -578,6 +578,27 @@ fn a_body_is_read_as_it_comes() {
 }
 
 #[test]
+fn a_client_that_is_shut_breaks_off_what_it_has_under_way() {
+    let server = Server::start("127.0.0.1", |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\none")?;
+        thread::sleep(Duration::from_secs(30));
+        Ok(())
+    });
+    let (url, client) = (server.url("/"), client());
+    let mut incoming = client.begin(&post(&url, b"x")).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(incoming.read(&mut buffer).unwrap(), 3);
+    let begun = Instant::now();
+    let other = client.clone();
+    let shutting = thread::spawn(move || other.shut());
+    let broken = incoming.read(&mut buffer);
+    assert!(matches!(broken, Err(NetError::Protocol { .. })), "{broken:?}");
+    shutting.join().unwrap();
+    assert!(client.begin(&post(&url, b"x")).is_err(), "it sends nothing any more");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_body_that_breaks_off_is_an_error_and_so_is_one_that_never_ends() {
     let cut = Server::start("127.0.0.1", |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort")?;

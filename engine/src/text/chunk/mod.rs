@@ -1,7 +1,8 @@
 //! Blocks → chunks that fit a model.
 //!
 //! Takes a [`Document`], a token counter and options; gives [`Chunk`]s in order, without overlap, trimmed, never
-//! empty and never over the limit, so that every byte of every block that is not white space is in exactly one.
+//! empty and never over the limit, so that every byte of every block that is not white space is in exactly one. The limit
+//! bounds bytes as well ([`MAX_BYTES_PER_TOKEN`]): whatever a model counts, no chunk is longer than that many for each token.
 //!
 //! Three steps over plain data: [`pieces`] cuts what is too large and counts each piece once, [`plan`] groups
 //! pieces by sums of counts, and [`chunk`] counts each group once more as the text it is.
@@ -15,6 +16,10 @@ use super::document::{Block, Document};
 use super::words::TokenCounter;
 use crate::location::{Located, Section, touching};
 use crate::span::{LineIndex, Span};
+
+/// So many bytes count as a token at least, for a model may count a word of a million letters as one. No text that people
+/// write has so many, so that this moves none of its chunks.
+const MAX_BYTES_PER_TOKEN: usize = 24;
 
 /// How chunks are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +55,7 @@ pub struct Chunk {
     pub headings: Vec<String>,
     /// Its sections, where not all of it stands under the same headings.
     pub sections: Vec<Section>,
-    /// Its tokens, by the counter.
+    /// Its tokens, by the counter, or more where it holds words without end.
     pub n_tokens: usize,
     /// Its parts of the document's [`located`](Document::located), all of one page, slide, sheet or chapter.
     pub located: Vec<Located>,
@@ -118,8 +123,13 @@ struct Measure<'a> {
 }
 
 impl Measure<'_> {
+    /// The tokens of a span. What is too long for any chunk is not counted by the model, which takes its time over it.
     fn count(&self, span: Span) -> usize {
-        self.counter.count(span.of(self.text).unwrap_or_default())
+        let least = span.len() / MAX_BYTES_PER_TOKEN;
+        if least > self.max_tokens {
+            return least;
+        }
+        self.counter.count(span.of(self.text).unwrap_or_default()).max(least)
     }
 }
 
@@ -217,6 +227,34 @@ mod tests {
             &[("", "One two three. Four five six."), ("", "Seven eight.")],
         );
         check("a.txt", "one two three four five six", 4, &[("", "one two three"), ("", "four five six")]);
+    }
+
+    #[test]
+    fn words_without_end_are_cut_though_they_count_as_one() {
+        /// As the models do: a word is a token, however long it is. Tells how much it has counted.
+        #[derive(Default)]
+        struct Unknown(std::cell::Cell<usize>);
+        impl TokenCounter for Unknown {
+            fn count(&self, text: &str) -> usize {
+                self.0.set(self.0.get() + text.len());
+                text.split_whitespace().count()
+            }
+        }
+        let word = "w".repeat(1 << 20);
+        for (name, text) in [
+            ("a.md", format!("# Logo\n\nlogo {word}\n\nThe end.")),
+            ("a.txt", word.clone()),
+            ("a.csv", format!("name,data\nlogo,{word}\n")),
+            ("a.json", format!("{{\"logo\": \"{word}\"}}")),
+        ] {
+            let document = extract(name, text.as_bytes(), &Limits::default()).unwrap();
+            let counter = Unknown::default();
+            let chunks = chunk(&document, &counter, &ChunkOptions::new(220));
+            let longest = chunks.iter().map(|chunk| chunk.span.len()).max().unwrap();
+            assert!(longest < 221 * MAX_BYTES_PER_TOKEN, "{name}: {longest}");
+            assert!(counter.0.get() < 3 * text.len(), "{name}: {} bytes were counted", counter.0.get());
+            assert!(chunks.iter().all(|chunk| chunk.n_tokens <= 220), "{name}");
+        }
     }
 
     #[test]

@@ -21,9 +21,6 @@ pub(super) struct Piece<'a> {
     pub(super) is_heading: bool,
 }
 
-/// A longer block has more tokens than fit for sure, so it is cut without being counted first.
-const MAX_BYTES_PER_TOKEN: usize = 24;
-
 /// The pieces of all blocks, in order.
 pub(super) fn pieces<'a>(blocks: &'a [Block], measure: &Measure<'_>) -> Vec<Piece<'a>> {
     let mut pieces: Vec<Piece<'a>> = Vec::with_capacity(blocks.len());
@@ -53,8 +50,8 @@ fn push_block<'a>(block: &'a Block, room: usize, measure: &Measure<'_>, pieces: 
     };
     let mut waiting = vec![(block.span, Cut::Whole)];
     while let Some((span, cut)) = waiting.pop() {
-        let count = (span.len() <= room.saturating_mul(MAX_BYTES_PER_TOKEN)).then(|| measure.count(span));
-        if let Some(n_tokens) = count.filter(|count| *count <= room) {
+        let n_tokens = measure.count(span);
+        if n_tokens <= room {
             push(span, n_tokens);
             continue;
         }

@@ -1,7 +1,8 @@
 //! Archives (zip, tar, gzip) → the texts of the files in them, where the operator allows.
 //!
-//! Takes bytes, gives each file's text under its path, as a place of its own. What is no text is counted in a warning, and
-//! so is what needs a password; an archive of which nothing else is left is encrypted.
+//! Takes bytes, gives each file's text under its path, as a place of its own, or as many as it has pages, slides and cells.
+//! What is no text is counted in a warning, and so is what needs a password; an archive of which nothing else is left is
+//! encrypted.
 //! Nothing is unpacked onto a disk: paths that point out of an archive, links and devices mean nothing here.
 
 use super::rendering::Rendering;
@@ -104,14 +105,15 @@ impl Files<'_> {
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), SkipReason> {
-        let start = self.rendering.len();
         self.rendering.enter(1, name);
         match nested(name, bytes, self.allowance) {
-            Ok(document) => self.rendering.append(&document),
-            Err(reason) => self.unread(reason)?,
+            Ok(document) => {
+                let place = |inner: Option<&Location>| Location::in_entry(name, inner);
+                self.rendering.append(&document, &format!("entry `{name}`"), place);
+                Ok(())
+            }
+            Err(reason) => self.unread(reason),
         }
-        self.rendering.locate(start, Location::Entry { entry: name.to_owned() });
-        Ok(())
     }
 
     /// Counts a file that can't be read.

@@ -146,6 +146,7 @@ impl<'a> Body<'a> {
                 XmlEvent::Text(_) => {}
             }
         }
+        events.lost().into_iter().for_each(|lost| self.rendering.warn(lost));
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Takes a mail as it is sent, or many in a file, gives subject, sender, receivers and date, the words of the mail,
 //! and the text of what came with it where that can be read. Of the same words as text and as a web page the text is taken,
-//! but where it only says that there is a page. Each message is a place, and each attachment one of its own; what came with
-//! a mail that came with another one is named by the way to it.
+//! but where it only says that there is a page. Each message is a place, and each attachment one of its own, or as many as it
+//! has pages, slides and cells; what came with a mail that came with another one is named by the way to it.
 
 use mail_parser::mailbox::mbox::MessageIterator;
 use mail_parser::{Address, MessageParser, MessagePart, MimeHeaders, PartType};
@@ -180,30 +180,24 @@ pub(super) fn write(
             }
         }
     }
-    rendering.locate(start, Location::Message { message, attachment: None });
+    rendering.locate(start, Location::Message { message, attachment: None, inner: None });
     for (name, bytes) in &letter.attachments {
         rendering.enter(2, name);
         match nested(name, bytes, allowance) {
-            Ok(document) => rendering.append_at(&document, |inner| Some(place(message, name, inner))),
+            Ok(document) => {
+                let place = |inner: Option<&Location>| Location::in_attachment(message, name, inner);
+                rendering.append(&document, &format!("attachment `{name}`"), place);
+            }
             Err(reason @ SkipReason::Explodes { .. }) => return Err(reason),
             Err(reason) => {
                 if matches!(reason, SkipReason::ArchiveNotAllowed { .. }) {
                     let start = rendering.len();
                     rendering.block(&archive::names(bytes, allowance).join("\n"), BlockKind::Data);
-                    rendering.locate(start, place(message, name, None));
+                    rendering.locate(start, Location::in_attachment(message, name, None));
                 }
                 rendering.warn(format!("attachment `{name}`: {reason}"));
             }
         }
     }
     Ok(())
-}
-
-/// Where a part of an attachment stands: `forwarded.eml/list.txt` is the list that came with the mail that came with this one.
-fn place(message: u32, name: &str, inner: Option<&Location>) -> Location {
-    let attachment = match inner {
-        Some(Location::Message { attachment: Some(inner), .. }) => format!("{name}/{inner}"),
-        _ => name.to_owned(),
-    };
-    Location::Message { message, attachment: Some(attachment) }
 }

@@ -150,6 +150,7 @@ impl Reader {
                 XmlEvent::Text(text) => self.text(&text),
             }
         }
+        events.lost().into_iter().for_each(|lost| self.rendering.warn(lost));
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl<'a> Shapes<'a> {
                 XmlEvent::Text(_) => {}
             }
         }
+        events.lost().into_iter().for_each(|lost| shapes.rendering.warn(lost));
         Ok(())
     }
 

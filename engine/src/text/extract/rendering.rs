@@ -6,7 +6,7 @@
 use super::{Rendered, Structure};
 use crate::location::{Located, Location, touching};
 use crate::span::Span;
-use crate::text::document::{Block, BlockKind, Document};
+use crate::text::document::{Block, BlockKind, Document, Kind};
 use crate::text::outline::{Outline, clean_heading};
 use crate::text::words::char_floor;
 
@@ -128,30 +128,41 @@ impl Rendering {
         }
     }
 
-    /// Writes another document's text under the headings that are open. Its pages and slides become headings, for a file
-    /// that came inside of another one is a place itself; sheets and chapters are headings anyway.
-    pub(super) fn append(&mut self, document: &Document) {
-        self.append_at(document, |_| None);
-    }
-
-    /// As [`append`](Self::append), with each part at the place that `outer` makes of its own.
-    pub(super) fn append_at(
+    /// Writes the text of a file that came inside of this one under the headings that are open, each part at the place that
+    /// `outer` makes of its own. `name` is said with what was lost of it.
+    pub(super) fn append(
         &mut self,
         document: &Document,
-        outer: impl Fn(Option<&Location>) -> Option<Location>,
+        name: &str,
+        outer: impl Fn(Option<&Location>) -> Location,
     ) {
-        let base = self.outline.path();
         for block in &document.blocks {
             let start = self.len();
-            let inner = touching(&document.located, block.span).first();
-            let place = inner.and_then(place_in_file);
-            let headings = base.iter().cloned().chain(place).chain(block.headings.iter().cloned()).collect();
-            self.block_under(block.span.of(&document.text).unwrap_or_default(), block.kind, headings);
-            if let Some(location) = outer(inner.map(|inner| &inner.location)) {
-                self.locate_on(start, location);
+            let n_written = self.append_block(&document.text, block);
+            match touching(&document.located, block.span) {
+                // Rows that stand in one block keep their cells, as long as they stand as they did.
+                parts @ [_, _, ..] if n_written == block.span.len() => {
+                    let at =
+                        |byte: usize| start + byte.clamp(block.span.start, block.span.end) - block.span.start;
+                    for part in parts {
+                        let span = Span::new(at(part.span.start), at(part.span.end));
+                        self.locate_span(span, outer(Some(&part.location)));
+                    }
+                }
+                parts => self.locate_on(start, outer(parts.first().map(|part| &part.location))),
             }
         }
-        document.warnings.iter().for_each(|warning| self.warn(warning.clone()));
+        for warning in &document.warnings {
+            // What is said of each picture is said once.
+            let is_general = document.kind == Kind::Media;
+            self.warn(if is_general { warning.clone() } else { format!("{name}: {warning}") });
+        }
+    }
+
+    /// Writes a block of another text under the headings that are open and its own; gives its length here.
+    fn append_block(&mut self, text: &str, block: &Block) -> usize {
+        let headings = self.outline.path().into_iter().chain(block.headings.iter().cloned()).collect();
+        self.block_under(block.span.of(text).unwrap_or_default(), block.kind, headings).len()
     }
 
     /// As [`locate`](Self::locate); what follows at the same place makes one span with it.
@@ -164,22 +175,13 @@ impl Rendering {
         self.locate(from, location);
     }
 
-    /// As [`append`](Self::append), with a rendered text.
+    /// Writes a text that was rendered elsewhere and is a part of this one.
     pub(super) fn append_rendered(&mut self, rendered: Rendered) {
         let Rendered { text, structure, language, warnings, .. } = rendered;
-        let warnings = structure.warning.into_iter().chain(warnings).collect();
-        let document = Document {
-            text,
-            mime_type: String::new(),
-            kind: crate::text::Kind::Plain,
-            language: None,
-            title: None,
-            blocks: structure.blocks,
-            located: Vec::new(),
-            verbatim: false,
-            warnings,
-        };
-        self.append(&document);
+        for block in &structure.blocks {
+            self.append_block(&text, block);
+        }
+        structure.warning.into_iter().chain(warnings).for_each(|warning| self.warn(warning));
         self.language = self.language.take().or(language);
     }
 
@@ -202,12 +204,6 @@ impl Rendering {
         // Said in front of all others, for it matters most.
         self.warnings.insert(0, format!("only the first {limit} bytes of its text are read"));
     }
-}
-
-/// `page 3` or `slide 3`, for what is not called otherwise.
-fn place_in_file(located: &Located) -> Option<String> {
-    let is_numbered = matches!(located.location, Location::Page { .. } | Location::Slide { .. });
-    is_numbered.then(|| located.location.to_string())
 }
 
 /// Text as lines: other line ends become `\n`, control characters go.

@@ -72,6 +72,22 @@ impl<'a> Allowance<'a> {
         }
     }
 
+    /// Reads to the end and keeps nothing: what somebody else is going to read.
+    ///
+    /// # Errors
+    /// [`SkipReason::Explodes`] past what is left.
+    pub(super) fn check(&self, mut source: impl Read) -> Result<(), SkipReason> {
+        let (mut buffer, mut n_read) = (vec![0; 64 << 10], 0);
+        // Where a stream breaks off its reader stops, too.
+        while let Some(n_more) = source.read(&mut buffer).ok().filter(|n_more| *n_more > 0) {
+            n_read += n_more as u64;
+            if n_read > self.left.get() {
+                return Err(self.explodes());
+            }
+        }
+        Ok(())
+    }
+
     fn explodes(&self) -> SkipReason {
         let Limits { max_unpacked_bytes, max_unpacked_ratio, .. } = self.limits;
         let detail =

@@ -70,6 +70,7 @@ pub(super) fn decoded(bytes: &[u8]) -> Result<String, SkipReason> {
 pub(super) struct Events<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    has_entities: bool,
 }
 
 impl<'a> Events<'a> {
@@ -81,7 +82,7 @@ impl<'a> Events<'a> {
         config.check_end_names = false;
         config.allow_dangling_amp = true;
         config.allow_unmatched_ends = true;
-        Self { reader, depth: 0 }
+        Self { reader, depth: 0, has_entities: false }
     }
 
     /// What comes next; `None` at the end.
@@ -109,13 +110,22 @@ impl<'a> Events<'a> {
                 Event::CData(text) => XmlEvent::Text(text.into_inner()),
                 Event::GeneralRef(reference) => match resolved(&reference) {
                     Some(text) => XmlEvent::Text(text),
-                    None => continue,
+                    None => {
+                        self.has_entities = true;
+                        continue;
+                    }
                 },
                 Event::Eof => return Ok(None),
                 _ => continue,
             };
             return Ok(Some(event));
         }
+    }
+
+    /// What was lost of the part so far, where something was.
+    pub(super) fn lost(&self) -> Option<String> {
+        let lost = || "what stands for an entity that the document declares itself is left out".to_owned();
+        self.has_entities.then(lost)
     }
 
     /// Passes over the rest of an element that has just begun.

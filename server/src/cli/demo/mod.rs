@@ -199,7 +199,7 @@ fn read_tour() -> Result<Tour> {
 /// Lets the company's people and agents in, by its own grants, and gives a token to each who asks in the tour.
 fn admit(engine: &Arc<Engine>, tour: &Tour) -> Result<Tokens> {
     let owner = engine.owner_session();
-    owner.apply_policy(text_of("grants.toml")?, true)?;
+    owner.apply_policy(text_of("grants.toml")?, true, false)?;
     for token in owner.tokens()?.iter().filter(|token| token.name == TOKEN_NAME && token.revoked_at.is_none())
     {
         owner.revoke_token(&token.id)?;

@@ -93,11 +93,11 @@ function about(card) {
       ["Went well", standing && `${percent(standing.success)} of its last tasks`],
       [
         "Price",
-        price && (price.usd_micros || price.tokens)
-          ? `${usd(price.usd_micros / 1e6)}${price.tokens ? `, ${count(price.tokens)} tokens` : ""} a task`
+        price && (price.usd_per_call || price.tokens)
+          ? `${usd(price.usd_per_call)}${price.tokens ? `, ${count(price.tokens)} tokens` : ""} a task`
           : null,
       ],
-      ["At once", card.max_open_tasks && plural(card.max_open_tasks, "task")],
+      ["At once", card.limits?.max_open_tasks && plural(card.limits.max_open_tasks, "task")],
       ["Inbox", card.inbox && h("a", { href: link(["files", card.inbox]) }, `/${card.inbox}`)],
       [
         "Examples",

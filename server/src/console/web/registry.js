@@ -64,7 +64,7 @@ async function agents(view) {
       ],
       ["Open", (agent) => agent.standing?.open_tasks ?? "–", "number"],
       ["Went well", (agent) => (agent.standing ? percent(agent.standing.success) : "–"), "number"],
-      ["Price", (agent) => (agent.price?.usd_micros ? usd(agent.price.usd_micros / 1e6) : "–"), "number"],
+      ["Price", (agent) => (agent.price?.usd_per_call ? usd(agent.price.usd_per_call) : "–"), "number"],
       ["Examples", (agent) => count(agent.examples?.length), "number"],
     ],
     all,

@@ -107,7 +107,7 @@ function page(trace, tasks, agents, again) {
   };
   const prices = new Map(agents.map((agent) => [agent.id, agent.price]));
   const pairs = new Map(trace.hops.map((hop) => [hop, taskOf(hop)]));
-  const total = trace.hops.reduce((sum, hop) => sum + (prices.get(hop.to)?.usd_micros || 0), 0);
+  const total = trace.hops.reduce((sum, hop) => sum + (prices.get(hop.to)?.usd_per_call || 0), 0);
   const branch = ({ hop, children }) =>
     h(
       "li",
@@ -122,7 +122,7 @@ function page(trace, tasks, agents, again) {
       "p",
       { class: "verdict" },
       state(trace.state),
-      ` ${plural(trace.hops.length, "hand")}, ${Math.max(0, ...trace.hops.map((hop) => hop.hop))} deep, ${usd(total / 1e6)} by the agents' prices, ${spent(trace.spent)} spent`,
+      ` ${plural(trace.hops.length, "hand")}, ${Math.max(0, ...trace.hops.map((hop) => hop.hop))} deep, ${usd(total)} by the agents' prices, ${spent(trace.spent)} spent`,
     ),
     trace.reason && h("p", { class: "note warn" }, trace.reason),
     trace.approval_id &&
@@ -176,8 +176,8 @@ function hopCard(hop, task, price) {
       { class: "fine" },
       when(hop.at),
       price &&
-        (price.usd_micros > 0 || price.tokens > 0) &&
-        ` · asks ${usd(price.usd_micros / 1e6)}${price.tokens ? ` and ${count(price.tokens)} tokens` : ""}`,
+        (price.usd_per_call > 0 || price.tokens > 0) &&
+        ` · asks ${usd(price.usd_per_call)}${price.tokens ? ` and ${count(price.tokens)} tokens` : ""}`,
       hop.spent && ` · spent ${spent(hop.spent)}`,
       hop.artifacts.length > 0 && ` · ${plural(hop.artifacts.length, "artifact")}`,
     ),

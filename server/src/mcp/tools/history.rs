@@ -33,7 +33,7 @@ pub const LIST_VERSIONS: Spec = Spec {
     description: "List a file's versions, newest first, also of a deleted file: who changed it, and when.",
     input: || {
         json!({
-            "properties": {"path": text(), "limit": number(), "cursor": text()},
+            "properties": {"path": text(), "limit": number(), "cursor": text(), "max_tokens": number()},
             "required": ["path"],
         })
     },

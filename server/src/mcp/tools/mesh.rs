@@ -75,6 +75,7 @@ pub const FIND_AGENTS: Spec = Spec {
         json!({
             "properties": {
                 "intent": {"type": "string"},
+                "query": {"type": "string", "description": "the same as `intent`"},
                 "limit": {"type": "integer"},
                 "max_tokens": {"type": "integer"},
             },
@@ -95,6 +96,7 @@ pub const FIND_TOOLS: Spec = Spec {
         json!({
             "properties": {
                 "query": {"type": "string"},
+                "intent": {"type": "string", "description": "the same as `query`"},
                 "limit": {"type": "integer"},
                 "max_tokens": {"type": "integer"},
             },
@@ -137,6 +139,7 @@ pub const WAIT_FOR_EVENTS: Spec = Spec {
                 "kinds": {"type": "array", "items": text()},
                 "timeout_seconds": number(),
                 "limit": number(),
+                "max_tokens": number(),
             },
         })
     },

@@ -9,6 +9,7 @@ mod mesh;
 mod reference;
 mod schema;
 mod tasks;
+mod threads;
 
 use std::sync::Arc;
 
@@ -100,6 +101,12 @@ pub enum Tool {
     ReadMediaFile,
     /// A file's text, under that server's name.
     ReadTextFile,
+    /// What was said.
+    AppendMessage,
+    /// A memory goes.
+    Forget,
+    /// What was said last.
+    ReadThread,
 }
 
 /// What a tool belongs to.
@@ -115,6 +122,8 @@ pub enum Family {
     Knowledge,
     /// What agents tell each other.
     Mesh,
+    /// Conversations that are kept; they are there where that is asked.
+    Threads,
     /// Offered whatever is chosen.
     Always,
 }
@@ -196,6 +205,14 @@ impl Tool {
     pub const REFERENCE: [Self; 4] =
         [Self::ListAllowedDirectories, Self::ListDirectoryWithSizes, Self::ReadMediaFile, Self::ReadTextFile];
 
+    /// Those of conversations, by name.
+    pub const THREADS: [Self; 3] = [Self::AppendMessage, Self::Forget, Self::ReadThread];
+
+    /// Every one that there is.
+    pub fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::REFERENCE).chain(Self::THREADS)
+    }
+
     fn spec(self) -> &'static Spec {
         match self {
             Self::Ask => &knowledge::ASK,
@@ -238,12 +255,15 @@ impl Tool {
             Self::ListDirectoryWithSizes => &reference::LIST_DIRECTORY_WITH_SIZES,
             Self::ReadMediaFile => &reference::READ_MEDIA_FILE,
             Self::ReadTextFile => &reference::READ_TEXT_FILE,
+            Self::AppendMessage => &threads::APPEND_MESSAGE,
+            Self::Forget => &threads::FORGET,
+            Self::ReadThread => &threads::READ_THREAD,
         }
     }
 
     /// The tool of a name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain(Self::REFERENCE).find(|tool| tool.name() == name)
+        Self::every().find(|tool| tool.name() == name)
     }
 
     /// Stable.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{Html, Response};
 use axum::{Extension, Json};
@@ -8,7 +8,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::super::extract::{Body, Content, FilePath, Params};
+use super::super::extract::{Body, Content, FilePath, Params, Path};
 use crate::problem::Problem;
 use crate::serve::App;
 

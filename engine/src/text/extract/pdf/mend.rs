@@ -90,12 +90,17 @@ fn plain(bytes: &[u8], known_fonts: Option<&[Vec<u8>]>) -> Option<Vec<u8>> {
     if has_changed { Content { operations: out }.encode().ok() } else { None }
 }
 
-fn name<'a>(dictionary: &'a Dictionary, key: &[u8]) -> Option<&'a [u8]> {
+/// The name that a key stands for.
+pub(super) fn name<'a>(dictionary: &'a Dictionary, key: &[u8]) -> Option<&'a [u8]> {
     dictionary.get(key).ok()?.as_name().ok()
 }
 
 /// What a key stands for, behind its reference where it has one.
-fn value<'a>(document: &'a Document, dictionary: &'a Dictionary, key: &[u8]) -> Option<&'a Object> {
+pub(super) fn value<'a>(
+    document: &'a Document,
+    dictionary: &'a Dictionary,
+    key: &[u8],
+) -> Option<&'a Object> {
     Some(document.dereference(dictionary.get(key).ok()?).ok()?.1)
 }
 

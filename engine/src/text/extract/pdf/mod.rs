@@ -4,9 +4,10 @@
 //! each page as a place. A page that draws no text is named in a warning: it may be a scan. [`glyphs`] asks the foreign
 //! reader for characters with their places, [`line`] makes pieces of lines of them, [`layout`] lines and paragraphs,
 //! [`running`] leaves out what each page says again, [`notes`] finds what is pinned to a page, [`mend`] rewrites what that
-//! reader misreads, [`repair`] finds the objects of a file whose table is broken.
+//! reader misreads, [`dangers`] finds what it would not survive, [`repair`] the objects of a file whose table is broken.
 //! A page over which the reader breaks down costs itself alone.
 
+mod dangers;
 mod glyphs;
 mod layout;
 mod line;
@@ -50,6 +51,11 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     let page_numbers: Vec<u32> = ids.keys().copied().collect();
     if page_numbers.is_empty() {
         return Err(SkipReason::damaged("it has no pages"));
+    }
+    dangers::check_streams(&document, allowance)?;
+    let has_loops = catch_unwind(AssertUnwindSafe(|| dangers::cut_loops(&mut document))).unwrap_or(false);
+    if has_loops {
+        rendering.warn("a form that draws itself is read once".to_owned());
     }
     // What can't be mended is read as it is.
     let _ = catch_unwind(AssertUnwindSafe(|| mend::fonts(&mut document)));
@@ -104,6 +110,9 @@ pub(super) fn read(bytes: &[u8], allowance: &Allowance<'_>) -> Result<Rendered, 
     }
     if n_bare > 0 && rendering.len() == 0 && n_bare == pages.len() && has_images(&document) {
         return Err(SkipReason::Scanned { pages: n_bare });
+    }
+    if rendering.len() == 0 && has_loops {
+        return Err(SkipReason::damaged("what its pages draw calls itself without end"));
     }
     if rendering.len() == 0
         && let Some(detail) = broken.first()

@@ -1,0 +1,232 @@
+//! Where a command acts: in a home that it opens itself, or at a server that has the home open.
+//!
+//! Takes what is to be done in both forms, a call of the engine and a request to `/v1`, gives what either answers, as JSON. Nouns:
+//! [`Place`], [`Server`], [`Ask`].
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+use waypost_engine::api::{Error as EngineError, Session};
+use waypost_engine::net::{Client, Method, Outgoing, Reach, Url};
+
+use super::{Globals, home};
+
+/// Longer than a server takes for an answer.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Of an answer; a page of a list is far shorter.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Pages of a list that are asked for at most.
+const MAX_PAGES: usize = 10_000;
+
+/// The flags that name a server.
+#[derive(Args, Clone)]
+pub struct At {
+    /// Ask the server that has the home open, such as http://127.0.0.1:7077, in place of opening a home
+    #[arg(id = "server_url", long = "url", global = true, value_name = "URL")]
+    url: Option<String>,
+    /// Token to act with there
+    #[arg(
+        id = "server_token",
+        long = "token",
+        global = true,
+        env = "WAYPOST_TOKEN",
+        value_name = "T",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+}
+
+impl At {
+    /// The server that is named, or else the home, opened for its owner.
+    pub fn place(&self, globals: &Globals) -> Result<Place> {
+        match &self.url {
+            Some(url) => Ok(Place::Server(Server::at(url, self.token.as_deref())?)),
+            None => Ok(Place::Home(Box::new(home::owner(globals)?))),
+        }
+    }
+}
+
+/// Where a command acts.
+pub enum Place {
+    /// As its owner.
+    Home(Box<Session>),
+    /// As the holder of a token.
+    Server(Server),
+}
+
+impl Place {
+    /// What the home gives, or the server answers.
+    pub fn one<T: Serialize, E: Into<anyhow::Error>>(
+        &self,
+        at_home: impl FnOnce(&Session) -> Result<T, E>,
+        ask: Ask<'_>,
+    ) -> Result<Value> {
+        match self {
+            Self::Home(session) => Ok(serde_json::to_value(at_home(session).map_err(Into::into)?)?),
+            Self::Server(server) => server.ask(ask),
+        }
+    }
+
+    /// As [`Self::one`], of lists: all items.
+    pub fn all<T: Serialize, E: Into<anyhow::Error>>(
+        &self,
+        at_home: impl FnOnce(&Session) -> Result<Vec<T>, E>,
+        mut ask: Ask<'_>,
+    ) -> Result<Vec<Value>> {
+        let server = match self {
+            Self::Home(session) => {
+                let items = at_home(session).map_err(Into::into)?;
+                return Ok(items.iter().map(serde_json::to_value).collect::<Result<_, _>>()?);
+            }
+            Self::Server(server) => server,
+        };
+        let mut items = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let page = server.ask(ask.clone())?;
+            items.extend(page["items"].as_array().into_iter().flatten().cloned());
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            ask = ask.with("cursor", Some(cursor));
+        }
+        Ok(items)
+    }
+}
+
+/// A request to `/v1`.
+#[derive(Clone)]
+pub struct Ask<'a> {
+    method: Method,
+    way: Vec<&'a str>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl<'a> Ask<'a> {
+    fn new(method: Method, way: &[&'a str], body: Option<Value>) -> Self {
+        Self { method, way: way.to_vec(), query: Vec::new(), body }
+    }
+
+    /// Reads; each part of the way is one name.
+    pub fn get(way: &[&'a str]) -> Self {
+        Self::new(Method::Get, way, None)
+    }
+
+    /// Does something.
+    pub fn post(way: &[&'a str], body: Value) -> Self {
+        Self::new(Method::Post, way, Some(body))
+    }
+
+    /// Changes something.
+    pub fn patch(way: &[&'a str], body: Value) -> Self {
+        Self::new(Method::Patch, way, Some(body))
+    }
+
+    /// Takes something away.
+    pub fn delete(way: &[&'a str]) -> Self {
+        Self::new(Method::Delete, way, None)
+    }
+
+    /// With a parameter, where there is a value for it.
+    pub fn with(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.query.retain(|(known, _)| *known != name);
+        self.query.extend(value.map(|value| (name, value.to_owned())));
+        self
+    }
+}
+
+/// What a server did not want.
+#[derive(Debug, Error)]
+#[error("{detail}")]
+pub struct Refused {
+    /// Its status.
+    pub status: u16,
+    /// In its words.
+    detail: String,
+}
+
+impl Refused {
+    /// Of an answer that is a problem, or is none.
+    pub fn of(status: u16, body: &[u8]) -> Self {
+        let said: Value = serde_json::from_slice(body).unwrap_or_default();
+        let detail = said["detail"]
+            .as_str()
+            .map_or_else(|| format!("the server answered {status}, and no problem of ours"), str::to_owned);
+        Self { status, detail }
+    }
+}
+
+/// A server that has a home open. What was named by the operator may be asked, wherever it is.
+pub struct Server {
+    /// For what is read as it comes.
+    pub client: Client,
+    url: Url,
+    bearer: String,
+}
+
+impl Server {
+    /// At an address, of which only scheme, host and port count.
+    pub fn at(url: &str, token: Option<&str>) -> Result<Self> {
+        let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let address = address.filter(Url::has_host).with_context(|| {
+            format!("`{url}` is no URL of a server: expected one such as http://127.0.0.1:7077")
+        })?;
+        let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let client = Client::new(Reach::new(&[host]).map_err(EngineError::from)?);
+        Ok(Self { client, url: address, bearer: format!("Bearer {}", token.unwrap_or_default()) })
+    }
+
+    /// The header that names who asks.
+    pub fn authorization(&self) -> (&'static str, &str) {
+        ("authorization", &self.bearer)
+    }
+
+    /// The address of a route; each part of the way is one name.
+    pub fn route(&self, way: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().push("v1").extend(way);
+        }
+        url
+    }
+
+    fn ask(&self, ask: Ask<'_>) -> Result<Value> {
+        let Ask { method, way, query, body } = ask;
+        let mut url = self.route(&way);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let has_body = body.is_some();
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let json = ("content-type", "application/json");
+        let headers = [self.authorization(), json];
+        let answer = self
+            .client
+            .send(&Outgoing {
+                method,
+                url: url.as_str(),
+                headers: if has_body { &headers } else { &headers[..1] },
+                body: body.as_bytes(),
+                deadline: PATIENCE,
+                max_answer_bytes: MAX_ANSWER_BYTES,
+                cut: false,
+                max_hops: 0,
+            })
+            .map_err(EngineError::from)?;
+        if !(200..300).contains(&answer.status) {
+            return Err(Refused::of(answer.status, &answer.body).into());
+        }
+        if answer.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer.body).context("the server's answer is no JSON")
+    }
+}
+
+/// A text of an answer; empty where there is none.
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
