@@ -105,7 +105,8 @@ fn in_turns(asked: &Asked) {
         let said: Value = serde_json::from_str(&said).expect("json");
         let inside = said["took_ms"].as_f64().expect("its time");
         let exchange = timed(|| bare.rest(&json!({"query": query}))).0;
-        let took = [alone, exchange, inside, rest, timed(|| newer.mcp(query)).0, timed(|| older.mcp(query)).0];
+        let took =
+            [alone, exchange, inside, rest, timed(|| newer.mcp(query)).0, timed(|| older.mcp(query)).0];
         // The first time over all queries warms up.
         if turn >= N_QUERIES {
             times.iter_mut().zip(took).for_each(|(times, took)| times.push(took));

@@ -21,7 +21,8 @@ pub use plan::{Hindrance, Mishap, Next, Worker, after_trouble, hindrance};
 pub use queue::{Queue, Spot, TaskState, spot};
 pub use reserved::{drop_reserved, settle_reserved};
 pub use rows::{
-    Lease, Past, TaskFile, TaskFilter, TaskRow, each_pending, last_ended, newest_named, overdue, task, task_cursor, tasks,
+    Lease, Past, TaskFile, TaskFilter, TaskRow, each_pending, last_ended, newest_named, overdue, task,
+    task_cursor, tasks,
 };
 pub use spec::{
     DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_FILE_BYTES, Note, TaskSpec, Trouble, address, rewrite,
