@@ -70,10 +70,9 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
 fn challenged(app: &App, head: &Parts, mut problem: Problem) -> Problem {
     let challenge = |discovery: &Discovery| discovery.challenge(head.uri.path(), &head.headers);
     let Some(challenge) = app.discovery.as_ref().and_then(challenge) else { return problem };
-    for (name, value) in &mut problem.headers {
-        if *name == header::WWW_AUTHENTICATE {
-            *value = challenge.clone();
-        }
+    let told = problem.headers.as_mut().and_then(|headers| headers.get_mut(header::WWW_AUTHENTICATE));
+    if let Some(told) = told {
+        *told = challenge;
     }
     problem
 }

@@ -3,7 +3,7 @@
 //! Noun: [`Problem`]. The table `status` is the only place where kinds become HTTP, and `hints` the one where codes
 //! become advice; MCP reads the same. What a person of the machine needs goes to the log, never into an answer.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -115,7 +115,7 @@ pub struct Problem {
     /// Which budget has no room, and how much it has.
     pub(crate) budget: Option<Box<BudgetShown>>,
     /// `allow`, `www-authenticate` and their like.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Option<Box<HeaderMap>>,
 }
 
 /// A budget that has no room, as a client reads it. Amounts of dollars are decimal texts.
@@ -196,7 +196,7 @@ impl Problem {
     /// A refusal of the server itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (detail, hint) = (detail.into(), hint(code));
-        Self { status, detail, code, hint, missing: None, approval: None, budget: None, headers: Vec::new() }
+        Self { status, detail, code, hint, missing: None, approval: None, budget: None, headers: None }
     }
 
     /// A value that makes no sense.
@@ -283,7 +283,7 @@ impl Problem {
     /// With a header on the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.headers.get_or_insert_default().append(name, value);
         self
     }
 }
@@ -366,7 +366,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(self.headers);
+        headers.extend(self.headers.map(|headers| *headers).unwrap_or_default());
         response
     }
 }

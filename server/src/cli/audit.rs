@@ -15,7 +15,7 @@ const PAGE: usize = 1000;
 #[command(after_help = "Example: waypost audit list --outcome denied --since 2026-03-01")]
 pub enum AuditCommand {
     /// Records, oldest first
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// One record
     #[command(after_help = "Example: waypost audit show 42")]
     Show {

@@ -121,7 +121,7 @@ impl Follower {
     pub async fn follow<F: Future<Output = bool>>(mut self, uris: Vec<String>, tell: impl Fn(String) -> F) {
         let followed: BTreeMap<String, String> =
             uris.into_iter().take(MAX_FOLLOWED).filter_map(|uri| Some((path_of(&uri)?, uri))).collect();
-        let Some(mut page) = self.from_now().await else { return };
+        let Some(mut page) = self.present().await else { return };
         loop {
             let changed = changed_uris(&followed, &page.items);
             for uri in changed {
@@ -147,7 +147,7 @@ impl Follower {
     /// Calls `tell` when the list of files is another one, by a file that came or went or by a right: soon, and once for all that changed
     /// meanwhile. `false` ends it.
     pub async fn follow_list<F: Future<Output = bool>>(mut self, tell: impl Fn() -> F) {
-        let Some(mut page) = self.from_now().await else { return };
+        let Some(mut page) = self.present().await else { return };
         let mut listable = self.session.listable();
         loop {
             let is_full = page.items.len() >= PAGE;
@@ -175,7 +175,7 @@ impl Follower {
         }
     }
 
-    async fn from_now(&self) -> Option<EventsPage> {
+    async fn present(&self) -> Option<EventsPage> {
         let session = self.session.clone();
         self.bridge.run(move || session.events_from_now()).await.ok()
     }
