@@ -4,7 +4,9 @@
 //! English takes, about what code, JSON and other scripts take. The bound errs on the short side.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::paging::{PageParams, page_in_order};
 use crate::problem::Problem;
 
 /// Bytes of JSON that count as one token.
@@ -41,6 +43,31 @@ pub fn keep_first<T: Serialize>(items: &mut Vec<T>, budget: usize) -> usize {
     let omitted = items.len() - n_kept;
     items.truncate(n_kept);
     omitted
+}
+
+/// One page of a list as `{NAME: […], "next_cursor"?}`: as many items, each as it is shown, as fit. The first one always stays.
+///
+/// # Errors
+/// As [`page_in_order`].
+pub fn page_within<T: Clone>(
+    budget: usize,
+    name: &str,
+    items: &[T],
+    mut params: PageParams,
+    show: impl Fn(&T) -> Value,
+) -> Result<Value, Problem> {
+    loop {
+        let page = page_in_order(items.to_vec(), &params)?;
+        let shown: Vec<Value> = page.items.iter().map(&show).collect();
+        if cost(&shown) <= budget || shown.len() <= 1 {
+            let mut whole = json!({name: shown});
+            if let Some(cursor) = page.next_cursor {
+                whole["next_cursor"] = json!(cursor);
+            }
+            return Ok(whole);
+        }
+        params.limit = Some((shown.len() * 3 / 4).max(1));
+    }
 }
 
 /// Cuts a text to so many bytes of JSON, at a character.

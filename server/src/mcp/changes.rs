@@ -8,10 +8,10 @@ use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
 
 use super::arguments::{self, ReadFile};
-use super::bound::{budget_bytes, cost, cut, keep_first};
+use super::bound::{budget_bytes, cost, cut, keep_first, page_within};
 use super::reading;
 use super::tools::Tool;
-use crate::paging::{PageParams, page_in_order};
+use crate::paging::PageParams;
 use crate::problem::Problem;
 
 /// Folders of a tree where nothing else is asked.
@@ -148,19 +148,7 @@ fn versions(session: &Session, arguments: arguments::ListVersions) -> Result<Val
     let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(FRAME);
     let versions = session.versions(&arguments.path)?;
     let limit = Some(arguments.limit.unwrap_or(DEFAULT_VERSIONS));
-    let mut params = PageParams { limit, cursor: arguments.cursor };
-    loop {
-        let page = page_in_order(versions.clone(), &params)?;
-        let listed: Vec<Value> = page.items.iter().map(terse_version).collect();
-        if cost(&listed) <= budget || listed.len() <= 1 {
-            let mut shown = json!({"versions": listed});
-            if let Some(cursor) = page.next_cursor {
-                shown["next_cursor"] = json!(cursor);
-            }
-            return Ok(shown);
-        }
-        params.limit = Some((listed.len() * 3 / 4).max(1));
-    }
+    page_within(budget, "versions", &versions, PageParams { limit, cursor: arguments.cursor }, terse_version)
 }
 
 fn terse_version(past: &VersionInfo) -> Value {

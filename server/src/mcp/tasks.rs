@@ -4,9 +4,9 @@ use std::time::Duration;
 use waypost_engine::api::{ClaimRequest, Completion, Failure, NewTask, Session, TaskInfo, TasksFilter};
 
 use super::arguments;
-use super::bound::{budget_bytes, cost, cut};
+use super::bound::{budget_bytes, cost, cut, page_within};
 use super::tools::Tool;
-use crate::paging::{PageParams, page_in_order};
+use crate::paging::PageParams;
 use crate::problem::Problem;
 
 /// Tasks of one reply where nothing else is asked.
@@ -108,19 +108,8 @@ fn list(session: &Session, given: arguments::ListTasks) -> Result<Value, Problem
     let budget = budget_bytes(given.max_tokens)?.saturating_sub(FRAME);
     let filter = TasksFilter { workspace: given.workspace, state: given.state, to: given.to };
     let tasks = session.tasks(&filter)?;
-    let mut params = PageParams { limit: Some(given.limit.unwrap_or(DEFAULT_TASKS)), cursor: given.cursor };
-    loop {
-        let page = page_in_order(tasks.clone(), &params)?;
-        let shown: Vec<Value> = page.items.iter().map(listed).collect();
-        if cost(&shown) <= budget || shown.len() <= 1 {
-            let mut whole = json!({"tasks": shown});
-            if let Some(cursor) = page.next_cursor {
-                whole["next_cursor"] = json!(cursor);
-            }
-            return Ok(whole);
-        }
-        params.limit = Some((shown.len() * 3 / 4).max(1));
-    }
+    let params = PageParams { limit: Some(given.limit.unwrap_or(DEFAULT_TASKS)), cursor: given.cursor };
+    page_within(budget, "tasks", &tasks, params, listed)
 }
 
 fn listed(task: &TaskInfo) -> Value {

@@ -33,8 +33,7 @@ pub struct Kept {
     pub found_nothing: bool,
 }
 
-/// Reads a draft as it comes, and keeps the sentences that a passage which they cite says: their words, all their numbers, no
-/// denial and no contradiction of it, and a meaning that is near by the model at hand.
+/// Reads a draft as it comes, and keeps the sentences that a passage which they cite says word for word.
 pub struct Checker<'a> {
     passages: &'a [Passage<'a>],
     embedder: Option<&'a Arc<dyn Embedder>>,

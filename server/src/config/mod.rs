@@ -1,10 +1,13 @@
 //! Settings: flags over `WAYPOST_*` variables over `waypost.toml` over defaults.
 
+mod file;
+mod variables;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use waypost::limits::Rate;
 use waypost::serve::Edge;
 use waypost::tls::TlsFiles;
@@ -14,208 +17,11 @@ use waypost_engine::api::{
     Reach, Schedule, Workers,
 };
 
+use self::file::FileSettings;
+pub use self::file::{CommandSettings, ModelFileSettings, Priority};
+use self::variables::{count, number, numbers, switch, variable, words};
 use crate::cli::Globals;
 use crate::logs::{self, LogFormat};
-
-/// What `waypost.toml` may hold, beside the home's `.waypost` folder.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileSettings {
-    model: Option<String>,
-    model_dir: Option<PathBuf>,
-    models: Option<PathBuf>,
-    offline: Option<bool>,
-    max_file_bytes: Option<u64>,
-    listen: Option<String>,
-    allowed_hosts: Option<Vec<String>>,
-    allowed_origins: Option<Vec<String>>,
-    #[serde(default)]
-    net: NetSettings,
-    #[serde(default)]
-    webhooks: WebhookSettings,
-    #[serde(default)]
-    route: RouteSettings,
-    #[serde(default)]
-    traces: TraceSettings,
-    #[serde(default)]
-    generate: GenerateFileSettings,
-    #[serde(default)]
-    mcp: McpSettings,
-    #[serde(default)]
-    indexing: IndexingSettings,
-    #[serde(default)]
-    journal: JournalSettings,
-    #[serde(default)]
-    log: LogSettings,
-    #[serde(default)]
-    telemetry: TelemetrySettings,
-    #[serde(default)]
-    limits: LimitSettings,
-    #[serde(default)]
-    tls: TlsSettings,
-    #[serde(default)]
-    auth: AuthSettings,
-    #[serde(default)]
-    command: Vec<CommandSettings>,
-    #[serde(default)]
-    upstream: Vec<upstream::Settings>,
-    archives: Option<bool>,
-}
-
-/// What may be reached although it is private, and by those who are not the home's owner.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NetSettings {
-    allow: Option<Vec<String>>,
-}
-
-/// How patient webhooks are.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WebhookSettings {
-    retry_seconds: Option<Vec<f64>>,
-    timeout_seconds: Option<f64>,
-    pause_after_seconds: Option<f64>,
-}
-
-/// How sure routing has to be.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteSettings {
-    max_error: Option<f64>,
-}
-
-/// How far agents may hand things on.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TraceSettings {
-    max_hops: Option<u32>,
-}
-
-/// Where answers are generated.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GenerateFileSettings {
-    url: Option<String>,
-    key_env: Option<String>,
-    models: Option<Vec<String>>,
-    timeout_s: Option<f64>,
-    idle_timeout_s: Option<f64>,
-    max_tokens: Option<u32>,
-    #[serde(default)]
-    gguf: Vec<ModelFileSettings>,
-}
-
-/// A model in the GGUF format that runs in this process; `[[generate.gguf]]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelFileSettings {
-    /// It is asked for as `gguf:NAME`.
-    pub name: String,
-    /// Its `.gguf` file; below the home where it is not absolute.
-    pub model: PathBuf,
-    /// Its tokenizer; `tokenizer.json` beside the model without one.
-    #[serde(default)]
-    pub tokenizer: Option<PathBuf>,
-}
-
-/// How a server embeds what changes.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IndexingSettings {
-    threads: Option<u32>,
-    priority: Option<Priority>,
-    rest_on_battery: Option<bool>,
-    max_load: Option<f64>,
-}
-
-/// Of background work, beside everything else that the machine does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
-    /// Questions and other programs go first.
-    Low,
-    /// As every other program.
-    Normal,
-}
-
-/// How long what happened is remembered.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JournalSettings {
-    days: Option<u32>,
-}
-
-/// Who is told what requests did.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TelemetrySettings {
-    otlp: Option<String>,
-}
-
-/// What the running log tells.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogSettings {
-    filter: Option<String>,
-    format: Option<LogFormat>,
-}
-
-/// How often a token may ask.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitSettings {
-    requests_per_second: Option<u32>,
-    burst: Option<u32>,
-}
-
-/// PEM files.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsSettings {
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-}
-
-/// Ways to speak MCP.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct McpSettings {
-    sse: Option<bool>,
-}
-
-/// Who issues tokens.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthSettings {
-    authorization_server: Option<String>,
-}
-
-/// A program that is started for events.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandSettings {
-    /// It keeps its place in the journal under this name.
-    pub name: String,
-    /// The program and its arguments; no shell reads them.
-    pub run: Vec<String>,
-    /// Patterns; none: all paths.
-    #[serde(default)]
-    pub paths: Vec<String>,
-    /// Kinds of event; none: all.
-    #[serde(default)]
-    pub kinds: Vec<String>,
-    /// The principal with whose rights it is told; the admin without one.
-    #[serde(default, rename = "as")]
-    pub principal: Option<String>,
-    /// Then it is ended.
-    #[serde(default = "default_command_seconds")]
-    pub timeout_seconds: u64,
-}
-
-fn default_command_seconds() -> u64 {
-    60
-}
 
 /// A value, and where it comes from.
 #[derive(Debug, Clone, Serialize)]
@@ -476,45 +282,14 @@ fn duration(seconds: f64) -> Result<Duration> {
         .with_context(|| format!("`{seconds}` is no time of a webhook: expected seconds, 0 or more"))
 }
 
-fn numbers(name: &str) -> Result<Option<Vec<f64>>> {
-    let Some(text) = variable(name) else { return Ok(None) };
-    let read = |word: &str| word.trim().parse::<f64>();
-    let numbers = text.split(',').map(read).collect::<Result<_, _>>();
-    numbers.map(Some).with_context(|| format!("{name} is `{text}`: expected seconds, separated by commas"))
-}
-
-fn number(name: &str) -> Result<Option<f64>> {
-    let numbers = numbers(name)?;
-    if numbers.as_ref().is_some_and(|numbers| numbers.len() != 1) {
-        bail!("{name} has several numbers: expected one");
-    }
-    Ok(numbers.and_then(|numbers| numbers.first().copied()))
-}
-
 /// Reads the settings for a home.
 ///
 /// # Errors
 /// Where the file can't be read, or says something unknown.
 pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
-    let path = home.join("waypost.toml");
-    let file: FileSettings = match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text)
-            .map_err(|error| misread(&text, &error))
-            .with_context(|| format!("in `{}`", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileSettings::default(),
-        Err(error) => return Err(error).with_context(|| format!("can't read `{}`", path.display())),
-    };
-    let words = |text: String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<String>>();
+    let file = FileSettings::read(&home.join("waypost.toml"))?;
     let offline = switch("WAYPOST_OFFLINE")?;
     let archives = switch("WAYPOST_ARCHIVES")?;
-    let max_file_bytes = match variable("WAYPOST_MAX_FILE_BYTES") {
-        Some(text) => Some(text.parse().context("WAYPOST_MAX_FILE_BYTES is no number of bytes")?),
-        None => None,
-    };
-    let generate_max_tokens = match variable("WAYPOST_GENERATE_MAX_TOKENS") {
-        Some(text) => Some(text.parse().context("WAYPOST_GENERATE_MAX_TOKENS is no number of tokens")?),
-        None => None,
-    };
     let log_format = match variable("WAYPOST_LOG_FORMAT") {
         Some(text) => Some(
             LogFormat::read(&text)
@@ -528,11 +303,6 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         Some(text) => bail!("WAYPOST_INDEXING_PRIORITY is `{text}`: expected `low` or `normal`"),
         None => None,
     };
-    let count = |name: &str, unit: &str| -> Result<Option<u32>> {
-        let parse = |text: String| text.parse().with_context(|| format!("{name} is no number of {unit}"));
-        variable(name).map(parse).transpose()
-    };
-    upstream::Settings::check_all(&file.upstream).with_context(|| format!("in `{}`", path.display()))?;
     let (usual, generating) = (Schedule::default(), GenerateSettings::default());
     let below_home = |mut file: ModelFileSettings| {
         file.model = home.join(file.model);
@@ -555,24 +325,14 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         ),
         models: pick(None, variable("WAYPOST_MODELS").map(PathBuf::from), file.models, default_models()),
         offline: pick(globals.offline.then_some(true), offline, file.offline, false),
-        max_file_bytes: pick(None, max_file_bytes, file.max_file_bytes, 32 << 20),
+        max_file_bytes: pick(None, count("WAYPOST_MAX_FILE_BYTES", "bytes")?, file.max_file_bytes, 32 << 20),
         archives: pick(None, archives, file.archives, false),
         listen: pick(None, variable("WAYPOST_LISTEN"), file.listen, "127.0.0.1:7077".to_owned()),
-        allowed_hosts: pick(
-            None,
-            variable("WAYPOST_ALLOWED_HOSTS").map(words),
-            file.allowed_hosts,
-            Vec::new(),
-        ),
-        allowed_origins: pick(
-            None,
-            variable("WAYPOST_ALLOWED_ORIGINS").map(words),
-            file.allowed_origins,
-            Vec::new(),
-        ),
+        allowed_hosts: pick(None, words("WAYPOST_ALLOWED_HOSTS"), file.allowed_hosts, Vec::new()),
+        allowed_origins: pick(None, words("WAYPOST_ALLOWED_ORIGINS"), file.allowed_origins, Vec::new()),
         net_allow: pick(
             (!globals.net_allow.is_empty()).then(|| globals.net_allow.clone()),
-            variable("WAYPOST_NET_ALLOW").map(words),
+            words("WAYPOST_NET_ALLOW"),
             file.net.allow,
             Vec::new(),
         ),
@@ -638,12 +398,7 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.generate.key_env.map(Some),
             None,
         ),
-        generate_models: pick(
-            None,
-            variable("WAYPOST_GENERATE_MODELS").map(words),
-            file.generate.models,
-            Vec::new(),
-        ),
+        generate_models: pick(None, words("WAYPOST_GENERATE_MODELS"), file.generate.models, Vec::new()),
         generate_timeout_s: pick(
             None,
             number("WAYPOST_GENERATE_TIMEOUT_S")?,
@@ -656,7 +411,12 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
             file.generate.idle_timeout_s,
             generating.idle_timeout.as_secs_f64(),
         ),
-        generate_max_tokens: pick(None, generate_max_tokens, file.generate.max_tokens, generating.max_tokens),
+        generate_max_tokens: pick(
+            None,
+            count("WAYPOST_GENERATE_MAX_TOKENS", "tokens")?,
+            file.generate.max_tokens,
+            generating.max_tokens,
+        ),
         generate_gguf: pick(None, None, (!gguf.is_empty()).then_some(gguf), Vec::new()),
         log_filter: pick(
             None,
@@ -700,40 +460,6 @@ pub fn load(home: &Path, globals: &Globals) -> Result<Config> {
         commands: pick(None, None, (!file.command.is_empty()).then_some(file.command), Vec::new()),
         upstreams: pick(None, None, (!file.upstream.is_empty()).then_some(file.upstream), Vec::new()),
     })
-}
-
-/// What is wrong with the settings, and where. Neither the line nor a value of it is shown: it may be a secret.
-fn misread(text: &str, error: &toml::de::Error) -> anyhow::Error {
-    let message = without_value(error.message());
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
-        return anyhow!(message);
-    };
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let (line_number, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
-    anyhow!("line {line_number}, column {column}: {message}")
-}
-
-/// `invalid type: string "secret", expected a map` → `invalid type: string, expected a map`.
-fn without_value(message: &str) -> String {
-    let is_of_value = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
-    match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
-        (Some((what, _)), Some((_, expected))) if is_of_value => format!("{what}, expected {expected}"),
-        _ => message.lines().collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// What a variable switches on or off.
-fn switch(name: &str) -> Result<Option<bool>> {
-    let Some(text) = variable(name) else { return Ok(None) };
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(Some(true)),
-        "0" | "false" | "no" | "off" => Ok(Some(false)),
-        _ => bail!("{name} is `{text}`: expected one of 1, true, yes, on, 0, false, no, off"),
-    }
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 fn pick<T>(flag: Option<T>, environment: Option<T>, file: Option<T>, default: T) -> Setting<T> {
