@@ -66,6 +66,9 @@ pub fn hint(code: &str) -> Option<&'static str> {
         }
         "too_many_budgets" => "remove one with `DELETE /v1/budgets/ID`",
         "invalid_arguments" => "`GET /v1/tools/ID` shows what the tool takes",
+        "tool_declared" => {
+            "call it where it is, or have the operator name its server; `GET /v1/tools/ID` says what it takes"
+        }
         "tool_unavailable" => "wait a moment and ask again; `GET /v1/upstreams` shows the owner why",
         "tool_quarantined" => "look at the difference in `GET /v1/approvals`, and grant or deny it",
         "tool_timeout" => {

@@ -87,6 +87,7 @@ pub const CODES: &[&str] = &[
     "too_large",
     "too_many_budgets",
     "too_many_webhooks",
+    "tool_declared",
     "tool_failed",
     "tool_quarantined",
     "tool_timeout",
@@ -323,11 +324,6 @@ impl From<Error> for Problem {
             return Self { hint, missing: Some(what), ..Self::not_found(error.to_string()) };
         }
         let (kind, code) = (error.kind(), error.code());
-        if matches!(error, Error::ToolDeclared { .. }) {
-            // Waiting brings no server.
-            let hint = "call it where it is, or have the operator name its server; `GET /v1/tools/ID` says what it takes";
-            return Self { hint: Some(hint), ..Self::new(status(kind), code, error.to_string()) };
-        }
         let is_ours = match kind {
             ErrorKind::Corrupt | ErrorKind::Internal => true,
             // Its text names a folder of this machine. One that can't be attached was named by the home's owner.

@@ -443,7 +443,7 @@ fn declared_tools_are_routed_to_by_those_who_may_call_them() {
     assert_eq!(timeless(ask(&caller, "explain the invoice payments")), before);
     assert_eq!(caller.tool("pay").unwrap_err().kind(), ErrorKind::NotFound);
     let called = caller.begin_call("payments.charge", json!({}), &CallOptions::default());
-    assert_eq!(called.unwrap_err().code(), "tool_unavailable");
+    assert_eq!(called.unwrap_err().code(), "tool_declared");
     drop(caller);
     let mesh = mesh.reopen();
     assert_eq!(routed_tools(&mesh.owner(), "check the invoice payments").len(), 2);

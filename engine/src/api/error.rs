@@ -418,6 +418,7 @@ impl Error {
             Self::ApprovalClosed { .. }
             | Self::EditMismatch { .. }
             | Self::AmbiguousRoute { .. }
+            | Self::ToolDeclared { .. }
             | Self::ToolQuarantined { .. }
             | Self::ToolCancelled { .. } => ErrorKind::Conflict,
             Self::HomeInUse { .. }
@@ -425,7 +426,6 @@ impl Error {
             | Self::IndexBehind { .. }
             | Self::AuditFull
             | Self::Output { .. }
-            | Self::ToolDeclared { .. }
             | Self::RouteUnavailable { .. }
             | Self::ToolUnavailable { .. }
             | Self::ToolTimeout { .. }
@@ -486,7 +486,8 @@ impl Error {
             Self::AmbiguousRoute { .. } => "ambiguous_route",
             Self::Card(_) => "invalid_card",
             Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::ToolDeclared { .. } | Self::ToolUnavailable { .. } => "tool_unavailable",
+            Self::ToolDeclared { .. } => "tool_declared",
+            Self::ToolUnavailable { .. } => "tool_unavailable",
             Self::ToolQuarantined { .. } => "tool_quarantined",
             Self::ToolTimeout { .. } => "tool_timeout",
             Self::ToolFailed { .. } => "tool_failed",

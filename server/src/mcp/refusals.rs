@@ -126,6 +126,7 @@ fn next_steps(code: &str) -> &'static [Step] {
             &[Tool::FindTools],
             "call `find_tools` for what the tool takes, and repeat the call with what was expected",
         )],
+        "tool_declared" => &[(&[], "call it where it is, or use another tool: waiting brings no server")],
         "tool_unavailable" => &[(&[], "call again in a moment, or use another tool")],
         "tool_timeout" => {
             &[(&[], "the tool may have done its work all the same: look before you call it again")]

@@ -320,8 +320,9 @@ fn grant_routes() -> Routes {
     let put = about("Allows or denies something")
         .creates()
         .example(json!({"to": "agent:writer", "path": "/docs/**", "verbs": ["list", "read"]}));
-    let gate =
-        about("Changes below it need an approval").creates().example(json!({"path": "/docs/published/**"}));
+    let gate = about("Changes below it need an approval")
+        .answers(&[200, 201])
+        .example(json!({"path": "/docs/published/**"}));
     let policy = |summary| about(summary).takes_media("text/plain");
     Routes::new("access")
         .get("/v1/grants", access::grants, "The grants")

@@ -122,13 +122,13 @@ fn a_call_of_a_declared_tool_says_that_it_has_no_server() {
     let server = two_declared();
     let agent = server.tool_agent("agent:a", "create_charge");
     let refused = agent.call_tool("create_charge", json!({"amount": 5}));
-    refused.refuses(503, "tool_unavailable");
+    refused.refuses(409, "tool_declared");
     let detail = text(&refused.json(), "detail").to_owned();
     assert!(detail.contains("without a server") && detail.contains("[[upstream]]"), "{detail}");
     assert_eq!(refused.header("retry-after"), "", "waiting brings no server");
     let client = Client::legacy(&server, "", &agent.token);
     let (refused, is_error) = client.call("call_tool", json!({"tool": "create_charge", "arguments": {}}));
-    assert!(is_error && text(&refused, "code") == "tool_unavailable", "{refused}");
+    assert!(is_error && text(&refused, "code") == "tool_declared", "{refused}");
     // It is pinned, and still nothing that could be called.
     assert!(!offered(&client).contains(&"create_charge".to_owned()));
     let direct = client.request("tools/call", json!({"name": "create_charge", "arguments": {}}));
