@@ -91,7 +91,7 @@ pub enum WebhookCommand {
     Rotate {
         /// `wh_…`
         id: String,
-        /// So long the old one signs as well; a day where it is missing
+        /// So long the old one signs as well; a day where it is missing, `0` ends it at once
         #[arg(long, value_name = "SECONDS")]
         overlap: Option<u64>,
     },

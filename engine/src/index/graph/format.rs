@@ -118,7 +118,7 @@ fn append(body: &mut Vec<u8>, numbers: impl Iterator<Item = u32>) {
 pub(super) fn checksum(bytes: &[u8]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&bytes[..CHECKSUM_AT]);
-    hasher.update(&bytes[CHECKSUM_AT + CHECKSUM_BYTES..]);
+    hasher.update_rayon(&bytes[CHECKSUM_AT + CHECKSUM_BYTES..]);
     hasher.finalize()
 }
 

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
+use rayon::prelude::*;
 use tantivy::index::SegmentId;
 use tantivy::query::{EnableScoring, PhraseQuery, Query, TermQuery};
 use tantivy::schema::IndexRecordOption;
@@ -66,7 +67,7 @@ impl Searcher {
             Some(one) => Ok(Arc::clone(one)),
             None => Segment::open(segment, fields, position.fingerprint.dim).map(Arc::new),
         };
-        let segments = inner.segment_readers().iter().map(open).collect::<Result<_, _>>()?;
+        let segments = inner.segment_readers().par_iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self {
             inner,
             fields,
