@@ -82,7 +82,8 @@ class Agent:
         return self.ask("GET", "/v1/files" + path).decode()
 
     def says(self, text):
-        print(f"{time.strftime('%H:%M:%S')}  {self.name:18} {text}", flush=True)
+        # In one piece with its end, for agents that are threads speak at the same time.
+        print(f"{time.strftime('%H:%M:%S')}  {self.name:18} {text}\n", end="", flush=True)
 
 
 class Receiver:

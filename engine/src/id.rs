@@ -176,6 +176,18 @@ pub fn is_private_name(name: &str) -> bool {
         })
 }
 
+/// Names that belong to a home where they stand beside its `.waypost`, in any case: the settings, which say what programs
+/// are started, and the folder of workspaces, whose files have paths of their own. No workspace that holds a home shows them.
+pub fn is_home_name(name: &str) -> bool {
+    let name = name.trim_end_matches(['.', ' ']);
+    name.starts_with(['w', 'W']) && matches!(fold(name).as_str(), "waypost.toml" | "workspaces")
+}
+
+/// Names of files that say what to leave out, or hold secrets of programs: they can be read, and are not indexed.
+pub fn is_unsearched_name(name: &str) -> bool {
+    matches!(name, ".gitignore" | ".ignore" | ".waypostignore") || name.starts_with(".env")
+}
+
 /// Text without case and in composed form (NFC), for comparing names. Each character is folded alone (simple case folding,
 /// Unicode, section 5.18), so that a part of a name folds as it does within the whole: `ß` stays one letter, `Σ`, `σ`
 /// and `ς` are the same anywhere.
@@ -210,7 +222,13 @@ pub fn split_path(path: &str) -> Result<(WorkspaceName, RelPath), IdError> {
     if rest.starts_with('/') {
         return Err(IdError::Path { path: path.chars().take(200).collect(), expected: "no empty segment" });
     }
-    Ok((WorkspaceName::new(workspace)?, RelPath::new(rest)?))
+    let name = WorkspaceName::new(workspace)?;
+    let below = RelPath::new(rest).map_err(|error| match error {
+        // Told as it was given, with its workspace.
+        IdError::Path { expected, .. } => IdError::Path { path: path.chars().take(200).collect(), expected },
+        error => error,
+    })?;
+    Ok((name, below))
 }
 
 /// `/<workspace>/<path>`, for the root `/<workspace>`.
@@ -320,6 +338,18 @@ mod tests {
         }
         for good in ["", "/", "a", "/a/b/", "ä/ö.md", "...", ".hidden"] {
             assert!(RelPath::new(good).is_ok(), "{good:?} was refused");
+        }
+    }
+
+    #[test]
+    fn names_of_a_home_are_known_however_they_are_written() {
+        for name in
+            ["waypost.toml", "Waypost.TOML", "waypost.toml.", "workspaces", "WORKSPACES", "work\u{17f}paces"]
+        {
+            assert!(is_home_name(name), "{name:?}");
+        }
+        for name in ["waypost.md", "workspaces.md", "workspace", "my-workspaces"] {
+            assert!(!is_home_name(name), "{name:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use waypost_engine::api::Session;
@@ -21,6 +21,8 @@ use crate::serve::App;
 use crate::spans::{self, TRACEPARENT};
 use crate::streams;
 
+/// A caller's name for its request; what the answer says of it stands in the audit log as well.
+const REQUEST_ID: &str = "x-request-id";
 /// Longer than any token of ours.
 const MAX_TOKEN_BYTES: usize = 256;
 
@@ -51,15 +53,21 @@ pub async fn layer(State(app): State<Arc<App>>, request: Request, next: Next) ->
                 Some(trace) => session.with_trace(trace),
                 None => session,
             };
-            head.extensions.insert(spans::placed(session));
+            let session = spans::placed(session);
+            let trace = HeaderValue::from_str(session.trace_id());
+            head.extensions.insert(session);
             head.extensions.insert(id.clone());
             if let Some(signed) = signed.clone() {
                 head.extensions.insert(signed);
             }
-            if let Err(problem) = app.limits.load().take(&id, Instant::now()) {
-                return problem.into_response();
+            let mut response = match app.limits.load().take(&id, Instant::now()) {
+                Ok(()) => next.run(Request::from_parts(head, body)).await,
+                Err(problem) => problem.into_response(),
+            };
+            // By this name the audit log knows the request.
+            if let Ok(trace) = trace {
+                response.headers_mut().insert(REQUEST_ID, trace);
             }
-            let response = next.run(Request::from_parts(head, body)).await;
             streams::bound_to_token(&app, &id, signed, response)
         }
         Err(problem) => challenged(&app, &head, problem).into_response(),
@@ -82,7 +90,7 @@ fn challenged(app: &App, head: &Parts, mut problem: Problem) -> Problem {
 fn trace(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let traced = text(TRACEPARENT).and_then(spans::trace_of);
-    traced.or_else(|| text("x-request-id").filter(|id| !id.is_empty()))
+    traced.or_else(|| text(REQUEST_ID).filter(|id| !id.is_empty()))
 }
 
 async fn authenticate(app: &App, head: &Parts) -> Result<(Session, TokenId, Option<Signed>), Problem> {

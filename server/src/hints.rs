@@ -26,6 +26,8 @@ pub fn hint(code: &str) -> Option<&'static str> {
         "body_timeout" => {
             "send the request again, all of it; `Content-Length` is the length of the body in bytes"
         }
+        "workspace_busy" => "try again in a few seconds, when what works on it has ended",
+        "workspace_moved" => "ask again in a moment; nothing was written",
         "index_behind" => "ask again in a moment, or without `wait_for_seq`",
         "forbidden_host" => "add the name to `allowed_hosts`",
         "forbidden_origin" => "add the origin to `allowed_origins`",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use waypost_engine::api::ImportProgress;
+use waypost_engine::api::{Error, ImportProgress};
 use waypost_engine::ingest::{Progress, Stage};
 
 use crate::logs::{self, LogFormat};
@@ -25,8 +25,9 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    anstream::println!("{}", serde_json::to_string(value)?);
-    Ok(())
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    raw(&line)
 }
 
 /// Where what is told to people goes: a program that asked for JSON has standard output for itself.
@@ -110,7 +111,9 @@ pub fn aside(text: &str) -> String {
 pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Output { what: "to standard output", source }.into())
+        }
         _ => Ok(()),
     }
 }

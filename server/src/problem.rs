@@ -11,6 +11,7 @@ use waypost_engine::access::AccessError;
 use waypost_engine::api::{BudgetError, Error, ErrorKind, Exceeded, Period, Priority, TraceError};
 use waypost_engine::change::ChangeError;
 use waypost_engine::clock::{Clock, rfc3339};
+use waypost_engine::store::StoreError;
 
 use crate::hints::{hint, hint_for_missing};
 
@@ -95,6 +96,8 @@ pub const CODES: &[&str] = &[
     "unauthorized",
     "unsupported_type",
     "version_conflict",
+    "workspace_busy",
+    "workspace_moved",
     "wrong_state",
 ];
 
@@ -270,12 +273,11 @@ impl Problem {
     /// RFC 6585, section 4.
     fn exceeded(exceeded: &Exceeded) -> Self {
         let shown = BudgetShown::of(exceeded);
-        let wait_ms = exceeded.resets_ms.map(|resets_ms| resets_ms.saturating_sub(Clock::System.now_ms()));
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded", exceeded.to_string());
         problem.budget = Some(Box::new(shown));
-        match wait_ms {
-            Some(wait_ms) => {
-                problem.header(header::RETRY_AFTER, HeaderValue::from((wait_ms / 1000 + 1).max(1)))
+        match exceeded.resets_ms {
+            Some(resets_ms) => {
+                problem.header(header::RETRY_AFTER, HeaderValue::from(seconds_until(resets_ms)))
             }
             None => problem,
         }
@@ -302,6 +304,20 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// When the lock in the way ends, in milliseconds since 1970, unless its holder keeps it longer.
+fn lock_end(error: &Error) -> i64 {
+    match error {
+        Error::Store(StoreError::LockHeld { until_ms, .. })
+        | Error::Change(ChangeError::Store(StoreError::LockHeld { until_ms, .. })) => *until_ms,
+        _ => 0,
+    }
+}
+
+/// As `Retry-After` says it: whole seconds, at least one.
+fn seconds_until(ms: i64) -> i64 {
+    (ms.saturating_sub(Clock::System.now_ms()) / 1000 + 1).max(1)
 }
 
 /// What is not there, by the kind of thing.
@@ -349,7 +365,10 @@ impl From<Error> for Problem {
             ErrorKind::Unavailable => Self::new(status(kind), code, error.to_string())
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             // RFC 4918, section 11.3.
-            _ if code == "lock_held" => Self::new(StatusCode::LOCKED, code, error.to_string()),
+            _ if code == "lock_held" => {
+                let problem = Self::new(StatusCode::LOCKED, code, error.to_string());
+                problem.header(header::RETRY_AFTER, HeaderValue::from(seconds_until(lock_end(&error))))
+            }
             _ => Self::new(status(kind), code, error.to_string()),
         }
         .approval(&error)
@@ -377,6 +396,13 @@ mod tests {
         let problem = Problem::from(absent);
         assert_eq!((problem.status, problem.code), (StatusCode::NOT_FOUND, "not_found"));
         assert_eq!(problem.detail, "there is no file `/docs/a.md`");
+    }
+
+    #[test]
+    fn a_workspace_in_use_may_be_asked_for_again() {
+        let problem = Problem::from(Error::WorkspaceBusy { name: "docs".to_owned() });
+        assert_eq!((problem.status, problem.code), (StatusCode::SERVICE_UNAVAILABLE, "workspace_busy"));
+        assert!(problem.headers.unwrap().contains_key(header::RETRY_AFTER));
     }
 
     #[test]

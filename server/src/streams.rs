@@ -16,6 +16,8 @@ use crate::auth::TokenId;
 use crate::console::sign::Signed;
 use crate::serve::App;
 
+/// Of server-sent events; they are UTF-8 in any case, which not every program knows.
+pub const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 /// How often a stream's token is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -45,6 +45,41 @@ fn a_question_that_no_file_answers_is_not_answered() {
 }
 
 #[test]
+fn a_heading_says_what_the_sentences_below_it_are_about_and_answers_nothing() {
+    let house = House::new(
+        "
+//- faq.md
+---
+title: Locker keys, questions and answers
+author: the front desk gives a locker key
+---
+## How do I get a locker key?
+
+Ask at the front desk and leave your badge.
+
+## How do I lose weight?
+
+Swim.
+//- crane.html
+<h1>Who repairs the crane on the quay</h1><p>Thies Petersen does that.</p><h1>Opening hours</h1><p>Nine to five.</p>
+//- sign.md
+# Lanterns hang at the northern pier
+",
+    );
+    for (question, path, quote) in [
+        ("How do I get a locker key?", "/w/faq.md", "Ask at the front desk and leave your badge."),
+        ("Who repairs the crane on the quay?", "/w/crane.html", "Thies Petersen does that."),
+        ("Where do lanterns hang at the pier?", "/w/sign.md", "# Lanterns hang at the northern pier"),
+    ] {
+        let reply = house.ask(question);
+        let first = reply.citations.first().map(|cited| &cited.citation);
+        let first = first.unwrap_or_else(|| panic!("{question}: {reply:?}"));
+        assert_eq!((first.path.as_str(), first.quote.as_str()), (path, quote), "{question}");
+        assert!(reply.citations.iter().all(|cited| !cited.citation.quote.contains("author:")), "{reply:?}");
+    }
+}
+
+#[test]
 fn a_citation_outlives_its_file_and_finds_its_text_again() {
     let house = House::new(HANDBOOK);
     let cited = house.ask("When are claims sent after the journey?").citations[0].citation.clone();

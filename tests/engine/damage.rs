@@ -86,6 +86,32 @@ fn without_its_model_an_index_stays_and_with_another_one_it_is_built_anew() {
     assert!(told.contains("built with the model") && !told.contains("Some("), "{told}");
 }
 
+#[test]
+fn who_only_manages_a_home_leaves_an_index_of_another_model_as_it_is() {
+    let House { folder, engine, table } = House::new("//- a.md\nherons wade\n");
+    drop(engine);
+    for _ in 0..2 {
+        let other = Arc::new(WordTable::other_model());
+        let options = EngineOptions::new(folder.path()).embedder(Some(other)).leaves_stale();
+        let engine = Engine::open(options).unwrap();
+        assert!(engine.rebuilt().is_empty(), "{:?}", engine.rebuilt());
+        let report = engine.check(false).unwrap();
+        assert_eq!(codes(&report), ["index_stale"]);
+        let what = &report.findings[0].what;
+        assert!(what.contains("built with the model") && what.contains("`waypost index`"), "{what}");
+    }
+    let engine = open(folder.path(), table);
+    assert!(engine.rebuilt().is_empty(), "{:?}", engine.rebuilt());
+    assert_eq!(search(&engine.owner_session(), "herons", Mode::Semantic, 5).results.len(), 1);
+    drop(engine);
+    let other = Arc::new(WordTable::other_model());
+    let options = EngineOptions::new(folder.path()).embedder(Some(other)).leaves_stale();
+    let engine = Engine::open(options).unwrap();
+    assert_eq!(engine.check(true).unwrap().repaired, ["w"]);
+    index(&engine);
+    assert!(engine.check(false).unwrap().findings.is_empty());
+}
+
 fn codes(report: &CheckReport) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.code).collect()
 }

@@ -214,3 +214,23 @@ fn what_can_not_be_a_file_is_listed_with_its_reason() {
     assert_eq!(listed(&agent, "/w"), expected[3..]);
     assert_eq!(agent.workspace("w").unwrap().skipped_files, 1);
 }
+
+#[test]
+fn files_that_say_what_to_leave_out_and_secrets_of_programs_are_read_and_not_found() {
+    let house = House::lexical(
+        "
+//- .gitignore
+herons
+//- .waypostignore
+herons
+//- sub/.env.local
+TOKEN=herons
+//- a.md
+Quiet herons.
+",
+    );
+    assert_eq!(paths(&house.search_in("herons", waypost_engine::search::Mode::Lexical, 10)), ["a.md"]);
+    let env = house.session().read_file("/w/sub/.env.local", None, None).unwrap();
+    assert_eq!(env.bytes, b"TOKEN=herons\n");
+    assert!(house.engine.check(false).unwrap().findings.is_empty());
+}

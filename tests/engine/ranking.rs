@@ -48,6 +48,53 @@ fn the_query_language_does_what_its_users_expect() {
 }
 
 #[test]
+fn a_word_is_found_however_it_was_written() {
+    let house = House::new(
+        "
+//- decomposed.md
+Der Ka\u{308}ufer zahlt die Gebu\u{308}hr in Zu\u{308}rich.
+//- composed.md
+Die Verk\u{e4}ufer in M\u{fc}nchen.
+//- hindi.md
+यह विश्वविद्यालय बड़ा है।
+//- pointed.md
+שָׁלוֹם לְכֻלָּם
+//- unpointed.md
+محمد في المدينة
+",
+    );
+    let cases = [
+        ("K\u{e4}ufer", "decomposed.md", "Ka\u{308}ufer"),
+        ("zurich", "decomposed.md", "Zu\u{308}rich"),
+        ("\"die Geb\u{fc}hr in Z\u{fc}rich\"", "decomposed.md", "die"),
+        ("Mu\u{308}nchen", "composed.md", "M\u{fc}nchen"),
+        ("विश्वविद्यालय", "hindi.md", "विश्वविद्यालय"),
+        ("שלום", "pointed.md", "שָׁלוֹם"),
+        ("مُحَمَّد", "unpointed.md", "محمد"),
+    ];
+    for (query, file, said) in cases {
+        let reply = house.search_in(query, Mode::Lexical, 5);
+        assert_eq!(paths(&reply), [file], "{query}");
+        let hit = &reply.results[0];
+        let marked: Vec<Option<&str>> =
+            hit.highlights.iter().map(|[from, to]| hit.snippet.get(*from..*to)).collect();
+        assert!(marked.contains(&Some(said)), "{query}: {marked:?} in {}", hit.snippet);
+    }
+}
+
+#[test]
+fn a_query_without_a_word_says_so() {
+    let house = House::new(GARAGE);
+    for query in ["ext:md", "-water", " "] {
+        let reply = house.search(query);
+        assert!(reply.results.is_empty(), "{query}");
+        let said: Vec<&str> = reply.index.degraded.iter().map(|one| one.reason.as_str()).collect();
+        assert!(said.len() == 1 && said[0].contains("no word"), "{query}: {said:?}");
+    }
+    assert!(house.search("ext:md flowers").index.degraded.is_empty());
+}
+
+#[test]
 fn any_string_is_a_query() {
     let house = House::new(GARAGE);
     let mut state = 7u64;

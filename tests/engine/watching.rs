@@ -1,12 +1,15 @@
 //! While serving, outside edits are noticed by themselves.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use waypost_engine::api::{BackgroundSettings, Engine, EngineOptions, EventFilter, Indexer, WriteOptions};
-use waypost_engine::id::VersionId;
+use waypost_engine::embed::{EmbedError, Embedder, ModelId};
+use waypost_engine::id::{VersionId, WorkspaceName};
 use waypost_engine::search::Mode;
 
 use crate::house::{self, House, WordTable, paths};
@@ -84,6 +87,123 @@ fn while_embedding_rests_words_are_found_and_the_answer_says_why() {
     });
     assert_eq!(found().index.pending_files, 1);
     drop(indexer);
+}
+
+/// A word table that stops before its first otters until it is let go on, and notes what it embeds.
+struct Gate {
+    table: WordTable,
+    begun: Sender<()>,
+    go: Mutex<Receiver<()>>,
+    is_open: AtomicBool,
+    embedded: Mutex<Vec<String>>,
+}
+
+impl Embedder for Gate {
+    fn id(&self) -> &ModelId {
+        self.table.id()
+    }
+
+    fn dim(&self) -> usize {
+        self.table.dim()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.table.max_tokens()
+    }
+
+    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if texts[0].contains("otters") && !self.is_open.swap(true, Ordering::Relaxed) {
+            let _ = self.begun.send(());
+            // A test that failed lets it go on as well.
+            let _ = self.go.lock().unwrap().recv();
+        }
+        self.embedded.lock().unwrap().extend(texts.iter().map(|text| (*text).to_owned()));
+        self.table.embed_documents(texts)
+    }
+
+    fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
+        self.table.embed_query(text)
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.table.count_tokens(text)
+    }
+}
+
+/// Chunks that are embedded between two looks at who waits.
+const SLICE: usize = 64;
+
+/// Embeds a pile of 300 files in `aa`, stops in its first slice, and lets `act` go on from there, with an empty `zz` beside it.
+fn beside_a_pile(act: impl FnOnce(&Arc<Engine>, Sender<()>, &Gate)) {
+    let folder = tempfile::tempdir().unwrap();
+    let ((begun, has_begun), (go, gone)) = (channel(), channel());
+    let gate = Arc::new(Gate {
+        table: WordTable::new(),
+        begun,
+        go: Mutex::new(gone),
+        is_open: AtomicBool::new(false),
+        embedded: Mutex::default(),
+    });
+    let embedder = Arc::clone(&gate) as Arc<dyn Embedder>;
+    let engine = Arc::new(Engine::open(EngineOptions::new(folder.path()).embedder(Some(embedder))).unwrap());
+    for name in ["aa", "zz"] {
+        engine.create_workspace(&WorkspaceName::new(name).unwrap()).unwrap();
+    }
+    for i in 0..300 {
+        house::write(
+            &folder.path().join("workspaces/aa"),
+            &format!("{i}.md"),
+            format!("otters {i}\n").as_bytes(),
+        );
+    }
+    let indexer = Indexer::start(&engine);
+    has_begun.recv_timeout(Duration::from_secs(20)).expect("the pile is embedded");
+    act(&engine, go, &gate);
+    drop(indexer);
+}
+
+#[test]
+fn a_write_is_found_by_both_arms_before_the_pile_of_another_workspace() {
+    beside_a_pile(|engine, go, gate| {
+        let session = engine.owner_session();
+        let seq = session.write_file("/zz/a.md", b"badgers\n", &WriteOptions::default()).unwrap().seq;
+        go.send(()).unwrap();
+        let request = waypost_engine::api::SearchRequest {
+            query: "badgers".to_owned(),
+            workspaces: Some(vec!["zz".to_owned()]),
+            wait_for_seq: Some(seq),
+            ..Default::default()
+        };
+        assert_eq!(session.search(&request).unwrap().results.len(), 1);
+        let n_before = {
+            let embedded = gate.embedded.lock().unwrap();
+            embedded.iter().position(|text| text.contains("badgers")).expect("it has a vector")
+        };
+        assert!(n_before <= 2 * SLICE, "{n_before} chunks of the pile came first");
+        wait_until("the pile is embedded too", || session.workspace("aa").unwrap().index.pending_files == 0);
+        let embedded = gate.embedded.lock().unwrap();
+        assert_eq!(embedded.len(), 301, "nothing is embedded twice");
+    });
+}
+
+#[test]
+fn a_workspace_that_is_indexed_can_be_let_go_at_once() {
+    beside_a_pile(|engine, go, gate| {
+        let session = engine.owner_session();
+        std::thread::scope(|threads| {
+            let removed = threads.spawn(|| session.remove_workspace("aa", true));
+            let names = || engine.workspace_names();
+            wait_until("it is shown no longer", || !names().iter().any(|name| name.as_str() == "aa"));
+            go.send(()).unwrap();
+            removed.join().unwrap().unwrap();
+        });
+        assert_eq!(
+            gate.embedded.lock().unwrap().len(),
+            SLICE,
+            "the slice that was under way is the last one"
+        );
+        assert_eq!(session.workspace("aa").unwrap_err().code(), "not_found");
+    });
 }
 
 #[test]

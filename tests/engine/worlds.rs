@@ -267,7 +267,8 @@ fn build(world: &World, with_hidden: bool) -> Home {
             }
             Happening::Snapshot(workspace, name) => {
                 if engine.workspace_names().iter().any(|known| known.as_str() == workspace) {
-                    owner.take_snapshot(Some(workspace), name).unwrap();
+                    // Its name may be taken there.
+                    let _ = owner.take_snapshot(Some(workspace), name);
                 }
             }
             // Who may write somewhere is concerned by a lock there.

@@ -10,6 +10,9 @@ mod remote;
 /// Questions to a home whose files have changed.
 mod catching_up;
 
+/// Folders of a home that come, go and are none.
+mod folders;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -167,6 +170,44 @@ fn exit_codes_tell_what_kind_of_failure_it_was() {
     assert_eq!(served.status.code(), Some(4), "{}", String::from_utf8_lossy(&served.stderr));
     let pulled = waypost(folder.path(), &["models", "pull"]);
     assert_eq!(pulled.status.code(), Some(4), "{}", String::from_utf8_lossy(&pulled.stderr));
+}
+
+#[test]
+fn the_record_of_acts_is_read_from_either_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "two", "three"] {
+        waypost(folder.path(), &["workspace", "add", name, "--home", "home"]);
+    }
+    let numbers = |flags: &[&str]| -> Vec<u64> {
+        let listed = &[&["audit", "list", "--home", "home", "--json"], flags].concat();
+        let listed = json(&waypost(folder.path(), listed));
+        let number = |row: &Value| row["number"].as_u64().unwrap();
+        listed["items"].as_array().unwrap().iter().map(number).collect()
+    };
+    assert_eq!(numbers(&["-n", "2"]), [1, 2]);
+    let newest = numbers(&["--newest", "-n", "2"]);
+    assert!(newest.len() == 2 && newest[0] == newest[1] + 1 && newest[1] > 1, "{newest:?}");
+    assert_eq!(numbers(&["--newest", "--after", "3"]), [2, 1]);
+    assert_eq!(numbers(&["--after", "1", "-n", "1"]), [2]);
+}
+
+#[test]
+fn a_page_of_the_record_says_where_the_next_one_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "two", "three"] {
+        waypost(folder.path(), &["workspace", "add", name, "--home", "home"]);
+    }
+    let page = |flags: &[&str]| {
+        let listed =
+            json(&waypost(folder.path(), &[&["audit", "list", "--home", "home", "--json"], flags].concat()));
+        let items = listed["items"].as_array().unwrap().iter().map(|row| row["number"].clone()).collect();
+        (Value::Array(items), listed["next_cursor"].clone())
+    };
+    assert_eq!(page(&["-n", "2"]), (serde_json::json!([1, 2]), "2".into()));
+    assert_eq!(page(&["-n", "1", "--cursor", "2"]), (serde_json::json!([3]), "3".into()));
+    assert_eq!(page(&["-n", "1", "--newest", "--cursor", "3"]), (serde_json::json!([2]), "2".into()));
+    let (all, end) = page(&[]);
+    assert!(all.as_array().unwrap().len() > 2 && end.is_null(), "{all}, then {end}");
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn a_change_stands_on_what_it_says() {
     check("PUT", "absent.md", &[("if-match", &old)], conflict);
     check("PUT", "a.md", &[("if-match", &old), ("if-none-match", "*")], (400, "invalid_request"));
     check("PUT", "a.md", &[("if-match", "\"short\"")], (412, "version_conflict"));
+    let short = server.ask("PUT", "/v1/files/docs/a.md", &[("if-match", "\"6f3c\"")], "x").text();
+    assert!(short.contains("gives it in full; what was given is none"), "{short}");
     check("PUT", "a.md", &[("if-none-match", &old)], (400, "invalid_request"));
     check("PUT", "a.md", &[("waypost-fence", "soon")], (400, "invalid_request"));
     check("PUT", "a.md", &[("if-match", &format!("{other}, {old}"))], (200, ""));
@@ -235,9 +237,10 @@ fn files_and_folders_are_moved_and_copied() {
 fn folders_are_made_looked_through_and_described() {
     let server = Server::start(FILES);
     let admin = server.admin();
-    for (path, created) in [("/docs/empty/inner", true), ("/docs/empty", false)] {
-        let made = admin.post("/v1/folders", &json!({"path": path})).is(201).json();
-        assert_eq!((text(&made, "path"), &made["created"]), (path, &json!(created)), "{made}");
+    for (path, status) in [("/docs/empty/inner", 201), ("/docs/empty", 200)] {
+        let made = admin.post("/v1/folders", &json!({"path": path})).is(status).json();
+        assert_eq!((text(&made, "path"), &made["created"]), (path, &json!(status == 201)), "{made}");
+        assert_eq!((text(&made, "kind"), &made["size"]), ("folder", &Value::Null), "{made}");
         assert!(text(&made, "seq").starts_with("sq_"), "{made}");
     }
     let refused = admin.put("/docs/empty/", "a file?\n");

@@ -136,7 +136,7 @@ fn a_limit_is_not_loosened_by_another_one() {
     let put = |more: Value| {
         let mut request = json!({"principal": "agent:a"});
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        admin.post("/v1/budgets", &request).is(201).json()["limits"].clone()
+        admin.post("/v1/budgets", &request).was_put().json()["limits"].clone()
     };
     assert_eq!(put(json!({"limits": {"usd": "2.50"}})), json!({"usd": "2.5"}));
     assert_eq!(put(json!({"calls": 9})), json!({"usd": "2.5", "calls": 9}));
@@ -154,7 +154,7 @@ fn an_agent_works_on_what_is_handed_to_it() {
     let card =
         json!({"name": "Lea", "description": "Reviews contracts", "examples": ["review the contract"]});
     let put = admin.ask("PUT", "/v1/agents/lea", &[("content-type", "application/json")], &card.to_string());
-    put.is(200);
+    put.is(201);
     let token = admin.issue(json!({"principal": "agent:lea"}));
     let lea = admin.with_token(text(&token, "token"));
     assert_eq!(text(&lea.get("/v1/agents/lea").is(200).json(), "name"), "Lea");
@@ -224,5 +224,24 @@ fn a_decision_may_be_called_what_the_verb_is_called() {
         let id = text(&asked, "id");
         admin.post(&format!("/v1/approvals/{id}/{decision}"), &json!({})).is(200);
         assert_eq!(text(&asker.get(&format!("/v1/approvals/{id}")).is(200).json(), "state"), state);
+    }
+}
+
+#[test]
+fn a_charset_is_told_where_it_is_known() {
+    let server = Server::start_with(|docs| {
+        std::fs::write(docs.join("a.md"), "café\n").unwrap();
+        std::fs::write(docs.join("latin.txt"), b"caf\xe9 cr\xe8me br\xfbl\xe9e, un d\xe9jeuner\n").unwrap();
+        let wide = "\u{feff}herons wade\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        std::fs::write(docs.join("wide.txt"), wide).unwrap();
+    });
+    for (name, kind) in [
+        ("a.md", "text/markdown; charset=utf-8"),
+        ("a.md?tail=1", "text/markdown; charset=utf-8"),
+        ("latin.txt", "text/plain"),
+        ("wide.txt", "text/plain; charset=utf-16"),
+    ] {
+        let reply = server.get(&format!("/v1/files/docs/{name}"));
+        assert_eq!((reply.status, reply.header("content-type")), (200, kind), "{name}");
     }
 }

@@ -167,7 +167,9 @@ fn what_has_changed_since_or_is_refused_does_not_happen() {
     };
     let stale = ask();
     drafter.put(DRAFT, "other words\n").is(200);
-    decide(&lena, &stale, "grant").refuses(412, "version_conflict");
+    let outdated = decide(&lena, &stale, "grant");
+    outdated.refuses(412, "version_conflict");
+    assert!(text(&outdated.json(), "hint").contains("whoever asked"), "{}", outdated.text());
     stays(&stale, "stale");
 
     let denied = ask();
@@ -177,7 +179,9 @@ fn what_has_changed_since_or_is_refused_does_not_happen() {
     decide(&lena, &denied, "grant").refuses(409, "approval_closed");
 
     let withdrawn = ask();
-    lena.delete(&format!("/v1/approvals/{withdrawn}")).refuses(404, "not_found");
+    let refused = lena.delete(&format!("/v1/approvals/{withdrawn}"));
+    refused.refuses(403, "forbidden");
+    assert!(text(&refused.json(), "hint").contains("/deny"), "{}", refused.text());
     drafter.delete(&format!("/v1/approvals/{withdrawn}")).is(204);
     decide(&lena, &withdrawn, "grant").refuses(409, "approval_closed");
 

@@ -14,6 +14,9 @@ mod rest;
 /// What people write in more than one way.
 mod forms;
 
+/// What is given in a wrong form, and what a null means.
+mod given;
+
 /// The described API: document, keys, compression, limits, TLS.
 mod api;
 

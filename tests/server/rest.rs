@@ -75,7 +75,7 @@ fn a_question_is_answered_as_json_and_as_events() {
     assert!(narrow["citations"][0]["ranks"]["bm25"].as_f64().is_some_and(|score| score > 0.0), "{narrow}");
     let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
     let streamed = server.ask("POST", "/v1/ask", &headers, &question.to_string());
-    assert_eq!(streamed.header("content-type"), "text/event-stream");
+    assert_eq!(streamed.header("content-type"), "text/event-stream; charset=utf-8");
     let text = streamed.text();
     let (told, last) = text.split_once("event: answer\ndata: ").unwrap();
     let data = last.split_once("\n\n").unwrap();

@@ -18,12 +18,12 @@ fn agent(server: &Server, id: &str, subject: &str) {
     let verbs = ["check", "read", "explain", "compare"];
     let examples: Vec<String> = verbs.iter().map(|verb| format!("{verb} the {subject}")).collect();
     let card = json!({"name": subject, "description": format!("all about {subject}"), "examples": examples});
-    put_agent(&server.admin(), id, &card).is(200);
+    put_agent(&server.admin(), id, &card).was_put();
 }
 
 fn dispatches(server: &Server, user: &User<'_>, agents: &str) {
     let grant = json!({"to": user.id, "agent": agents, "verbs": ["dispatch"]});
-    server.admin().post("/v1/grants", &grant).is(201);
+    server.admin().post("/v1/grants", &grant).was_put();
 }
 
 fn route(user: &User<'_>, intent: &str) -> Value {
@@ -130,7 +130,7 @@ fn a_card_is_fetched_from_where_it_lies() {
     let reach = Reach::new(&["127.0.0.1".to_owned()]).unwrap();
     let server = Server::start_as(|docs| std::fs::write(docs.join("a.md"), "x").unwrap(), |o| o.reach(reach));
     let url = format!("http://{address}/.well-known/agent-card.json");
-    let put = put_agent(&server.admin(), "lea", &json!({"card_url": url})).is(200).json();
+    let put = put_agent(&server.admin(), "lea", &json!({"card_url": url})).is(201).json();
     assert_eq!((text(&put, "name"), text(&put, "source")), ("Lea", url.as_str()));
     assert_eq!(text(&put["capabilities"][0], "name"), "contract review");
     assert!(served.join().unwrap().starts_with("GET /.well-known/agent-card.json"));
@@ -145,7 +145,7 @@ fn what_is_shown_of_a_card_can_be_put_again() {
     let admin = server.admin();
     let card = json!({"name": "Lea", "description": "Reads contracts.", "examples": ["check this NDA"],
         "price": {"usd_per_call": 0.09}, "limits": {"max_open_tasks": 3, "tasks_per_hour": 9}});
-    put_agent(&admin, "lea", &card).is(200);
+    put_agent(&admin, "lea", &card).is(201);
     let shown = admin.get("/v1/agents/lea").is(200).json();
     assert_eq!(shown["price"], json!({"usd_per_call": 0.09, "tokens": 0}), "{shown}");
     assert_eq!(shown["limits"], card["limits"], "{shown}");
@@ -159,7 +159,7 @@ fn what_is_shown_of_a_card_can_be_put_again() {
     let headers = [("content-type", "application/json")];
     let put = |body: &Value| admin.ask("PUT", "/v1/tools/mail.send", &headers, &body.to_string());
     put(&json!({"description": "Sends a mail", "examples": ["write to Kestrel"], "usd_per_call": 0.5}))
-        .is(200);
+        .is(201);
     let mut shown = admin.get("/v1/tools/mail.send").is(200).json();
     let again = put(&shown).is(200).json();
     assert_eq!(
@@ -204,7 +204,7 @@ fn who_can_do_it_and_takes_nothing_now_is_named() {
     let examples: Vec<String> = verbs.iter().map(|verb| format!("{verb} the contract clauses")).collect();
     let card = json!({"name": "lawyer", "description": "all about contract clauses", "examples": examples,
         "limits": {"max_open_tasks": 1}});
-    put_agent(&admin, "lawyer", &card).is(200);
+    put_agent(&admin, "lawyer", &card).was_put();
     agent(&server, "meteo", "weather forecast");
     let body = json!({"intent": "compare the contract clauses"});
     admin.post("/v1/dispatch", &body).is(201);

@@ -203,3 +203,21 @@ fn attack_29_instructions_in_a_file_are_data() {
     assert!(!listed.contains("walrus") && !told.contains("walrus"));
     assert_eq!(server.get("/v1/files/docs/note.md").status, 200, "it is still there");
 }
+
+#[test]
+fn the_settings_of_a_home_are_nobodys_to_write_where_its_folder_is_a_workspace() {
+    let server = Server::start("//- a.md\nfine\n");
+    let home = server.folder.path().join("home");
+    server.engine.attach(&waypost_engine::id::WorkspaceName::new("own").unwrap(), &home).unwrap();
+    let settings = "[[upstream]]\nname = \"x\"\nrun = [\"/bin/sh\"]\n";
+    for name in ["waypost.toml", "WAYPOST.toml", "workspaces/hr/s.md"] {
+        let reply = server.ask("PUT", &format!("/v1/files/own/{name}"), &[], settings);
+        assert_eq!(reply.problem(), (404, "not_found".to_owned()), "{name}");
+        assert!(!home.join(name).exists());
+    }
+    let carried = json!({"from": "/docs/a.md", "to": "/own/waypost.toml"});
+    for act in ["copy", "move"] {
+        assert_eq!(server.post(&format!("/v1/{act}"), &carried).problem(), (404, "not_found".to_owned()));
+    }
+    assert!(!home.join("waypost.toml").exists());
+}

@@ -169,6 +169,32 @@ fn attack_17_the_past_of_a_hidden_path_is_hidden_too() {
     reader.get("/v1/audit?path=/docs/hidden").refuses(403, "forbidden");
 }
 
+#[test]
+fn a_citation_of_a_moved_file_is_followed_as_far_as_its_asker_may_read() {
+    let server = Server::start("//- open/a.md\nplain words\n//- hidden/h.md\nother words\n");
+    let admin = server.admin();
+    let reader = server.user("agent:reader", &["list,read /docs", "list,read /docs/open/**"]);
+    let version = server.get("/v1/files/docs/open/a.md").header("etag").trim_matches('"').to_owned();
+    let citation = json!({"workspace": "docs", "path": "/docs/open/a.md", "version": version, "start_byte": 0, "end_byte": 5, "lines": null, "headings": [], "quote": "plain"});
+    // Where its text stands, for one who asks.
+    let now = |user: &User<'_>| {
+        let checked = user.post("/v1/citations/verify", &json!({"citations": [citation]})).is(200).json();
+        let told = &checked["results"][0];
+        assert_eq!((&told["valid"], &told["stale"]), (&json!(true), &json!(true)), "{checked}");
+        told["now"]["path"].clone()
+    };
+    admin.carry("move", "/docs/open/a.md", "/docs/open/b.md").is(200);
+    assert_eq!(now(&reader), json!("/docs/open/b.md"));
+    admin.carry("move", "/docs/open/b.md", "/docs/hidden/c.md").is(200);
+    assert_eq!((now(&reader), now(&admin)), (Value::Null, json!("/docs/hidden/c.md")));
+    // What went through a hidden place has not come from anywhere; a file of the same bytes is found like any other.
+    admin.carry("move", "/docs/hidden/c.md", "/docs/open/d.md").is(200);
+    admin.put("/docs/open/d.md", "plain words, and more\n").is(200);
+    assert_eq!((now(&reader), now(&admin)), (Value::Null, json!("/docs/open/d.md")));
+    admin.put("/docs/open/copy.md", "plain words\n").is(201);
+    assert_eq!(now(&reader), json!("/docs/open/copy.md"));
+}
+
 /// What the process logs.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -78,7 +78,11 @@ fn intelligence_is_switched_off_and_on() {
 
 /// Takes a snapshot of `docs`; its id.
 fn snapshot(user: &User<'_>) -> String {
-    let taken = user.post("/v1/snapshots", &json!({"workspace": "docs", "name": "a name"})).is(201).json();
+    named_snapshot(user, "a name")
+}
+
+fn named_snapshot(user: &User<'_>, name: &str) -> String {
+    let taken = user.post("/v1/snapshots", &json!({"workspace": "docs", "name": name})).is(201).json();
     text(&taken, "id").to_owned()
 }
 
@@ -94,13 +98,13 @@ fn a_snapshot_is_compared_restored_and_the_restore_undone() {
     let changes = json!({"added": ["/docs/c.md"], "removed": ["/docs/b.md"], "changed": ["/docs/a.md"]});
     let none = json!({"added": [], "removed": [], "changed": []});
     assert_eq!(diff(&first, ""), changes);
-    let second = snapshot(&admin);
+    let second = named_snapshot(&admin, "second");
     assert_eq!(diff(&first, &format!("?with={second}")), changes);
     assert_eq!(diff(&second, ""), none);
     let listed = admin.items("/v1/snapshots");
     let ids: Vec<&str> = listed.iter().map(|snapshot| text(snapshot, "id")).collect();
     assert_eq!(ids, [second.as_str(), first.as_str()], "newest first");
-    assert_eq!((text(&listed[0], "name"), text(&listed[0], "actor")), ("a name", "human:admin"));
+    assert_eq!((text(&listed[0], "name"), text(&listed[0], "actor")), ("second", "human:admin"));
 
     let restore = |id: &str| admin.post(&format!("/v1/snapshots/{id}/restore"), &json!({})).is(200).json();
     let report = restore(&first);
@@ -115,6 +119,54 @@ fn a_snapshot_is_compared_restored_and_the_restore_undone() {
     admin.delete(&format!("/v1/snapshots/{first}")).is(204);
     admin.get(&format!("/v1/snapshots/{first}/diff")).refuses(404, "not_found");
     admin.get("/v1/files/docs/a.md?as_of=sn_none").refuses(404, "not_found");
+}
+
+#[test]
+fn a_snapshot_goes_by_its_name_which_no_other_one_has() {
+    let server = Server::start(FILES);
+    let admin = server.admin();
+    admin.post("/v1/workspaces", &json!({"name": "apart"})).is(201);
+    let first = named_snapshot(&admin, "first");
+    admin.put("/docs/c.md", "A curlew came.\n").is(201);
+    let seq = text(&admin.put("/docs/d.md", "A dunlin came.\n").is(201).json(), "seq").to_owned();
+    named_snapshot(&admin, "second");
+    admin.delete("/v1/files/docs/c.md").is(200);
+
+    assert_eq!(text(&admin.get("/v1/snapshots/first").is(200).json(), "id"), first);
+    let diff = |path: &str| admin.get(&format!("/v1/snapshots/{path}")).is(200).json();
+    let came = json!({"added": ["/docs/c.md", "/docs/d.md"], "removed": [], "changed": []});
+    let left = json!({"added": [], "removed": ["/docs/c.md"], "changed": []});
+    for path in
+        ["first/diff?with=second", "diff?from=first&to=second", &format!("diff?from={first}&to={seq}")]
+    {
+        assert_eq!(diff(path), came, "{path}");
+    }
+    for path in ["second/diff", "diff?from=second", &format!("diff?from={seq}&workspace=docs")] {
+        assert_eq!(diff(path), left, "{path}");
+    }
+    // A place in the journal is no state of one workspace, and two workspaces have nothing to compare.
+    admin.get(&format!("/v1/snapshots/diff?from={seq}")).refuses(400, "invalid_request");
+    let apart = admin.post("/v1/snapshots", &json!({"workspace": "apart", "name": "first"})).is(201).json();
+    let apart = text(&apart, "id").to_owned();
+    admin.get(&format!("/v1/snapshots/diff?from={first}&to={apart}")).refuses(400, "invalid_request");
+    admin.get("/v1/snapshots/diff?from=none").refuses(404, "not_found");
+
+    // A name of two workspaces says which one is meant where the workspace is known.
+    admin.get("/v1/snapshots/first").refuses(400, "invalid_request");
+    assert_eq!(diff("diff?from=first&to=second&workspace=docs"), came);
+    let listed = admin.items("/v1/snapshots?workspace=apart");
+    assert_eq!(listed.iter().map(|one| text(one, "id")).collect::<Vec<_>>(), [apart.as_str()]);
+    admin.get("/v1/snapshots?workspace=none").refuses(404, "not_found");
+
+    let take = |name: &str| admin.post("/v1/snapshots", &json!({"workspace": "docs", "name": name}));
+    take("first").refuses(409, "already_exists");
+    for name in ["2026-01-31", "2026-01-31T08:00:00Z", "sq_000000000001", "17", "sn_1"] {
+        take(name).refuses(400, "invalid_request");
+    }
+    take("").is(201);
+    take("").is(201);
+    admin.delete("/v1/snapshots/second").is(204);
+    take("second").is(201);
 }
 
 #[test]

@@ -102,6 +102,75 @@ fn a_window_without_a_line_is_refused_and_paths_are_told_in_one_spelling() {
 }
 
 #[test]
+fn a_long_line_is_read_on_from_its_byte() {
+    let long = "wält rus ".repeat(300);
+    let server = Server::start(&format!("//- long.txt\n{long}\nlast\n"));
+    in_both_eras(&server, |client| {
+        let read = |more: Value| {
+            let mut arguments = json!({"path": "/docs/long.txt", "max_tokens": 300});
+            arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let (part, failed) = client.call("read_file", arguments);
+            assert!(!failed && part.to_string().len() <= 900, "{part}");
+            part
+        };
+        let mut part = read(json!({}));
+        assert!(part["cut"].is_string() && part["next_line"] == 2, "{part}");
+        let mut whole = text(&part, "text").to_owned();
+        while let Some(next) = part["next_byte"].as_u64() {
+            assert_eq!(next as usize, whole.len());
+            part = read(json!({"start_byte": next}));
+            whole += text(&part, "text");
+        }
+        assert_eq!(whole, format!("{long}\nlast\n"));
+        assert_eq!((&part["lines"][1], &part["total_lines"]), (&json!(2), &json!(2)), "{part}");
+        // Within a character, beyond the end, beside another place.
+        for wrong in
+            [json!({"start_byte": 2}), json!({"start_byte": 99999}), json!({"start_byte": 0, "head": 1})]
+        {
+            let mut arguments = wrong.clone();
+            arguments["path"] = json!("/docs/long.txt");
+            let (said, failed) = client.call("read_file", arguments);
+            assert!(failed && said["code"] == "invalid_request", "{wrong}: {said}");
+        }
+    });
+}
+
+#[test]
+fn a_hit_is_enough_to_be_verified() {
+    let server = Server::start(FILES);
+    in_both_eras(&server, |client| {
+        let (found, _) = client.call("search", json!({"query": "gold"}));
+        let (verified, failed) = client.call("verify_citations", json!({"citations": [found["hits"][0]]}));
+        assert!(!failed && verified["results"][0]["status"] == "valid", "{found}: {verified}");
+    });
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_told_in_words_of_json() {
+    let server = Server::start(FILES);
+    let client = Client::modern(&server, "");
+    let check = |tool: &str, arguments: Value, expected: &str| {
+        let (said, failed) = client.call(tool, arguments);
+        assert!(failed && text(&said, "message").contains(expected), "{tool}: {said}");
+    };
+    check(
+        "search",
+        json!({"query": "x", "limit": "3"}),
+        "`limit`: invalid type: string \"3\", expected a whole number",
+    );
+    check("search", json!({"query": "x", "mode": 5}), "`mode`: unknown value `5`, expected one of `hybrid`");
+    check("search", json!({"query": "x", "filters": []}), "expected an object");
+    check("find_tools", json!({"query": "x", "intent": "y"}), "given twice, or under two of its names");
+    check("publish_event", json!({"workspace": "docs", "topic": ""}), "`topic` is ``");
+    let (made, failed) = client.call("create_task", json!({"workspace": "docs"}));
+    assert!(!failed && made["task_id"].is_string(), "{made}");
+    let unknown = client.request("tools/none", json!({}));
+    assert_eq!(text(&unknown["error"], "message"), "there is no method `tools/none`");
+    let listed = client.request("resources/list", json!({}))["result"]["resources"].clone();
+    assert_eq!(listed[0]["mimeType"], "text/markdown", "{listed}");
+}
+
+#[test]
 fn histories_and_waits_are_bounded_and_go_on_where_they_were_cut() {
     let server = Server::start(FILES);
     let client = Client::modern(&server, "");

@@ -76,6 +76,11 @@ impl Server {
             timeout: Duration::from_secs(2),
             pause_after: Duration::from_secs(600),
         };
+        Self::start_hooked(fixture, schedule)
+    }
+
+    /// As [`Self::start`], with webhooks that may reach this machine and are as patient as this.
+    pub fn start_hooked(fixture: &str, schedule: Schedule) -> Self {
         Self::start_as(
             |docs| write_fixture(docs, fixture),
             |options| options.reach(Reach::new(&["127.0.0.1".to_owned()]).unwrap()).schedule(schedule),

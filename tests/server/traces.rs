@@ -29,7 +29,7 @@ fn start() -> Server {
 
 fn put_agent(server: &Server, id: &str) {
     let headers = [("content-type", "application/json")];
-    assert_eq!(server.ask("PUT", &format!("/v1/agents/{id}"), &headers, CARD).status, 200);
+    server.ask("PUT", &format!("/v1/agents/{id}"), &headers, CARD).was_put();
 }
 
 /// The place in the trace that the payload of a task tells; the trace is the one that is named beside it.
@@ -82,7 +82,7 @@ fn whoever_goes_on_with_a_task_stays_in_its_trace() {
     for (user, agent) in [(&first, "agent:meteo"), (&second, "agent:echo")] {
         put_agent(&server, agent);
         let grant = json!({"to": user.id, "agent": agent, "verbs": ["dispatch"]});
-        server.admin().post("/v1/grants", &grant).is(201);
+        server.admin().post("/v1/grants", &grant).was_put();
     }
     let body = json!({"intent": "look at the sky", "to": "meteo"}).to_string();
     let sent = sent();
@@ -167,7 +167,7 @@ fn where_spans_are_sent_what_nobody_named_is_one_trace_as_well() {
     let collector = [("WAYPOST_OTLP", "http://127.0.0.1:9")];
     let server = Process::start_with(home.path(), "127.0.0.1:0", &collector, Stdio::null());
     let card: Value = serde_json::from_str(CARD).unwrap();
-    assert_eq!(ask(&server, "PUT", "/v1/agents/agent:meteo", &[], &card).0, 200);
+    assert_eq!(ask(&server, "PUT", "/v1/agents/agent:meteo", &[], &card).0, 201);
     let intent = json!({"intent": "look at the sky", "to": "meteo"});
     let (status, reply) = ask(&server, "POST", "/v1/dispatch", &[], &intent);
     assert_eq!(status, 201, "{reply}");

@@ -20,7 +20,7 @@ impl Server {
     /// A new principal with a token, and with grants such as `read,list /docs/**`; one that begins with `!` denies.
     pub fn user(&self, id: &str, grants: &[&str]) -> User<'_> {
         let admin = self.admin();
-        admin.post("/v1/principals", &json!({"id": id})).is(201);
+        admin.post("/v1/principals", &json!({"id": id})).was_put();
         for grant in grants {
             admin.grant(id, grant);
         }
@@ -77,7 +77,7 @@ impl<'a> User<'a> {
         let effect = if verbs.starts_with('!') { "deny" } else { "allow" };
         let verbs: Vec<&str> = verbs.trim_start_matches('!').split(',').collect();
         let grant = json!({"to": to, "path": path, "verbs": verbs, "effect": effect});
-        self.post("/v1/grants", &grant).is(201).json()
+        self.post("/v1/grants", &grant).was_put().json()
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "`json!` is written in the call")]
@@ -99,6 +99,13 @@ impl Reply {
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// Itself, after a look whether what was put is there: it was made, or was there already.
+    #[track_caller]
+    pub fn was_put(self) -> Self {
+        assert!(matches!(self.status, 200 | 201), "{}", self.text());
         self
     }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use waypost_engine::api::Schedule;
 
 use crate::receiver::{Answer, Got, Receiver};
 use crate::support::Server;
@@ -198,6 +199,61 @@ fn of_one_path_nothing_overtakes_a_failure_and_other_paths_go_on() {
     order.dedup();
     let distinct: std::collections::BTreeSet<&String> = order.iter().collect();
     assert_eq!(order.len(), distinct.len(), "an event came back after a later one of its path: {order:?}");
+}
+
+/// A server and a receiver that refuses the first event: there is a second to act in before that comes again.
+fn start_refused() -> (Server, Receiver) {
+    let schedule = Schedule {
+        waits: vec![Duration::from_secs(1); 3],
+        timeout: Duration::from_secs(2),
+        pause_after: Duration::from_secs(600),
+    };
+    let server = Server::start_hooked("//- a.md\nAlpha.\n", schedule);
+    (server, Receiver::start(|n, _| Answer::Status(if n == 0 { 500 } else { 200 })))
+}
+
+fn told(got: &[Got]) -> Vec<(String, String)> {
+    got.iter().map(|one| (one.json()["event"].as_str().unwrap().to_owned(), one.path())).collect()
+}
+
+#[test]
+fn what_becomes_of_a_moved_file_waits_for_what_was_told_of_it_before() {
+    let (server, receiver) = start_refused();
+    subscribe(&server, &receiver.url(), &json!({"kinds": "file.*"}));
+    put(&server, "/docs/draft.md", "Draft.");
+    receiver.wait_for(1);
+    let moved = server.post("/v1/move", &json!({"from": "/docs/draft.md", "to": "/docs/final.md"}));
+    assert!(moved.status < 300, "{}", moved.text());
+    put(&server, "/docs/final.md", "Final.");
+    put(&server, "/docs/other.md", "Other.");
+    let got = told(&receiver.wait_for(5));
+    assert_eq!(got[1].1, "/docs/other.md", "another file does not wait: {got:?}");
+    let of_file: Vec<(&str, &str)> = got
+        .iter()
+        .filter(|(_, path)| path != "/docs/other.md")
+        .map(|(event, path)| (event.as_str(), path.as_str()))
+        .collect();
+    let expected = [
+        ("file.created", "/docs/draft.md"),
+        ("file.created", "/docs/draft.md"),
+        ("file.moved", "/docs/final.md"),
+        ("file.updated", "/docs/final.md"),
+    ];
+    assert_eq!(of_file, expected);
+}
+
+#[test]
+fn what_is_told_of_a_task_comes_in_order_wherever_its_file_lies() {
+    let (server, receiver) = start_refused();
+    subscribe(&server, &receiver.url(), &json!({"kinds": "task.*"}));
+    let made = server.post("/v1/tasks", &json!({"workspace": "docs", "title": "Count"})).json();
+    receiver.wait_for(1);
+    let claimed = server.post("/v1/tasks/claim", &json!({"task_id": made["task_id"]})).json();
+    let done = json!({"task_id": made["task_id"], "fence": claimed["task"]["fence"]});
+    let done = server.post("/v1/tasks/complete", &done);
+    assert!(done.status < 300, "{}", done.text());
+    let kinds: Vec<String> = told(&receiver.wait_for(4)).into_iter().map(|(event, _)| event).collect();
+    assert_eq!(kinds, ["task.created", "task.created", "task.claimed", "task.completed"]);
 }
 
 #[test]

@@ -52,8 +52,9 @@ pub const HITS_READ: usize = 6;
 /// Answers from hits, best first.
 pub fn answer(hits: &Hits, embedder: Option<&Arc<dyn Embedder>>, options: &AnswerOptions) -> Answer {
     let mut degraded = hits.degraded.clone();
-    let supports = passages::best(hits, embedder, options.max_quotes, &mut degraded);
-    let confidence = confidence::of(hits, &supports);
+    let evidence = passages::best(hits, embedder, options.max_quotes, &mut degraded);
+    let confidence = confidence::of(&evidence);
+    let supports = evidence.supports;
     if supports.is_empty() || confidence < options.min_confidence {
         return Answer { sentences: Vec::new(), supports: Vec::new(), abstained: true, confidence, degraded };
     }

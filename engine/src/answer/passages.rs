@@ -1,18 +1,18 @@
-//! Weighs the sentences of the best hits against the question.
+//! Weighs the sentences of the best hits against the question, each with what stands over it: its headings say what it is about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{HITS_READ, in_document};
 use crate::embed::Embedder;
-use crate::index::each_term;
+use crate::index::{self, ChunkRecord};
 use crate::search::{Degraded, Hits};
 use crate::span::Span;
 use crate::text;
 
 /// Sentences that are embedded at most; the rest is weighed by its words.
 const MAX_SENTENCES: usize = 48;
-/// Shorter ones are headings and list marks, which answer nothing alone.
+/// Shorter ones are list marks, which answer nothing alone.
 const MIN_SENTENCE_BYTES: usize = 12;
 /// Longer ones are cut by the splitter before; this guards the answer's size.
 const MAX_QUOTE_BYTES: usize = 700;
@@ -21,8 +21,17 @@ const MAX_QUOTE_BYTES: usize = 700;
 const MEANING: f32 = 0.5;
 const WORDS: f32 = 0.35;
 const HIT: f32 = 0.15;
+/// What a word of the question counts that stands in the headings alone.
+const OVERHEAD: f32 = 0.5;
 /// A further sentence is cited only if its weight is at least this share of the best one's.
 const KEEP_SHARE: f32 = 0.55;
+
+/// Sentences that may all be of an answer; those behind them tell what bears on the question no more than by chance.
+const N_FIRST: usize = 3;
+/// So many behind them are looked at.
+const N_REST: usize = 6;
+/// What a sentence weighs that has nothing to do with the question, about.
+const BY_CHANCE: f32 = 0.3;
 
 /// A sentence that bears on the question.
 #[derive(Debug, Clone)]
@@ -35,33 +44,59 @@ pub struct Support {
     pub quote: String,
     /// How well it bears on the question, about `[0, 1]`.
     pub weight: f32,
-    /// The share of the question's words that it holds, by weight.
+    /// The share of the question's words that it holds, by weight; those of its headings count for less.
     pub words: f32,
-    /// Cosine of question and sentence, where there is a model.
+    /// Cosine of question and sentence under its heading, where there is a model.
     pub cosine: Option<f32>,
 }
 
-/// The best sentences, best first, at most `max_quotes`.
+/// A sentence that is weighed, and what stands over it.
+struct Candidate {
+    support: Support,
+    /// Title and headings, outermost first.
+    over: Vec<String>,
+    /// Whether those say all that it says.
+    names_only: bool,
+}
+
+/// What bears on a question.
+pub struct Evidence {
+    /// The best sentences, best first.
+    pub supports: Vec<Support>,
+    /// By how much the best one stands out of those that would come next.
+    pub margin: f32,
+}
+
+/// The best sentences, at most `max_quotes`.
 pub fn best(
     hits: &Hits,
     embedder: Option<&Arc<dyn Embedder>>,
     max_quotes: usize,
     degraded: &mut Vec<Degraded>,
-) -> Vec<Support> {
-    let mut all = sentences(hits);
-    weigh_words(hits, &mut all);
-    all.sort_by(|a, b| rough(b).total_cmp(&rough(a)));
+) -> Evidence {
+    let asked = Asked::new(&hits.terms);
+    let mut all = candidates(hits, &asked);
+    all.sort_by(|a, b| rough(&b.support).total_cmp(&rough(&a.support)));
     all.truncate(MAX_SENTENCES);
     weigh_meaning(hits, embedder, &mut all, degraded);
-    for support in &mut all {
+    let mut supports: Vec<Support> = all.into_iter().map(|one| one.support).collect();
+    for support in &mut supports {
         let meaning = support.cosine.unwrap_or(support.words);
         support.weight = MEANING * meaning + WORDS * support.words + HIT * hit_share(support.hit);
     }
-    all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| (a.hit, a.span).cmp(&(b.hit, b.span))));
-    let floor = all.first().map_or(0.0, |best| best.weight * KEEP_SHARE);
-    all.retain(|support| support.weight >= floor);
-    all.truncate(max_quotes);
-    all
+    supports
+        .sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| (a.hit, a.span).cmp(&(b.hit, b.span))));
+    let best = supports.first().map_or(0.0, |best| best.weight);
+    let margin = best - rest(&supports);
+    supports.retain(|support| support.weight >= best * KEEP_SHARE);
+    supports.truncate(max_quotes);
+    Evidence { supports, margin }
+}
+
+/// The mean weight of the sentences behind the first few. Where there are not so many, chance has the places that are left.
+fn rest(supports: &[Support]) -> f32 {
+    let weights = supports.iter().map(|support| support.weight).skip(N_FIRST);
+    weights.chain(std::iter::repeat(BY_CHANCE)).take(N_REST).sum::<f32>() / N_REST as f32
 }
 
 /// Before any embedding: words and rank alone.
@@ -74,66 +109,97 @@ fn hit_share(hit_idx: usize) -> f32 {
     1.0 / (1.0 + 0.5 * hit_idx as f32)
 }
 
-fn sentences(hits: &Hits) -> Vec<Support> {
+/// The sentences of the best hits, with the question's words in them. A heading is none, but where a hit has nothing else.
+fn candidates(hits: &Hits, asked: &Asked<'_>) -> Vec<Candidate> {
     let mut all = Vec::new();
     for (hit_idx, hit) in hits.hits.iter().take(HITS_READ).enumerate() {
-        let chunk = &hit.record.text;
-        for span in text::sentences(chunk, Span::new(0, chunk.len())) {
-            let Some(quote) = span.of(chunk) else { continue };
-            // A Markdown heading names a subject and says nothing of it.
-            let is_heading = quote.starts_with('#');
-            if is_heading || quote.len() < MIN_SENTENCE_BYTES || quote.len() > MAX_QUOTE_BYTES {
-                continue;
-            }
-            all.push(Support {
-                hit: hit_idx,
-                span: in_document(hit.record.span, span),
-                quote: quote.to_owned(),
-                weight: 0.0,
-                words: 0.0,
-                cosine: None,
-            });
-        }
+        let (headings, said): (Vec<_>, Vec<_>) =
+            read(hit_idx, &hit.record, asked).into_iter().partition(Candidate::is_heading);
+        all.extend(if said.is_empty() { headings } else { said });
     }
     all
 }
 
-fn weigh_words(hits: &Hits, all: &mut [Support]) {
-    let weights: HashMap<&str, f32> =
-        hits.terms.iter().map(|(text, weight)| (text.as_str(), *weight)).collect();
-    let total: f32 = weights.values().sum();
-    if total <= 0.0 {
-        return;
+fn read(hit_idx: usize, record: &ChunkRecord, asked: &Asked<'_>) -> Vec<Candidate> {
+    let is_first = record.span.start == 0 && record.mime_type == "text/markdown";
+    let body = if is_first { front_matter(&record.text) } else { 0 };
+    let of = |span: Span| {
+        let quote = span.of(&record.text)?;
+        if quote.len() < MIN_SENTENCE_BYTES || quote.len() > MAX_QUOTE_BYTES {
+            return None;
+        }
+        let span = in_document(record.span, span);
+        let over: Vec<String> = record.title.iter().chain(record.headings_at(span.start)).cloned().collect();
+        let (words, overhead) = (words_of([quote]), words_of(&over));
+        let share = asked.share(words.iter()) + OVERHEAD * asked.share(overhead.difference(&words));
+        let names_only = words.is_subset(&overhead);
+        let quote = quote.to_owned();
+        let support = Support { hit: hit_idx, span, quote, weight: 0.0, words: share, cosine: None };
+        Some(Candidate { support, over, names_only })
+    };
+    text::sentences(&record.text, Span::new(body, record.text.len())).into_iter().filter_map(of).collect()
+}
+
+fn words_of(texts: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
+    texts.into_iter().flat_map(|text| index::terms(text.as_ref())).map(|term| term.text).collect()
+}
+
+/// Bytes of the settings that a Markdown file begins with, between lines of `---` or `+++`: they are about the file.
+fn front_matter(text: &str) -> usize {
+    let Some(fence) = ["---\n", "+++\n"].into_iter().find(|fence| text.starts_with(fence)) else { return 0 };
+    let end = text.match_indices(fence).skip(1).find(|(at, _)| text[..*at].ends_with('\n'));
+    end.map_or(0, |(at, fence)| at + fence.len())
+}
+
+/// The question's words, each with its weight.
+struct Asked<'a> {
+    weights: HashMap<&'a str, f32>,
+    total: f32,
+}
+
+impl<'a> Asked<'a> {
+    fn new(terms: &'a [(String, f32)]) -> Self {
+        let weights = terms.iter().map(|(text, weight)| (text.as_str(), *weight)).collect();
+        Self { weights, total: terms.iter().map(|(_, weight)| weight).sum() }
     }
-    for support in all {
-        let mut found: Vec<String> = Vec::new();
-        let mut sum = 0.0;
-        each_term(&support.quote, |term| {
-            if let Some(weight) = weights.get(term.text.as_str())
-                && !found.contains(&term.text)
-            {
-                sum += weight;
-                found.push(term.text);
-            }
-        });
-        support.words = sum / total;
+
+    /// The share of them that stands among some words, in `[0, 1]`.
+    fn share<'w>(&self, words: impl Iterator<Item = &'w String>) -> f32 {
+        let held: f32 = words.filter_map(|word| self.weights.get(word.as_str())).sum();
+        if self.total > 0.0 { held / self.total } else { 0.0 }
     }
 }
 
 fn weigh_meaning(
     hits: &Hits,
     embedder: Option<&Arc<dyn Embedder>>,
-    all: &mut [Support],
+    all: &mut [Candidate],
     degraded: &mut Vec<Degraded>,
 ) {
     let (Some(embedder), Some(question)) = (embedder, &hits.vector) else { return };
-    let texts: Vec<&str> = all.iter().map(|support| support.quote.as_str()).collect();
+    let texts: Vec<String> = all.iter().map(Candidate::in_context).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     match embedder.embed_documents(&texts) {
         Ok(vectors) => {
-            for (support, vector) in all.iter_mut().zip(vectors) {
-                support.cosine = Some(vector.iter().zip(question).map(|(a, b)| a * b).sum());
+            for (one, vector) in all.iter_mut().zip(vectors) {
+                one.support.cosine = Some(vector.iter().zip(question).map(|(a, b)| a * b).sum());
             }
         }
         Err(error) => degraded.push(Degraded { stage: "semantic", reason: error.to_string() }),
+    }
+}
+
+impl Candidate {
+    /// A heading names a subject and says nothing of it.
+    fn is_heading(&self) -> bool {
+        self.names_only || self.support.quote.starts_with('#')
+    }
+
+    /// The sentence below its innermost heading.
+    fn in_context(&self) -> String {
+        match self.over.last() {
+            Some(heading) => format!("{heading}. {}", self.support.quote),
+            None => self.support.quote.clone(),
+        }
     }
 }

@@ -249,7 +249,8 @@ impl Session {
             state: if has_run_out { ApprovalState::Stale } else { approval.state },
             id: approval.id,
             requester: approval.requester,
-            gate: approval.gate,
+            // What somebody asked of their own accord waits at none.
+            gate: if matches!(act, GatedAct::Request { .. }) { String::new() } else { approval.gate },
             path: approval.path,
             act: shown,
             diff: if may_read { self.preview(&act)? } else { None },
@@ -368,16 +369,17 @@ impl Session {
     /// Takes back what one asked for oneself.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for requests of others; [`Error::ApprovalClosed`].
+    /// [`Error::NotFound`]; [`Error::Forbidden`] for requests of others that one may see, which are denied and not taken back;
+    /// [`Error::ApprovalClosed`].
     pub fn withdraw_approval(&self, id: &str) -> Result<()> {
         let approval = self.find_approval(id)?;
-        if approval.requester != self.actor.principal {
-            return Err(Error::NotFound { what: "approval", name: id.to_owned() });
-        }
-        if read_act(&approval)?.is_of_the_house() {
-            // Who works or hands over did not ask for it, and can't spare a person the decision.
+        let is_own = approval.requester == self.actor.principal;
+        // Who may decide about it denies it; who works or hands over did not ask for it, and can't spare a person the decision.
+        if !is_own || read_act(&approval)?.is_of_the_house() {
+            let verb = if is_own { "approve" } else { "withdraw" };
             let principal = self.actor.principal.clone();
-            return Err(Error::Forbidden { principal, verb: "approve", path: approval.path });
+            let refused = Error::Forbidden { principal, verb, path: approval.path };
+            return self.note_failure("approval.withdraw", Verb::Approve, id, Err(refused));
         }
         self.close_approval(&approval, ApprovalState::Denied, Some("taken back"))?;
         self.record("approval.withdraw", Verb::Approve, &approval.path, "", Outcome::Allowed, "own_request")

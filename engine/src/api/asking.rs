@@ -22,7 +22,7 @@ use crate::location::location_of;
 use crate::search::citation::Verdict;
 use crate::search::{self, Citation, Degraded, Hit, Hits, Mode, ParsedQuery, Source};
 use crate::span::Span;
-use crate::text::Document;
+use crate::text::{self, Document};
 
 /// Hits in one reply at most.
 const MAX_LIMIT: usize = 1000;
@@ -269,15 +269,19 @@ impl Session {
                 reason: format!("the bytes of that version stand elsewhere: {found}"),
             });
         }
-        match today {
-            Some((version, _)) if version == citation.version => Ok(Verdict::Valid),
+        let here = match today {
+            Some((version, _)) if version == citation.version => return Ok(Verdict::Valid),
             Some((version, bytes)) => {
                 let today = self.read_text(&path, version, &bytes)?;
-                let now = today.and_then(|now| citation.reanchor(version, &now.text, &now.located));
-                Ok(Verdict::Stale { now: now.map(Box::new) })
+                today.and_then(|today| citation.reanchor(version, &today.text, &today.located))
             }
-            None => Ok(Verdict::Stale { now: None }),
-        }
+            None => None,
+        };
+        let now = match here {
+            None => self.followed(&workspace, &path, citation)?,
+            here => here,
+        };
+        Ok(Verdict::Stale { now: now.map(Box::new) })
     }
 
     /// Whether a path ever had these bytes: a version alone is no key to other paths' contents.
@@ -291,7 +295,12 @@ impl Session {
     }
 
     /// What a version says; `None` where it gives no text.
-    fn read_text(&self, path: &RelPath, version: VersionId, bytes: &[u8]) -> Result<Option<Document>> {
+    pub(super) fn read_text(
+        &self,
+        path: &RelPath,
+        version: VersionId,
+        bytes: &[u8],
+    ) -> Result<Option<Document>> {
         Ok(self.engine.reader.read(version, path.file_name(), bytes)?.ok())
     }
 
@@ -646,9 +655,34 @@ fn read_filters(filters: Option<&SearchFilters>, query: &ParsedQuery) -> Result<
             expected: "a time such as `2026-01-31T00:00:00Z`, or a date".to_owned(),
         }),
     };
-    filter.mime_type = given.mime_type.as_ref().map(|text| text.to_lowercase()).or(filter.mime_type);
-    filter.language = given.language.as_ref().map(|text| text.to_lowercase()).or(filter.language);
-    filter.extension = given.extension.clone().or(filter.extension);
+    let named = |field, text: &Option<String>, is_one: &dyn Fn(&str) -> bool, expected: &str| match text {
+        None => Ok(None),
+        Some(text) if is_one(&text.to_lowercase()) => Ok(Some(text.to_lowercase())),
+        Some(text) => {
+            let found = format!("`{}`", text.chars().take(40).collect::<String>());
+            Err(Error::Invalid { field, found, expected: expected.to_owned() })
+        }
+    };
+    let is_type = |text: &str| {
+        text.split_once('/').is_some_and(|(family, kind)| !family.is_empty() && !kind.is_empty())
+    };
+    let mime_type = named(
+        "filters.mime_type",
+        &given.mime_type,
+        &is_type,
+        "a type such as `text/markdown`, or a family such as `text/*`",
+    )?;
+    let language = named(
+        "filters.language",
+        &given.language,
+        &text::is_language,
+        "a code such as `en`, or a programming language such as `rust`",
+    )?;
+    // `.md` is what `md` is.
+    let extension = given.extension.as_ref().map(|end| end.trim_start_matches('.').to_owned());
+    filter.mime_type = mime_type.or(filter.mime_type);
+    filter.language = language.or(filter.language);
+    filter.extension = extension.filter(|end| !end.is_empty()).or(filter.extension);
     filter.modified_after_ms =
         time("filters.modified_after", &given.modified_after)?.or(filter.modified_after_ms);
     filter.modified_before_ms =

@@ -49,6 +49,9 @@ pub struct BudgetInfo {
     pub note: String,
     /// What was counted.
     pub state: BudgetState,
+    /// Whether it was new where it was just put.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 /// What was counted of a budget in its period.
@@ -95,6 +98,7 @@ impl BudgetInfo {
                     .map(|(unit, _)| unit)
                     .collect(),
             },
+            created: false,
         }
     }
 }
@@ -269,6 +273,7 @@ impl Session {
         let is_known = matches!(budget.holder.as_str(), "*" | ADMIN)
             || policy.principals.contains_key(&budget.holder)
             || policy.groups.contains_key(&budget.holder);
+        let is_new = budget::budget(&self.engine.catalog, &budget.id)?.is_none();
         let put = self.engine.catalog.write(|tx| -> Result<()> {
             if !is_known {
                 let id = budget.holder.chars().take(80).collect();
@@ -280,7 +285,8 @@ impl Session {
         self.note_failure("budget.put", Verb::Admin, &budget.id, put)?;
         // With the limits that it had before.
         let whole = budget::budget(&self.engine.catalog, &budget.id)?;
-        self.show_budget(whole.as_ref().unwrap_or(budget), &self.actor.principal)
+        let shown = self.show_budget(whole.as_ref().unwrap_or(budget), &self.actor.principal)?;
+        Ok(BudgetInfo { created: is_new, ..shown })
     }
 
     /// Takes a budget away.

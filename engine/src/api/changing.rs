@@ -10,6 +10,7 @@ use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, VersionId, join_path};
 use crate::journal::{self, Outcome};
+use crate::store::StoreError;
 use crate::text;
 
 /// How often a change that stands on no version is tried again when somebody was faster.
@@ -118,9 +119,12 @@ impl Session {
                 also(tx, done)?;
                 self.record_in(tx, action, verb, &done.path, &version, &site.rule)
             })
-        })?;
-        self.engine.wake(&site.workspace.row.name);
-        Ok(done)
+        });
+        // Whoever keeps the indexes opens a folder anew that was moved, too.
+        if matches!(done, Ok(_) | Err(ChangeError::Store(StoreError::Moved))) {
+            self.engine.wake(&site.workspace.row.name);
+        }
+        Ok(done?)
     }
 
     /// A precondition tells what stands there, so it takes `read`: who may only put files into a drop box learns nothing of
@@ -148,8 +152,9 @@ impl Session {
         let may_read = self.decide(Verb::Read, &done.path).allowed;
         Ok(WriteReply {
             path: done.path.clone(),
+            kind: None,
             version: done.after,
-            size: done.size_bytes,
+            size: Some(done.size_bytes),
             mime_type: done.mime_type.clone(),
             seq: self.show_seq(done.seq)?,
             created: done.created || !may_read,
@@ -270,8 +275,9 @@ impl Session {
         self.record("file.append", Verb::Write, path, &version.to_string(), Outcome::Allowed, "unchanged")?;
         Ok(WriteReply {
             path: join_path(&workspace.row.name, below),
+            kind: None,
             version: Some(version),
-            size: bytes.len() as u64,
+            size: Some(bytes.len() as u64),
             mime_type: text::mime_type(below.file_name(), bytes),
             seq: self.show_seq(seq)?,
             created: false,

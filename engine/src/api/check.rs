@@ -30,7 +30,7 @@ pub struct CheckReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Stable: `audit`, `blob`, `cache`, `catalog`, `index_checksum`, `index_extra`, `index_missing`, `index_rebuilt`,
-    /// `index_version`, `workspace`.
+    /// `index_stale`, `index_version`, `workspace`.
     pub code: &'static str,
     /// Where.
     pub at: String,
@@ -166,6 +166,10 @@ fn check_index(engine: &Engine, workspace: &Arc<OpenWorkspace>, report: &mut Che
     }
     // What stands in damaged files says nothing.
     if !damaged.is_empty() || !workspace.row.intelligence {
+        return Ok(());
+    }
+    if let Some(reason) = &workspace.stale {
+        report.find("index_stale", name.to_string(), format!("{reason}; `waypost index` builds it anew"));
         return Ok(());
     }
     let rows = engine.catalog.files(workspace.row.id)?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
@@ -78,6 +78,8 @@ pub struct EngineOptions {
     pub generate: Option<GenerateSettings>,
     /// How an [`Indexer`](super::Indexer) works.
     pub background: BackgroundSettings,
+    /// Whether an index stays as it is that was built with something else than is at hand: for who does not fill it.
+    pub leaves_stale: bool,
 }
 
 impl EngineOptions {
@@ -100,7 +102,15 @@ impl EngineOptions {
             hop_limits: trace::Limits::default(),
             generate: None,
             background: BackgroundSettings::default(),
+            leaves_stale: false,
         }
+    }
+
+    /// For who manages the home and fills no index: what was built with another model stays as it is.
+    #[must_use]
+    pub fn leaves_stale(mut self) -> Self {
+        self.leaves_stale = true;
+        self
     }
 
     /// With this secret in place of the home's own: what is sealed is then the same in every home.
@@ -246,6 +256,11 @@ pub struct Engine {
     pub(super) workspaces: RwLock<BTreeMap<WorkspaceName, Arc<OpenWorkspace>>>,
     pub(super) unavailable: RwLock<BTreeMap<WorkspaceName, String>>,
     pub(super) rebuilt: RwLock<Vec<String>>,
+    pub(super) leaves_stale: bool,
+    /// Held by whoever makes, opens or lets go of a workspace.
+    pub(super) opening: Mutex<()>,
+    /// What stands among the home's workspaces and can't be one, as far as it was told.
+    pub(super) passed_over: Mutex<BTreeSet<String>>,
     _lock: HomeLock,
 }
 
@@ -338,6 +353,9 @@ impl Engine {
             workspaces: RwLock::new(BTreeMap::new()),
             unavailable: RwLock::new(BTreeMap::new()),
             rebuilt: RwLock::new(Vec::new()),
+            leaves_stale: options.leaves_stale,
+            opening: Mutex::default(),
+            passed_over: Mutex::default(),
             _lock: lock,
         };
         engine.sweep_past();
@@ -391,6 +409,11 @@ impl Engine {
         self.workspaces.read().unwrap_or_else(|poisoned| poisoned.into_inner()).keys().cloned().collect()
     }
 
+    /// Whether a path is shown to nobody, whatever stands there.
+    pub(super) fn is_private(&self, name: &WorkspaceName, path: &RelPath) -> bool {
+        path.is_hidden() || self.workspace(name).is_some_and(|workspace| workspace.tree.is_of_home(path))
+    }
+
     /// Notes why the background embeds nothing now, or that it does.
     pub(super) fn rest(&self, why: Option<String>) {
         *self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = why;
@@ -411,6 +434,7 @@ impl Engine {
             index: &workspace.index,
             semantic: semantic.map(|(embedder, cache)| Semantic { embedder, cache }),
             cancelled,
+            closing: &workspace.closing,
         }
     }
 

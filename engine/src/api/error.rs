@@ -158,6 +158,14 @@ pub enum Error {
         /// How long.
         waited_ms: u64,
     },
+    /// Somebody still reads or indexes a workspace that is to be let go. Nothing was changed; try again.
+    #[error(
+        "workspace `{name}` is in use: a search or its indexing did not end in time; nothing was changed, try again"
+    )]
+    WorkspaceBusy {
+        /// Which.
+        name: String,
+    },
     /// The folder can't be used as a home or as a workspace.
     #[error("can't use `{path}`: {source}")]
     Folder {
@@ -424,6 +432,7 @@ impl Error {
             Self::HomeInUse { .. }
             | Self::ReadOnlyHome { .. }
             | Self::IndexBehind { .. }
+            | Self::WorkspaceBusy { .. }
             | Self::AuditFull
             | Self::Output { .. }
             | Self::RouteUnavailable { .. }
@@ -497,6 +506,7 @@ impl Error {
             Self::HomeInUse { .. } => "home_in_use",
             Self::ReadOnlyHome { .. } => "home_read_only",
             Self::IndexBehind { .. } => "index_behind",
+            Self::WorkspaceBusy { .. } => "workspace_busy",
             Self::Folder { .. } => "invalid_folder",
             Self::Access(error) | Self::Change(ChangeError::Access(error)) => access_code(error),
             Self::Change(ChangeError::VersionConflict { .. }) => "version_conflict",
@@ -594,6 +604,7 @@ fn store_kind(error: &StoreError) -> ErrorKind {
         StoreError::TooLarge { .. } => ErrorKind::Exhausted,
         StoreError::DamagedBlob { .. } => ErrorKind::Corrupt,
         StoreError::LockHeld { .. } | StoreError::LockExpired { .. } => ErrorKind::Conflict,
+        StoreError::Moved => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     }
 }
@@ -604,6 +615,7 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::DamagedBlob { .. } => "damaged_blob",
         StoreError::LockHeld { .. } => "lock_held",
         StoreError::LockExpired { .. } => "lock_expired",
+        StoreError::Moved => "workspace_moved",
         _ => "internal",
     }
 }

@@ -266,6 +266,10 @@ impl Session {
     /// [`Error::NotFound`], [`Error::Forbidden`]: it takes `write` on that path; [`Error::Invalid`] for data that is too
     /// long.
     pub fn publish(&self, workspace: &str, topic: &str, data: &Value) -> Result<EventInfo> {
+        if topic.trim_matches('/').is_empty() {
+            let expected = "a name such as `builds`, or `builds/nightly`".to_owned();
+            return Err(Error::Invalid { field: "topic", found: format!("`{topic}`"), expected });
+        }
         let path = format!("/{workspace}/events/{topic}");
         let (name, below) = self.split(&path, "topic")?;
         let rule = self.authorize("event.publish", Verb::Write, &path, "topic")?;

@@ -67,7 +67,7 @@ impl Session {
             }
         };
         let missing = || match version {
-            Some(version) => Error::NotFound { what: "version", name: format!("{version} of {path}") },
+            Some(version) => Error::NotFound { what: "version", name: format!("{version}` of `{path}") },
             None => absent(),
         };
         let bytes = self.note_failure("file.read", Verb::Read, path, bytes.ok_or_else(missing))?;
@@ -343,7 +343,7 @@ impl Session {
     /// A snapshot's id or name, a time, or a `seq`.
     pub(super) fn read_as_of(&self, text: &str) -> Result<Seq> {
         if text.starts_with("sn_") {
-            let seen = self.seen_snapshot(text);
+            let seen = self.seen_snapshot(text, None);
             return Ok(self.note_failure("snapshot.read", Verb::Read, text, seen)?.seq);
         }
         let (seq, has_gap) = match parse_rfc3339(text) {

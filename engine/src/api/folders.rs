@@ -24,6 +24,7 @@ impl Session {
     /// # Errors
     /// As [`Self::write_file`].
     pub fn create_folder(&self, path: &str) -> Result<WriteReply> {
+        self.check_not_private(path)?;
         let (name, below) = self.split(path, "folder")?;
         check_new_name(&below)?;
         let rule = self.authorize("folder.create", Verb::Write, path, "folder")?;
@@ -40,6 +41,7 @@ impl Session {
             if !workspace.tree.can_hold_file(&below.join("x"))? {
                 return Err(Error::Change(ChangeError::NotAFile { path: path.to_owned() }));
             }
+            workspace.tree.check_current()?;
             workspace.tree.make_folder(&below)?;
             Ok(journal::last_event(&self.engine.catalog)?)
         };
@@ -281,8 +283,9 @@ impl Session {
     pub(super) fn folder_reply(&self, path: &str, seq: Seq) -> Result<WriteReply> {
         Ok(WriteReply {
             path: path.to_owned(),
+            kind: Some("folder"),
             version: None,
-            size: 0,
+            size: None,
             mime_type: String::new(),
             seq: self.show_seq(seq)?,
             created: false,

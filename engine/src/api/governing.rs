@@ -28,6 +28,9 @@ pub struct PrincipalInfo {
     pub groups: Vec<String>,
     /// Whether it is the home's owner, who is always there and may do everything.
     pub built_in: bool,
+    /// Whether it was new where it was just put.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 /// A token, as it is listed; never its secret.
@@ -120,7 +123,7 @@ impl Session {
                 let groups = policy.groups.iter().filter(|(_, members)| members.contains(&id));
                 let groups = groups.map(|(group, _)| group.clone()).collect();
                 let (kind, built_in) = (kind_of(&id)?, id == access::ADMIN);
-                Ok(PrincipalInfo { id, kind, name, groups, built_in })
+                Ok(PrincipalInfo { id, kind, name, groups, built_in, created: false })
             })
             .collect()
     }
@@ -133,8 +136,9 @@ impl Session {
         let rule = self.require_admin("principal.put", id)?;
         let now_ms = self.now_ms();
         let policy = self.engine.policy();
-        let known = policy.principals.get(id).cloned().unwrap_or_default();
-        let name = name.map_or(known, str::to_owned);
+        let known = policy.principals.get(id).cloned();
+        let is_new = known.is_none() && id != access::ADMIN;
+        let name = name.map_or(known.unwrap_or_default(), str::to_owned);
         let mut teams = policy.groups.clone();
         self.govern("principal.put", id, &rule, |tx| {
             tx.put_principal(id, &name, now_ms)?;
@@ -147,6 +151,7 @@ impl Session {
         })?;
         let mut all = self.principals()?.into_iter();
         all.find(|info| info.id == id)
+            .map(|info| PrincipalInfo { created: is_new, ..info })
             .ok_or_else(|| Error::NotFound { what: "principal", name: id.to_owned() })
     }
 
@@ -261,15 +266,17 @@ impl Session {
         Ok(self.engine.policy().grants.clone())
     }
 
-    /// Adds a grant. Whoever has `admin` on a folder may give and take rights below it, but for `admin` itself.
+    /// Adds a grant; whether it was new. Whoever has `admin` on a folder may give and take rights below it, but for `admin` itself.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`AccessError`].
-    pub fn put_grant(&self, grant: &Grant) -> Result<()> {
+    pub fn put_grant(&self, grant: &Grant) -> Result<bool> {
         let rule = self.may_manage("grant.put", grant)?;
         self.govern("grant.put", &grant.id, &rule, |tx| {
             check_not_owner("to", &grant.to, NEEDS_NOTHING)?;
-            tx.put_grant(grant)
+            let is_new = tx.policy()?.grants.iter().all(|known| known.id != grant.id);
+            tx.put_grant(grant)?;
+            Ok(is_new)
         })
     }
 

@@ -438,7 +438,7 @@ impl Session {
         Ok(ImportedFile {
             path: written.path,
             version: origin.version,
-            size: written.size,
+            size: written.size.unwrap_or_default(),
             mime_type: written.mime_type,
             seq: written.seq,
             url: page.url.to_string(),

@@ -1,26 +1,29 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::id::WorkspaceName;
-use crate::ingest::{self, Background, IngestError, Watcher};
+use crate::ingest::{self, Background, CHUNKS_PER_SLICE, IngestError, Progress, Turns, Watcher};
 
 /// Waiting signals at most; a workspace that is already waiting needs no second one.
 const MAX_SIGNALS: usize = 64;
-/// How often merged segments are taken up while nothing else happens.
+/// A turn of embedding ends after so long where others wait; what comes new is heard after each slice.
+const TURN: Duration = Duration::from_secs(10);
+/// How often merged segments are taken up, and folders looked for that came, went or were replaced, whatever else happens.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// Keeps every workspace's index up to its files: one thread, which the watchers wake.
 ///
-/// A change interrupts the embedding of others between two slices, so that its words are searchable at once. Embedding itself goes as
-/// [`Background`] says.
+/// Words go before vectors, and no workspace before the others: of each that is behind one batch is read, of each tree one
+/// look is taken, and embedding goes by [`Turns`]. A change ends the turn of others after the slice that is under way, so that it
+/// is searchable at once by both arms, whatever else is embedded. How hard embedding works is what [`Background`] says.
 pub struct Indexer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -38,7 +41,10 @@ enum Signal {
 
 struct Shared {
     signals: SyncSender<Signal>,
-    interrupted: AtomicBool,
+    /// Somebody waits: a turn of embedding ends after its slice.
+    called: AtomicBool,
+    /// What is under way ends.
+    halted: AtomicBool,
     /// A signal found no room: everything is to be looked at.
     overflown: AtomicBool,
     ended: AtomicBool,
@@ -51,7 +57,8 @@ impl Indexer {
         let (signals, received) = sync_channel(MAX_SIGNALS);
         let shared = Arc::new(Shared {
             signals,
-            interrupted: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
             overflown: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             warnings: Mutex::new(Vec::new()),
@@ -77,7 +84,7 @@ impl Indexer {
 impl Drop for Indexer {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
-        self.shared.interrupted.store(true, Ordering::Relaxed);
+        self.shared.halt();
         // A full queue wakes the thread as well.
         let _ = self.shared.signals.try_send(Signal::End);
         if let Some(thread) = self.thread.take() {
@@ -87,8 +94,24 @@ impl Drop for Indexer {
 }
 
 impl Shared {
+    /// Ends what is under way.
+    fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// The flag of what begins now.
+    fn begin(&self) -> &AtomicBool {
+        self.halted.store(self.ended.load(Ordering::Relaxed), Ordering::Relaxed);
+        &self.halted
+    }
+
+    /// Whether whatever embeds has to make room.
+    fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+    }
+
     fn signal(&self, signal: Signal) {
-        self.interrupted.store(true, Ordering::Relaxed);
+        self.called.store(true, Ordering::Relaxed);
         match self.signals.try_send(signal) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
             Err(TrySendError::Full(_)) => self.overflown.store(true, Ordering::Relaxed),
@@ -107,14 +130,16 @@ impl Shared {
 struct Worker {
     engine: Arc<Engine>,
     shared: Arc<Shared>,
-    watchers: BTreeMap<WorkspaceName, (PathBuf, Watcher)>,
-    /// Trees to look at.
-    dirty: BTreeSet<WorkspaceName>,
+    /// Each with what it watches: a workspace that is opened anew may stand in another folder of the same name.
+    watchers: BTreeMap<WorkspaceName, (Weak<OpenWorkspace>, Watcher)>,
+    /// Trees to look at, in their order.
+    dirty: VecDeque<WorkspaceName>,
     /// Journals to read.
     behind: BTreeSet<WorkspaceName>,
     /// Chunks to embed.
-    unfinished: BTreeSet<WorkspaceName>,
+    turns: Turns,
     background: Background,
+    looked_after: Instant,
 }
 
 impl Worker {
@@ -124,56 +149,96 @@ impl Worker {
             engine,
             shared,
             watchers: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: VecDeque::new(),
             behind: BTreeSet::new(),
-            unfinished: BTreeSet::new(),
+            turns: Turns::default(),
+            looked_after: Instant::now(),
         }
     }
 
     fn work(mut self, signals: &Receiver<Signal>) {
         self.watch_all();
         while !self.shared.ended.load(Ordering::Relaxed) {
-            if self.dirty.is_empty() && self.behind.is_empty() && self.unfinished.is_empty() {
+            if !self.words_wait() && self.turns.is_empty() {
                 self.wait(signals);
             }
-            self.shared.interrupted.store(false, Ordering::Relaxed);
+            if self.looked_after.elapsed() >= REFRESH {
+                self.look_after();
+            }
+            self.shared.called.store(false, Ordering::Relaxed);
             signals.try_iter().for_each(|signal| self.take(signal));
             if self.shared.overflown.swap(false, Ordering::Relaxed) {
-                self.dirty.extend(self.engine.workspace_names());
+                self.engine.workspace_names().into_iter().for_each(|name| self.see(name));
             }
             self.watch_all();
             for name in std::mem::take(&mut self.behind) {
-                self.each(name, |worker, workspace| read(&worker.engine, &worker.shared, workspace));
+                self.read(name);
             }
-            for name in std::mem::take(&mut self.dirty) {
-                self.each(name, |worker, workspace| look(&worker.engine, &worker.shared, workspace));
+            if let Some(name) = self.dirty.pop_front() {
+                self.look(name);
             }
-            let rests = if self.unfinished.is_empty() { None } else { self.background.rests() };
+            let rests = if self.turns.is_empty() { None } else { self.background.rests() };
             let has_to_wait = rests.is_some();
             self.engine.rest(rests);
-            if has_to_wait {
+            if !has_to_wait {
+                self.take_turn();
+            } else if !self.words_wait() {
                 self.wait(signals);
-            } else if let Some(name) = self.unfinished.pop_first()
-                && let Some(workspace) = self.engine.workspace(&name)
-            {
-                match self.embed(&workspace) {
-                    Err(Error::Ingest(IngestError::Cancelled)) => drop(self.unfinished.insert(name)),
-                    done => note(&self.shared, &name, done),
-                }
             }
         }
     }
 
-    /// Waits for a signal, and looks after what needs none.
+    /// Whether something waits to be found by its words.
+    fn words_wait(&self) -> bool {
+        !self.dirty.is_empty() || !self.behind.is_empty()
+    }
+
+    /// Embeds for whoever is next; while words wait only what is done in a moment.
+    fn take_turn(&mut self) {
+        let most = if self.words_wait() { CHUNKS_PER_SLICE as u64 } else { u64::MAX };
+        let engine = &self.engine;
+        let load = |name: &WorkspaceName| match engine.workspace(name) {
+            Some(workspace) => Some(n_bare(&workspace)).filter(|n_bare| *n_bare <= most),
+            None => Some(0),
+        };
+        let Some(name) = self.turns.next(load) else { return };
+        let Some(workspace) = self.engine.workspace(&name) else { return };
+        let begun = Instant::now();
+        let done = self.embed(&workspace);
+        self.turns.took(&name, begun.elapsed());
+        match done {
+            Err(Error::Ingest(IngestError::Cancelled)) => self.turns.join(name),
+            done => note(&self.shared, &name, done),
+        }
+    }
+
+    /// Looks after what gives no signal.
+    fn look_after(&mut self) {
+        if let Err(error) = self.engine.reopen() {
+            self.shared.warn(error.to_string());
+        }
+        refresh(&self.engine, &self.shared);
+        self.looked_after = Instant::now();
+    }
+
+    /// The workspace of a name in the folder that is there now; `None` where that is another one, or gone, and is looked after
+    /// first.
+    fn current(&mut self, name: &WorkspaceName) -> Option<Arc<OpenWorkspace>> {
+        let workspace = self.engine.workspace(name)?;
+        if workspace.tree.is_current() {
+            return Some(workspace);
+        }
+        // It can be opened anew only where nobody holds it.
+        drop(workspace);
+        self.look_after();
+        None
+    }
+
+    /// Waits for a signal, until it is time to look after what gives none.
     fn wait(&mut self, signals: &Receiver<Signal>) {
-        match signals.recv_timeout(REFRESH) {
+        match signals.recv_timeout(REFRESH.saturating_sub(self.looked_after.elapsed())) {
             Ok(signal) => self.take(signal),
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = self.engine.reopen() {
-                    self.shared.warn(error.to_string());
-                }
-                refresh(&self.engine, &self.shared);
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.shared.ended.store(true, Ordering::Relaxed),
         }
     }
@@ -182,42 +247,75 @@ impl Worker {
         if !workspace.row.intelligence {
             return Ok(());
         }
-        let Self { engine, shared, background, .. } = self;
-        background.run(|| {
-            let context = engine.context(workspace, &shared.interrupted);
-            // What has to rest ends between two slices, and begins again where it was.
+        let Self { engine, shared, background, turns, .. } = self;
+        let others_wait = !turns.is_empty();
+        let done = background.run(|| {
+            let context = engine.context(workspace, shared.begin());
+            let begun = Instant::now();
+            // A turn ends after a slice and never before its first one, so that each brings something on.
             let mut look_up = |_| {
-                if background.rests().is_some() {
-                    shared.interrupted.store(true, Ordering::Relaxed);
+                let is_over = others_wait && begun.elapsed() > TURN;
+                if is_over || shared.is_called() || background.rests().is_some() {
+                    shared.halt();
                 }
             };
             ingest::catch_up_semantic(&context, &mut look_up)
-        })?;
+        });
         workspace.notify();
+        done?;
         Ok(())
     }
 
     fn take(&mut self, signal: Signal) {
         match signal {
-            Signal::Seen(name) => drop(self.dirty.insert(name)),
+            Signal::Seen(name) => self.see(name),
             Signal::Written(name) => drop(self.behind.insert(name)),
             Signal::End => {}
         }
     }
 
-    fn each(&mut self, name: WorkspaceName, act: impl Fn(&Self, &OpenWorkspace) -> Result<()>) {
-        if let Some(workspace) = self.engine.workspace(&name) {
-            note(&self.shared, &name, act(self, &workspace));
-            self.unfinished.insert(name);
+    /// Lets a tree wait for a look.
+    fn see(&mut self, name: WorkspaceName) {
+        if !self.dirty.contains(&name) {
+            self.dirty.push_back(name);
+        }
+    }
+
+    /// Looks at a tree; what it found is read next.
+    fn look(&mut self, name: WorkspaceName) {
+        let Some(workspace) = self.current(&name) else { return };
+        let seen = ingest::scan(&self.engine.context(&workspace, self.shared.begin()), &mut |_| {});
+        let seen = seen.map(|report| workspace.note_left_out(&report.skipped));
+        note(&self.shared, &name, seen.map_err(Error::from));
+        self.behind.insert(name);
+    }
+
+    /// Reads one batch of what the journal has of a workspace.
+    fn read(&mut self, name: WorkspaceName) {
+        let Some(workspace) = self.current(&name) else { return };
+        if !workspace.row.intelligence {
+            return;
+        }
+        let shared = &self.shared;
+        let context = self.engine.context(&workspace, shared.begin());
+        let mut look_up = |progress: Progress| {
+            if progress.done < progress.total {
+                shared.halt();
+            }
+        };
+        let read = ingest::catch_up_lexical(&context, &mut look_up);
+        workspace.notify();
+        self.turns.join(name.clone());
+        match read {
+            Err(IngestError::Cancelled) => drop(self.behind.insert(name)),
+            read => note(shared, &name, read.map(drop).map_err(Error::from)),
         }
     }
 
     /// One watcher for each open workspace; one that is new is looked at first.
     fn watch_all(&mut self) {
         let open = self.engine.open_workspaces();
-        self.watchers.retain(|name, (root, _)| {
-            open.iter().any(|workspace| workspace.row.name == *name && workspace.row.root == *root)
-        });
+        self.watchers.retain(|_, (watched, _)| watched.strong_count() > 0);
         for workspace in open {
             let name = workspace.row.name.clone();
             if self.watchers.contains_key(&name) {
@@ -238,27 +336,16 @@ impl Worker {
                 tracing::warn!(workspace = %name, warning, "no events from the file system");
                 self.shared.warn(format!("{name}: looked at every 30 s only: {warning}"));
             }
-            self.watchers.insert(name.clone(), (workspace.row.root.clone(), watcher));
-            self.dirty.insert(name);
+            self.watchers.insert(name.clone(), (Arc::downgrade(&workspace), watcher));
+            self.see(name);
         }
     }
 }
 
-/// Reads what the journal has, for a workspace that Waypost itself wrote to.
-fn read(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
-    if !workspace.row.intelligence {
-        return Ok(());
-    }
-    let context = engine.context(workspace, &shared.ended);
-    ingest::catch_up_lexical(&context, &mut |_| {})?;
-    workspace.notify();
-    Ok(())
-}
-
-fn look(engine: &Engine, shared: &Shared, workspace: &OpenWorkspace) -> Result<()> {
-    let context = engine.context(workspace, &shared.ended);
-    workspace.note_left_out(&ingest::scan(&context, &mut |_| {})?.skipped);
-    read(engine, shared, workspace)
+/// Chunks of a workspace that have no vector.
+fn n_bare(workspace: &OpenWorkspace) -> u64 {
+    let searcher = workspace.index.searcher();
+    searcher.n_chunks().saturating_sub(searcher.n_vectors())
 }
 
 fn refresh(engine: &Engine, shared: &Shared) {

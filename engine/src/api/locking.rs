@@ -5,6 +5,7 @@ use super::session::Session;
 use crate::access::{self, Verb};
 use crate::change::ChangeError;
 use crate::clock::rfc3339;
+use crate::id::split_path;
 use crate::journal::Outcome;
 use crate::pattern::Pattern;
 use crate::store::{self, Lock, LockMode};
@@ -24,6 +25,8 @@ impl Session {
         let checked = Pattern::path(pattern).map_err(crate::access::AccessError::from)?;
         let base = base_of(pattern, &checked);
         let rule = self.authorize("lock.take", Verb::Write, &base, "file")?;
+        let there = self.is_somewhere(&base);
+        self.note_failure("lock.take", Verb::Write, pattern, there)?;
         let id = fresh_id("lk");
         let now_ms = self.now_ms();
         let taken = self.engine.catalog.write(|tx| -> std::result::Result<Lock, ChangeError> {
@@ -35,6 +38,15 @@ impl Session {
         });
         let lock = self.note_failure("lock.take", Verb::Write, pattern, taken.map_err(Error::from))?;
         Ok(show(&lock))
+    }
+
+    /// A lock in a workspace that is not there keeps nobody from anything.
+    fn is_somewhere(&self, base: &str) -> Result<()> {
+        match split_path(base) {
+            Ok((name, _)) => self.workspace_of(&name).map(drop),
+            // A pattern over all workspaces.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether a lock stands in the way of this principal's, by the place that both are over: where both may write. A lock

@@ -1,15 +1,17 @@
-//! Workspaces of a home: made, attached, opened, opened anew, switched and let go.
+//! Workspaces of a home: made, attached, taken in, opened, opened anew, switched and let go.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, TryLockError};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::catalog::WorkspaceRow;
 use crate::change::ChangeError;
-use crate::id::{WorkspaceId, WorkspaceName};
-use crate::index::WorkspaceIndex;
+use crate::id::{WorkspaceId, WorkspaceName, is_private_name};
+use crate::index::{Stale, WorkspaceIndex};
 use crate::store::{StoreError, Tree};
 
 /// How long the end of a workspace waits for those who still work on it.
@@ -20,14 +22,25 @@ const CLOSE_STEP: std::time::Duration = std::time::Duration::from_millis(5);
 impl Engine {
     pub(super) fn open_workspace(&self, row: WorkspaceRow) -> Result<Arc<OpenWorkspace>> {
         let tree = Tree::open(&row.root)?;
-        let (index, reason) = WorkspaceIndex::open(&self.layout.index(row.id), &self.fingerprint())?;
-        if let Some(reason) = reason {
+        let (folder, fingerprint) = (self.layout.index(row.id), self.fingerprint());
+        let (index, stale) = match self.leaves_stale {
+            true => WorkspaceIndex::open_as_it_is(&folder, &fingerprint)?,
+            false => {
+                let (index, reason) = WorkspaceIndex::open(&folder, &fingerprint)?;
+                (index, reason.map(Stale::Replaced))
+            }
+        };
+        if let Some(Stale::Replaced(reason)) = &stale {
             tracing::warn!(workspace = %row.name, reason, "the index is rebuilt");
             let line = format!("{}: {reason}", row.name);
             self.rebuilt.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line);
         }
         let name = row.name.clone();
-        let open = Arc::new(OpenWorkspace::new(row, tree, index, Arc::clone(&self.catalog)));
+        let mut open = OpenWorkspace::new(row, tree, index, Arc::clone(&self.catalog));
+        if let Some(Stale::Left(reason)) = stale {
+            open.stale = Some(reason);
+        }
+        let open = Arc::new(open);
         let mut workspaces = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         workspaces.insert(name, Arc::clone(&open));
         Ok(open)
@@ -76,8 +89,20 @@ impl Engine {
         unavailable.iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
     }
 
-    /// Opens what was not available and is there again, and opens anew what stands under another folder by now.
+    fn take_opening(&self) -> MutexGuard<'_, ()> {
+        self.opening.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Takes in folders that are new in the home, opens what was not available and is there again, and anew what stands under
+    /// another folder by now. What has gone is not available from then on.
     pub(super) fn reopen(&self) -> Result<()> {
+        // Who makes or lets go of a workspace now is waited for by nobody; the next look is soon.
+        let _opening = match self.opening.try_lock() {
+            Ok(opening) => opening,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        let taken_in = self.take_in_all().map(drop);
         let unavailable = self.unavailable();
         if !unavailable.is_empty() {
             for row in self.catalog.workspaces()? {
@@ -87,13 +112,95 @@ impl Engine {
             }
         }
         for workspace in self.open_workspaces() {
-            if !workspace.tree.is_current() && workspace.row.root.is_dir() {
-                let row = workspace.row.clone();
-                self.close(workspace)?;
-                self.open_if_there(row)?;
+            if !workspace.tree.is_current() {
+                self.open_anew(workspace)?;
             }
         }
-        Ok(())
+        taken_in
+    }
+
+    /// What can't be opened now, for whatever reason, is tried again later.
+    fn open_anew(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
+        let row = workspace.row.clone();
+        let name = row.name.clone();
+        match self.close(workspace) {
+            // It is opened anew all the same.
+            Err(Error::Index(error)) => tracing::debug!(workspace = %name, %error, "an index ends badly"),
+            closed => closed?,
+        }
+        let opened = self.open_if_there(row);
+        if let Err(error) = &opened {
+            let mut unavailable = self.unavailable.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            unavailable.insert(name, error.to_string());
+        }
+        opened
+    }
+
+    /// Makes a workspace of each folder among the home's own that is none yet: the plain files are the truth. One that was
+    /// let go stays so. Gives what can't be a workspace, with the reason; each is named once.
+    ///
+    /// # Errors
+    /// Where the home's folders can't be read, or the catalog not be written.
+    pub fn take_in_folders(&self) -> Result<Vec<String>> {
+        let _opening = self.take_opening();
+        self.take_in_all()
+    }
+
+    /// The caller holds `opening`.
+    fn take_in_all(&self) -> Result<Vec<String>> {
+        let kept = self.layout.workspaces();
+        let in_folder = |source| Error::Folder { path: kept.clone(), source };
+        let entries = match std::fs::read_dir(&kept) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(in_folder)?,
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(in_folder)?;
+            let (name, kind) = (entry.file_name(), entry.file_type().map_err(in_folder)?);
+            let name = name.to_string_lossy().into_owned();
+            if !kind.is_file() && !is_private_name(&name) {
+                folders.push((name, kind.is_dir()));
+            }
+        }
+        folders.sort();
+        let rows = self.catalog.workspaces()?;
+        folders.retain(|(name, _)| rows.iter().all(|row| row.name.as_str() != name));
+        let mut told = Vec::new();
+        for (name, is_folder) in folders {
+            let Err(why) = self.take_in_folder(&name, is_folder)? else { continue };
+            let mut passed_over = self.passed_over.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if passed_over.insert(name.clone()) {
+                tracing::warn!(folder = %name, why, "a folder of the home is no workspace");
+                told.push(format!("`workspaces/{name}` is no workspace: {why}"));
+            }
+        }
+        Ok(told)
+    }
+
+    /// Takes in one folder, or says why it can't be a workspace.
+    fn take_in_folder(&self, name: &str, is_folder: bool) -> Result<std::result::Result<(), String>> {
+        if !is_folder {
+            return Ok(Err(
+                "it is a link or a device: expected a folder, or attach the one it leads to".to_owned()
+            ));
+        }
+        let name = match WorkspaceName::new(name) {
+            Ok(name) => name,
+            Err(error) => return Ok(Err(format!("{error}; rename it"))),
+        };
+        if self.catalog.was_let_go(&name)? {
+            return Ok(Ok(()));
+        }
+        if let Err(error) = self.check_name(&name) {
+            return Ok(Err(error.to_string()));
+        }
+        let root = self.layout.workspaces().join(name.as_str());
+        match self.keep_workspace(&name, root, false) {
+            // It went meanwhile, or may not be read.
+            Err(error @ Error::Folder { .. }) => Ok(Err(error.to_string())),
+            kept => kept.map(Ok),
+        }
     }
 
     /// The workspace whose folder this is, whatever it is called.
@@ -110,8 +217,9 @@ impl Engine {
     pub fn attach(&self, name: &WorkspaceName, folder: &Path) -> Result<()> {
         let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
         let root = folder.canonicalize().map_err(in_folder)?;
+        let _opening = self.take_opening();
         self.check_place(name, &root)?;
-        self.put_workspace(name, root, true)
+        self.keep_workspace(name, root, true)
     }
 
     /// Makes an empty workspace in the home; one that is there already stays as it is.
@@ -119,13 +227,15 @@ impl Engine {
     /// # Errors
     /// [`Error::Folder`], [`Error::Invalid`] where the name stands for an attached folder.
     pub fn create_workspace(&self, name: &WorkspaceName) -> Result<()> {
+        let _opening = self.take_opening();
         self.check_name(name)?;
         let root = self.layout.workspaces().join(name.as_str());
         std::fs::create_dir_all(&root).map_err(|source| Error::Folder { path: root.clone(), source })?;
-        self.put_workspace(name, root, false)
+        self.keep_workspace(name, root, false)
     }
 
-    fn put_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
+    /// The caller holds `opening`.
+    fn keep_workspace(&self, name: &WorkspaceName, root: PathBuf, attached: bool) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.check_name(name)?;
         // What can't be opened must not be remembered.
@@ -152,41 +262,50 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses a folder whose files would have two names: in the home, around it, or in another workspace's folder. The
-    /// home's own folder may be attached, once; what is private in it is never shown.
+    /// Refuses a folder whose files would have two names: in the home, around it, or in or around another workspace's folder,
+    /// whether that is there now or not. The home's own folder may be attached, once, and while it keeps no workspace: what
+    /// is private in it is never shown, and neither are workspaces that it keeps later.
     fn check_place(&self, name: &WorkspaceName, root: &Path) -> Result<()> {
-        match self.workspace_in(root) {
-            Some(there) if there == *name => return Ok(()),
+        let rows = self.catalog.workspaces()?;
+        let refuse = |what: String, expected: String| {
+            let found = format!("`{}`, which {what}", root.display());
+            Err(Error::Invalid { field: "folder", found, expected })
+        };
+        match rows.iter().find(|row| row.root == root).map(|row| &row.name) {
+            Some(there) if there == name => return Ok(()),
             Some(there) => {
-                return Err(Error::Invalid {
-                    field: "folder",
-                    found: format!("`{}`, which is the workspace `{there}` already", root.display()),
-                    expected: format!("a folder of its own, or the name `{there}`"),
-                });
+                return refuse(
+                    format!("is the workspace `{there}` already"),
+                    format!("a folder of its own, or the name `{there}`"),
+                );
             }
             None => {}
         }
-        let nested = |other: &Path| root.starts_with(other) || other.starts_with(root);
+        let own = || "a folder of its own".to_owned();
         let home = self.layout.root();
-        let taken = self.open_workspaces().into_iter().find(|workspace| {
-            workspace.row.name != *name
-                && root != home
-                && workspace.row.root != home
-                && nested(&workspace.row.root)
-        });
-        if (root != home && nested(home)) || taken.is_some() {
-            return Err(Error::Invalid {
-                field: "folder",
-                found: format!("`{}`, which holds or lies in the home or another workspace", root.display()),
-                expected: "a folder of its own".to_owned(),
-            });
+        if root != home && (root.starts_with(home) || home.starts_with(root)) {
+            return refuse("holds or lies in the home or another workspace".to_owned(), own());
+        }
+        for other in rows.iter().filter(|other| other.name != *name && other.root != home) {
+            if other.root.starts_with(root) {
+                let expected = if root == home {
+                    "no folder: `waypost index` without one indexes what the home keeps".to_owned()
+                } else {
+                    own()
+                };
+                return refuse(format!("holds the folder of the workspace `{}`", other.name), expected);
+            }
+            if root.starts_with(&other.root) {
+                return refuse(format!("lies in the folder of the workspace `{}`", other.name), own());
+            }
         }
         Ok(())
     }
 
     /// Refuses a name that differs from another workspace's only in case.
     fn check_name(&self, name: &WorkspaceName) -> Result<()> {
-        let mut others = self.workspace_names().into_iter().filter(|other| other != name);
+        let rows = self.catalog.workspaces()?;
+        let mut others = rows.into_iter().map(|row| row.name).filter(|other| other != name);
         match others.find(|other| other.as_str().eq_ignore_ascii_case(name.as_str())) {
             None => Ok(()),
             Some(other) => Err(Error::Change(ChangeError::NameConflict {
@@ -202,6 +321,7 @@ impl Engine {
     /// [`Error::NotFound`], or where catalog or index can't be written.
     pub(super) fn set_intelligence(&self, name: &WorkspaceName, intelligence: bool) -> Result<()> {
         let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
+        let _opening = self.take_opening();
         let workspace = self.workspace(name).ok_or_else(absent)?;
         if workspace.row.intelligence == intelligence {
             return Ok(());
@@ -218,12 +338,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a workspace; the folder of an attached one stays as it is, that of any other goes when `and_files`.
+    /// Forgets a workspace; the folder of an attached one stays as it is, that of any other goes when `and_files`, and else
+    /// waits until a workspace of its name is made again.
     ///
     /// # Errors
     /// [`Error::NotFound`], or where catalog or folders can't be changed.
     pub(super) fn remove_workspace(&self, name: &WorkspaceName, and_files: bool) -> Result<()> {
         let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
+        let _opening = self.take_opening();
         let row = match self.workspace(name) {
             Some(workspace) => {
                 let row = workspace.row.clone();
@@ -237,7 +359,12 @@ impl Engine {
                 rows.into_iter().find(|row| row.name == *name).ok_or_else(absent)?
             }
         };
-        self.catalog.write(|tx| tx.remove_workspace(row.id))?;
+        self.catalog.write(|tx| {
+            if !row.attached && !and_files {
+                tx.let_go(name)?;
+            }
+            tx.remove_workspace(row.id)
+        })?;
         self.remove_index(row.id)?;
         if and_files && !row.attached && row.root.exists() {
             let in_folder = |source| Error::Folder { path: row.root.clone(), source };
@@ -247,9 +374,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends the use of a workspace: waits until nobody works on its index, for at most ten seconds.
+    /// Ends the use of a workspace: whoever indexes it is told to end, and everybody else is waited for, for at most ten
+    /// seconds.
     fn close(&self, mut workspace: Arc<OpenWorkspace>) -> Result<()> {
         let name = workspace.row.name.clone();
+        workspace.closing.store(true, Ordering::Relaxed);
         self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&name);
         let deadline = std::time::Instant::now() + CLOSE_PATIENCE;
         loop {
@@ -261,13 +390,13 @@ impl Engine {
                     std::thread::sleep(CLOSE_STEP);
                 }
                 Err(shared) => {
+                    shared.closing.store(false, Ordering::Relaxed);
                     let mut open = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
                     open.insert(name.clone(), shared);
-                    return Err(Error::Invalid {
-                        field: "workspace",
-                        found: format!("`{name}`, which is in use"),
-                        expected: "no long search or indexing at the same time; try again".to_owned(),
-                    });
+                    drop(open);
+                    // What was broken off goes on.
+                    self.wake(&name);
+                    return Err(Error::WorkspaceBusy { name: name.to_string() });
                 }
             }
         }
@@ -284,6 +413,7 @@ impl Engine {
     }
 
     pub(super) fn drop_index(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
+        let _opening = self.take_opening();
         let row = workspace.row.clone();
         match self.close(workspace) {
             // It goes all the same.

@@ -68,7 +68,7 @@ impl Engine {
     /// # Errors
     /// Where catalog, blobs or index can't be read or written.
     pub(super) fn past(&self, workspace: &OpenWorkspace, seq: Seq) -> Result<Past> {
-        let states = journal::state_at(&self.catalog, workspace.row.id, seq)?;
+        let states = self.states_at(workspace, seq)?;
         let mut today: BTreeMap<String, FileRow> = self
             .catalog
             .files(workspace.row.id)?
@@ -86,6 +86,20 @@ impl Engine {
             }
         }
         Ok(Past { still, index: self.past_index(workspace, &changed)? })
+    }
+
+    /// What stood under each path of a workspace after the change `seq`, but for what it shows to nobody.
+    ///
+    /// # Errors
+    /// Where the catalog can't be read.
+    pub(super) fn states_at(
+        &self,
+        workspace: &OpenWorkspace,
+        seq: Seq,
+    ) -> Result<BTreeMap<String, PathState>> {
+        let mut states = journal::state_at(&self.catalog, workspace.row.id, seq)?;
+        states.retain(|path, _| RelPath::new(path).is_ok_and(|path| !workspace.tree.is_of_home(&path)));
+        Ok(states)
     }
 
     fn past_index(&self, workspace: &OpenWorkspace, files: &[(String, PathState)]) -> Result<Arc<PastIndex>> {

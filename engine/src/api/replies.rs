@@ -28,7 +28,7 @@ pub struct SearchFilters {
 /// A list of names, or one name.
 fn one_or_many<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a list of names")]
+    #[serde(untagged, expecting = "expected a list of names, or one name")]
     enum Given {
         Many(Vec<String>),
         One(String),
@@ -371,11 +371,16 @@ pub struct VersionInfo {
 pub struct WriteReply {
     /// `/<workspace>/<path>`.
     pub path: String,
-    /// What stands there now; null: nothing.
+    /// `folder`; missing for a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// What stands there now; null: nothing, or a folder.
     pub version: Option<VersionId>,
-    /// In bytes.
-    pub size: u64,
-    /// By content.
+    /// In bytes; missing for a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// By content; missing for a folder.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub mime_type: String,
     /// Give it as `wait_for_seq` to find the change.
     pub seq: String,
@@ -435,7 +440,7 @@ pub struct ApprovalInfo {
     pub state: ApprovalState,
     /// Who wants it.
     pub requester: String,
-    /// Which gate.
+    /// Which gate; empty for what somebody asked of their own accord.
     pub gate: String,
     /// Where.
     pub path: String,

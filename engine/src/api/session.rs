@@ -72,6 +72,11 @@ impl Session {
         self
     }
 
+    /// The name under which journal and audit log have what it does.
+    pub fn trace_id(&self) -> &str {
+        &self.trace
+    }
+
     /// See [`Self::in_span`].
     pub fn traceparent(&self) -> Option<&str> {
         self.traceparent.as_deref()
@@ -295,9 +300,10 @@ impl Session {
                 return Err(error.into());
             }
         };
-        if below.is_hidden() {
+        if self.engine.is_private(&name, &below) {
             self.record("path.refused", Verb::Read, path, "", Outcome::Denied, "private")?;
-            return Err(Error::NotFound { what, name: path.to_owned() });
+            // As of any path: whether its workspace is there is told only to who may see that.
+            return Err(self.absent(path, what));
         }
         Ok((name, below))
     }
@@ -332,6 +338,7 @@ impl Session {
         folder: &RelPath,
     ) -> Result<Vec<FileRow>> {
         let mut rows = self.engine.catalog.files_below(workspace.row.id, folder)?;
+        rows.retain(|row| !workspace.tree.is_of_home(&row.path));
         if !scope.is_everything() {
             rows.retain(|row| scope.allows(&join_path(&workspace.row.name, &row.path)));
         }
@@ -374,7 +381,8 @@ impl Session {
 
     /// A workspace of which one path may be read.
     pub(super) fn readable(&self, name: &WorkspaceName, path: &RelPath) -> Option<Arc<OpenWorkspace>> {
-        let allowed = !path.is_hidden() && self.decide(Verb::Read, &join_path(name, path)).allowed;
+        let allowed =
+            !self.engine.is_private(name, path) && self.decide(Verb::Read, &join_path(name, path)).allowed;
         allowed.then(|| self.engine.workspace(name)).flatten()
     }
 }

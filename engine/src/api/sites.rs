@@ -43,6 +43,9 @@ impl Session {
         path: &str,
         act: impl FnOnce() -> Result<GatedAct>,
     ) -> std::result::Result<Site, Gated> {
+        if verb == Verb::Write {
+            self.check_not_private(path)?;
+        }
         let (name, below) = self.split(path, "file")?;
         if below.is_root() {
             return Err(Gated::Refused(absent_file(path)));
@@ -63,6 +66,17 @@ impl Session {
         }
         site.approved_by = Some(self.actor.principal.clone());
         Ok(site)
+    }
+
+    /// What can't be made says so before anything is looked at: that follows from the name alone.
+    pub(super) fn check_not_private(&self, path: &str) -> Result<()> {
+        if !split_path(path).is_ok_and(|(_, below)| below.is_hidden()) {
+            return Ok(());
+        }
+        self.record("path.refused", Verb::Write, path, "", Outcome::Denied, "private")?;
+        let expected =
+            "another name: those that begin with `.waypost`, and `.git`, are not for files of a workspace";
+        Err(Error::Id(IdError::Path { path: path.chars().take(200).collect(), expected }))
     }
 
     pub(super) fn wait_or_refuse(&self, action: &'static str, gated: Gated) -> Result<Error> {

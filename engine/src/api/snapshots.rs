@@ -3,16 +3,17 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::approvals::versions_waiting;
+use super::comparing::is_place;
 use super::error::{Error, Result};
 use super::keys::fresh_id;
-use super::replies::{CloneReport, PruneReport, RestoreReport, SnapshotDiff, SnapshotInfo};
+use super::replies::{CloneReport, PruneReport, RestoreReport, SnapshotInfo};
 use super::session::Session;
 use super::sites::Site;
 use super::workspace::OpenWorkspace;
 use crate::access::{self, Verb};
-use crate::change::{self, Expected, Step};
+use crate::change::{self, ChangeError, Expected, Step};
 use crate::clock::rfc3339;
-use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path};
+use crate::id::{RelPath, Seq, VersionId, WorkspaceId, WorkspaceName, join_path};
 use crate::journal::{self, Outcome, PathState};
 use crate::store::{self, Snapshot};
 
@@ -32,13 +33,21 @@ impl Session {
     /// Names the state of a workspace, or of every workspace that may be changed as a whole. Copies nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`]: it takes `write` on the workspace's root.
+    /// [`Error::NotFound`], [`Error::Forbidden`]: it takes `write` on the workspace's root; [`ChangeError::Exists`] for a name that
+    /// another snapshot of the workspace has.
     pub fn take_snapshot(&self, workspace: Option<&str>, name: &str) -> Result<Vec<SnapshotInfo>> {
         if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(Error::Invalid {
                 field: "name",
                 found: "too long, or with control characters".to_owned(),
                 expected: format!("at most {MAX_NAME} characters"),
+            });
+        }
+        if is_no_name(name) {
+            return Err(Error::Invalid {
+                field: "name",
+                found: format!("`{name}`, which reads as a time, a `seq` or an id"),
+                expected: "a name that can be told from them".to_owned(),
             });
         }
         let workspaces = match workspace {
@@ -50,7 +59,26 @@ impl Session {
                 self.seen_workspaces()?.into_iter().filter(may).collect()
             }
         };
+        if !name.is_empty() {
+            self.check_unused(name, &workspaces)?;
+        }
         workspaces.iter().map(|workspace| self.snapshot_one(workspace, name)).collect()
+    }
+
+    /// Refuses a name that would no longer tell which snapshot is meant; of one that may not be seen nothing is told.
+    fn check_unused(&self, name: &str, workspaces: &[Arc<OpenWorkspace>]) -> Result<()> {
+        let seen = self.seen_snapshots()?;
+        let is_taken = |workspace: &&Arc<OpenWorkspace>| {
+            let id = workspace.row.id;
+            seen.iter().any(|(snapshot, _)| snapshot.workspace == id && snapshot.name == name)
+        };
+        match workspaces.iter().find(is_taken) {
+            None => Ok(()),
+            Some(workspace) => {
+                let path = format!("snapshot {name} of /{}", workspace.row.name);
+                Err(Error::Change(ChangeError::Exists { path }))
+            }
+        }
     }
 
     fn snapshot_one(&self, workspace: &OpenWorkspace, name: &str) -> Result<SnapshotInfo> {
@@ -86,9 +114,30 @@ impl Session {
     /// # Errors
     /// Where the catalog can't be read.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        self.snapshots_of(None)
+    }
+
+    /// As [`Self::snapshots`], of one workspace where it is named.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn snapshots_of(&self, workspace: Option<&str>) -> Result<Vec<SnapshotInfo>> {
+        let only = workspace.map(|name| self.seen_workspace(name)).transpose()?;
         self.record("snapshot.list", Verb::List, "/", "", Outcome::Allowed, "scope")?;
-        let seen = self.seen_snapshots()?;
-        seen.iter().map(|(snapshot, name)| self.show_snapshot(snapshot, name)).collect()
+        let is_of = |snapshot: &Snapshot| only.as_ref().is_none_or(|only| only.row.id == snapshot.workspace);
+        let seen = self.seen_snapshots()?.into_iter().filter(|(snapshot, _)| is_of(snapshot));
+        seen.map(|(snapshot, name)| self.show_snapshot(&snapshot, &name)).collect()
+    }
+
+    /// The snapshot of an id, or of a name that no other one has.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] for a name of several.
+    pub fn snapshot(&self, asked: &str) -> Result<SnapshotInfo> {
+        let (snapshot, workspace) = self.open_snapshot(asked)?;
+        let root = format!("/{}", workspace.row.name);
+        self.record("snapshot.read", Verb::List, &root, &snapshot.id, Outcome::Allowed, "scope")?;
+        self.show_snapshot(&snapshot, &workspace.row.name)
     }
 
     /// Newest first, each with its workspace's name.
@@ -106,11 +155,27 @@ impl Session {
         [Verb::List, Verb::Read].into_iter().any(|verb| self.decide(verb, &root).allowed)
     }
 
-    pub(super) fn seen_snapshot(&self, id: &str) -> Result<Snapshot> {
-        let absent = || Error::NotFound { what: "snapshot", name: id.chars().take(80).collect() };
-        let snapshot = store::snapshot(&self.engine.catalog, id)?.ok_or_else(absent)?;
-        let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
-        if self.may_see_snapshots(&name) { Ok(snapshot) } else { Err(absent()) }
+    /// The snapshot of an id, or of a name, of all workspaces or of one.
+    pub(super) fn seen_snapshot(&self, asked: &str, of: Option<WorkspaceId>) -> Result<Snapshot> {
+        let shown = || asked.chars().take(80).collect::<String>();
+        let absent = || Error::NotFound { what: "snapshot", name: shown() };
+        if let Some(snapshot) = store::snapshot(&self.engine.catalog, asked)? {
+            let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
+            return if self.may_see_snapshots(&name) { Ok(snapshot) } else { Err(absent()) };
+        }
+        let seen = self.seen_snapshots()?.into_iter().map(|(snapshot, _)| snapshot);
+        let mut named = seen.filter(|snapshot| {
+            !asked.is_empty() && snapshot.name == asked && of.is_none_or(|of| of == snapshot.workspace)
+        });
+        let found = named.next().ok_or_else(absent)?;
+        if named.next().is_some() {
+            return Err(Error::Invalid {
+                field: "snapshot",
+                found: format!("`{}`, the name of several", shown()),
+                expected: "the id of one".to_owned(),
+            });
+        }
+        Ok(found)
     }
 
     /// The place of the newest snapshot of a name, of those that may be seen.
@@ -120,9 +185,9 @@ impl Session {
         Ok(named.next().map(|(snapshot, _)| snapshot.seq))
     }
 
-    fn open_snapshot(&self, id: &str) -> Result<(Snapshot, Arc<OpenWorkspace>)> {
+    pub(super) fn open_snapshot(&self, id: &str) -> Result<(Snapshot, Arc<OpenWorkspace>)> {
         let absent = || Error::NotFound { what: "snapshot", name: id.chars().take(80).collect() };
-        let seen = self.seen_snapshot(id);
+        let seen = self.seen_snapshot(id, None);
         let snapshot = self.note_failure("snapshot.read", Verb::Read, id, seen)?;
         let name = self.engine.name_of(snapshot.workspace).ok_or_else(absent)?;
         let workspace = self.engine.workspace(&name).ok_or_else(absent)?;
@@ -134,7 +199,8 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`].
     pub fn remove_snapshot(&self, id: &str) -> Result<()> {
-        let (_, workspace) = self.open_snapshot(id)?;
+        let (snapshot, workspace) = self.open_snapshot(id)?;
+        let id = snapshot.id.as_str();
         let root = format!("/{}", workspace.row.name);
         let rule = self.authorize("snapshot.remove", Verb::Write, &root, "snapshot")?;
         self.engine.catalog.write(|tx| -> std::result::Result<(), crate::change::ChangeError> {
@@ -145,48 +211,19 @@ impl Session {
     }
 
     /// The files of a workspace after a change, or of today, that this principal may read.
-    fn states(&self, workspace: &OpenWorkspace, seq: Option<Seq>) -> Result<BTreeMap<String, PathState>> {
+    pub(super) fn states(
+        &self,
+        workspace: &OpenWorkspace,
+        seq: Option<Seq>,
+    ) -> Result<BTreeMap<String, PathState>> {
         let seq = match seq {
             Some(seq) => seq,
             None => journal::last_seq(&self.engine.catalog, workspace.row.id)?,
         };
         let scope = self.scope(Verb::Read);
-        let mut states = journal::state_at(&self.engine.catalog, workspace.row.id, seq)?;
+        let mut states = self.engine.states_at(workspace, seq)?;
         states.retain(|path, _| scope.allows(&format!("/{}/{path}", workspace.row.name)));
         Ok(states)
-    }
-
-    /// What differs between a snapshot and another one of the same workspace, or today.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] for snapshots of two workspaces.
-    pub fn diff_snapshot(&self, id: &str, other: Option<&str>) -> Result<SnapshotDiff> {
-        let (snapshot, workspace) = self.open_snapshot(id)?;
-        let other = other.map(|other| self.seen_snapshot(other)).transpose()?;
-        if other.as_ref().is_some_and(|other| other.workspace != snapshot.workspace) {
-            return Err(Error::Invalid {
-                field: "with",
-                found: "a snapshot of another workspace".to_owned(),
-                expected: "one of the same".to_owned(),
-            });
-        }
-        let root = format!("/{}", workspace.row.name);
-        self.record("snapshot.diff", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
-        if other.is_none() {
-            self.engine.take_in(&workspace)?;
-        }
-        let before = self.states(&workspace, Some(snapshot.seq))?;
-        let after = self.states(&workspace, other.map(|other| other.seq))?;
-        let full = |path: &String| format!("/{}/{path}", workspace.row.name);
-        Ok(SnapshotDiff {
-            added: after.keys().filter(|path| !before.contains_key(*path)).map(full).collect(),
-            removed: before.keys().filter(|path| !after.contains_key(*path)).map(full).collect(),
-            changed: before
-                .iter()
-                .filter(|(path, state)| after.get(*path).is_some_and(|now| now.version != state.version))
-                .map(|(path, _)| full(path))
-                .collect(),
-        })
     }
 
     /// Makes a workspace's files again what they were, as far as this principal may read them; a snapshot of the state
@@ -218,7 +255,7 @@ impl Session {
             }
         }
         // Everything is allowed: now the state before gets its name.
-        report.before = self.snapshot_one(&workspace, &format!("before restoring {id}"))?.id;
+        report.before = self.snapshot_one(&workspace, &format!("before restoring {}", snapshot.id))?.id;
         let site = Site {
             workspace: Arc::clone(&workspace),
             path: RelPath::root(),
@@ -302,7 +339,7 @@ impl Session {
     pub fn export_snapshot(&self, id: &str, out: &mut dyn Write) -> Result<()> {
         let (snapshot, workspace) = self.open_snapshot(id)?;
         let root = format!("/{}", workspace.row.name);
-        self.record("snapshot.export", Verb::Read, &root, id, Outcome::Allowed, "scope")?;
+        self.record("snapshot.export", Verb::Read, &root, &snapshot.id, Outcome::Allowed, "scope")?;
         let failed = |source| Error::Output { what: "the archive", source };
         let mut archive = tar::Builder::new(out);
         for (path, state) in self.states(&workspace, Some(snapshot.seq))? {
@@ -376,4 +413,10 @@ impl Session {
         }
         Ok(needed)
     }
+}
+
+/// Whether a text could not be told from what names a state otherwise.
+fn is_no_name(text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_place(text) || is_number || text.starts_with("sn_")
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::error::{Error, Result};
@@ -11,7 +9,7 @@ use crate::access::{Limits, Verb};
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::delivery::{
     self, Attempt, Delivery, DeliveryFilter, DeliveryOrder, DeliveryState, Endpoint, EndpointState, Format,
-    Secret, Sink,
+    Head, Secret, Sink,
 };
 use crate::id::Seq;
 use crate::journal::{self, EventFilter, Outcome};
@@ -570,9 +568,8 @@ impl Session {
             rows.iter().try_for_each(|row| tx.put_delivery(row))?;
             Ok(self.record_in(tx, action, Verb::Read, &endpoint.id, "", "owner")?)
         })?;
-        let keys: BTreeMap<&str, ()> = rows.iter().map(|row| (row.path.as_str(), ())).collect();
-        let keys = keys.into_keys().map(str::to_owned).collect();
-        self.engine.office.replay(&endpoint.id, keys, now_ms);
+        let heads: Vec<Head> = rows.iter().map(Delivery::head).collect();
+        self.engine.office.replay(&endpoint.id, &heads);
         Ok(rows)
     }
 }

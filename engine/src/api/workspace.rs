@@ -22,8 +22,12 @@ pub struct OpenWorkspace {
     pub row: WorkspaceRow,
     pub tree: Tree,
     pub index: WorkspaceIndex,
+    /// Why the index is another one than would be built now, where it was left so.
+    pub stale: Option<String>,
     /// Held by whoever changes files and catalog together.
     pub turn: Mutex<()>,
+    /// Set while it is let go: whoever works on it, or waits for it, ends early.
+    pub closing: AtomicBool,
     moved: (Mutex<()>, Condvar),
     catalog: Arc<Catalog>,
     /// Whether the catalog knows that the index holds something.
@@ -38,8 +42,10 @@ const MAX_LEFT_OUT: usize = 1000;
 impl OpenWorkspace {
     pub fn new(row: WorkspaceRow, tree: Tree, index: WorkspaceIndex, catalog: Arc<Catalog>) -> Self {
         let (turn, moved) = (Mutex::new(()), (Mutex::new(()), Condvar::new()));
-        let (is_noted, left_out) = (AtomicBool::new(false), Mutex::new(Arc::from([])));
-        let workspace = Self { row, tree, index, turn, moved, catalog, is_noted, left_out };
+        let (closing, is_noted) = (AtomicBool::new(false), AtomicBool::new(false));
+        let left_out = Mutex::new(Arc::from([]));
+        let workspace =
+            Self { row, tree, index, stale: None, turn, closing, moved, catalog, is_noted, left_out };
         workspace.note_indexed();
         workspace
     }
@@ -91,7 +97,7 @@ impl OpenWorkspace {
                 return Ok(true);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.closing.load(Ordering::Relaxed) {
                 return Ok(false);
             }
             // A wake-up between the look and the wait would be missed, so no wait is long.

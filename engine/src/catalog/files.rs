@@ -147,6 +147,24 @@ impl Catalog {
         })
     }
 
+    /// The files that hold these bytes today, by path.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn files_of_version(
+        &self,
+        workspace: WorkspaceId,
+        version: VersionId,
+    ) -> Result<Vec<FileRow>, CatalogError> {
+        self.read(|sql| {
+            let query =
+                format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND version = ?2 ORDER BY path");
+            let mut statement = sql.prepare_cached(&query)?;
+            let rows = statement.query_map(params![workspace.0, &version.as_bytes()[..]], read_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Whether there is a file below a folder.
     ///
     /// # Errors

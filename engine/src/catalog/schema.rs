@@ -452,6 +452,11 @@ CREATE TABLE handover_use (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX handover_use_updated ON handover_use (updated_ms);
 ",
+    // What else than its path a delivery keeps its order with.
+    "
+ALTER TABLE deliveries ADD COLUMN also TEXT;
+CREATE INDEX deliveries_also ON deliveries (webhook, also, seq) WHERE state = 'pending' AND also IS NOT NULL;
+",
 ];
 
 /// Brings the file to the newest format, each step in a transaction of its own.

@@ -29,6 +29,11 @@ fn indexed_key(workspace: WorkspaceId) -> String {
     format!("indexed/{workspace}")
 }
 
+/// Under this key the catalog keeps that a workspace was let go, and its folder stayed in the home.
+fn let_go_key(name: &WorkspaceName) -> String {
+    format!("let_go/{name}")
+}
+
 /// Where a folder is after its home has moved; `None` where it stays.
 fn moved(root: &Path, before: &Path, home: &Path) -> Option<PathBuf> {
     let below = root.strip_prefix(before).ok()?;
@@ -70,6 +75,14 @@ impl Catalog {
         Ok(self.meta(&indexed_key(workspace))?.is_some())
     }
 
+    /// Whether the workspace of a name was let go, and its folder stayed in the home.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn was_let_go(&self, name: &WorkspaceName) -> Result<bool, CatalogError> {
+        Ok(self.meta(&let_go_key(name))?.is_some())
+    }
+
     /// Notes that a workspace's index holds something.
     ///
     /// # Errors
@@ -98,6 +111,7 @@ impl Tx<'_> {
             "INSERT INTO workspaces (name, root, attached, created_ms) VALUES (?1, ?2, ?3, ?4)",
             params![name.as_str(), root.to_string_lossy(), attached, now_ms],
         )?;
+        self.sql().execute("DELETE FROM meta WHERE key = ?1", [let_go_key(name)])?;
         find(self.sql(), name)?.ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))
     }
 }
@@ -162,6 +176,14 @@ impl Tx<'_> {
             params![workspace.0, root.to_string_lossy()],
         )?;
         Ok(())
+    }
+
+    /// Notes that a workspace is let go although its folder stays in the home: it is not taken in again by itself.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn let_go(&self, name: &WorkspaceName) -> Result<(), CatalogError> {
+        self.set_meta(&let_go_key(name), "1")
     }
 
     /// Forgets a workspace with its files; what the journal tells of it stays.

@@ -29,7 +29,8 @@ impl Expected {
             Self::Absent => "no file".to_owned(),
             Self::Present => "a file".to_owned(),
             Self::OneOf(versions) if versions.is_empty() => {
-                "a version, as the `ETag` of an answer names it, and none was given".to_owned()
+                "the version of a file, as the `ETag` of an answer gives it in full; what was given is none"
+                    .to_owned()
             }
             Self::OneOf(versions) => {
                 let versions: Vec<String> = versions.iter().map(|version| format!("`{version}`")).collect();
@@ -155,6 +156,7 @@ pub fn execute(steps: Vec<Step<'_>>, author: Author<'_>, also: Also<'_>) -> Resu
     // Bytes are durable before they have a name.
     steps.iter().try_for_each(Step::sync)?;
     let turns: Vec<_> = places.iter().map(Place::take_turn).collect();
+    places.iter().try_for_each(|place| place.tree.check_current())?;
     for step in &steps {
         for path in step.paths() {
             settle(step.place(), path)?;

@@ -15,7 +15,7 @@ use super::{DeliveryError, Endpoint, endpoints};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::id::{RelPath, WorkspaceId, WorkspaceName, fold, join_path};
-use crate::journal::{self, Event};
+use crate::journal::{self, Event, EventKind};
 use crate::net::Client;
 
 /// Events read from the journal at once.
@@ -173,8 +173,8 @@ impl Post {
     fn open(&self, endpoint: Endpoint) -> Result<Counter, DeliveryError> {
         static GENERATIONS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let known = records::known_after(&self.catalog, &endpoint.id, endpoint.cursor)?;
-        let held = records::held_paths(&self.catalog, &endpoint.id)?;
-        let line = Line::new(endpoint.cursor, known, held);
+        let heads = records::heads(&self.catalog, &endpoint.id)?;
+        let line = Line::new(endpoint.cursor, known, heads);
         let failing_since_ms = endpoint.failing_since_ms;
         let written = Place { webhook: endpoint.id.clone(), cursor: endpoint.cursor, failing_since_ms };
         Ok(Counter {
@@ -209,8 +209,8 @@ impl Post {
                     took_all = false;
                     break;
                 }
-                let wanted = counter.endpoint.filter.may_pass(&posted.event.kind, &posted.key);
-                if let Some(posted) = counter.line.offer(posted, wanted) {
+                let wanted = counter.endpoint.filter.may_pass(&posted.event.kind, posted.path());
+                for posted in counter.line.offer(posted, wanted) {
                     spilled.push(Entry::Delivery(Box::new(fresh(&counter.endpoint.id, &posted))));
                 }
             }
@@ -229,7 +229,9 @@ impl Post {
     fn posted(&self, event: Event) -> Posted {
         let name = self.scribe.name_of(event.workspace);
         let path = name.zip(RelPath::new(&event.path).ok()).map(|(name, path)| join_path(&name, &path));
-        Posted { event, key: path.map_or_else(String::new, |path| fold(&path)) }
+        let path = path.map_or_else(String::new, |path| fold(&path));
+        let also = kept_with(&event).filter(|also| *also != path);
+        Posted { event, keys: std::iter::once(path).chain(also).collect() }
     }
 
     /// Waits until the bell rings again, or something is due.
@@ -255,12 +257,25 @@ impl Post {
     }
 }
 
+/// What else than its path an event keeps its order with: the path that a file came from, or the task that it is about,
+/// whose file moves from folder to folder.
+fn kept_with(event: &Event) -> Option<String> {
+    if let Some(from) = &event.other_path {
+        return Some(fold(from));
+    }
+    let is_of_task = event.kind.starts_with("task.") || event.kind == EventKind::AgentDispatched.as_str();
+    let data = event.data.as_deref().filter(|_| is_of_task)?;
+    let data: serde_json::Value = serde_json::from_str(data).ok()?;
+    Some(format!("task {}", data["task_id"].as_str()?))
+}
+
 /// A delivery that was not tried yet.
 pub(super) fn fresh(webhook: &str, posted: &Posted) -> Delivery {
     Delivery {
         webhook: webhook.to_owned(),
         seq: posted.event.seq,
-        path: posted.key.clone(),
+        path: posted.path().to_owned(),
+        also: posted.keys.get(1).cloned(),
         state: DeliveryState::Pending,
         attempts: 0,
         due_ms: 0,

@@ -1,5 +1,5 @@
-//! Takes the journal, gives every event to every endpoint that wants it: at least once, in order per path, until a
-//! day has passed.
+//! Takes the journal, gives every event to every endpoint that wants it: at least once, in order per path and task, across
+//! moves, until a day has passed.
 //!
 //! Nouns: [`Endpoint`] (who is told, how, and how far), [`Delivery`] (one event's way to one endpoint), [`Line`] (what
 //! waits for one endpoint, in memory), [`Courier`] (the threads that bring it). An endpoint keeps a cursor in the journal:
@@ -23,7 +23,7 @@ mod sender;
 pub use courier::{Courier, Letter, Post, Scribe};
 pub use endpoint::{Endpoint, EndpointState, Format, Sink, endpoint, endpoints, endpoints_of};
 pub use error::DeliveryError;
-pub use line::Line;
+pub use line::{Head, Line};
 pub use office::Office;
 pub use records::{
     Attempt, Delivery, DeliveryFilter, DeliveryOrder, DeliveryState, deliveries, delivery, listed,

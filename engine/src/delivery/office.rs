@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::ledger::{Entry, Place};
-use super::line::{Job, Line};
+use super::line::{Head, Job, Line};
 use crate::journal::News;
 
 /// A place in the journal is written down after so many events that an endpoint did not want.
@@ -98,11 +98,11 @@ impl Office {
         self.bell.tell();
     }
 
-    /// Something of these paths was put into the table again, to be brought at once.
-    pub fn replay(&self, webhook: &str, keys: Vec<String>, now_ms: i64) {
+    /// These were put into the table again, to be brought at once.
+    pub fn replay(&self, webhook: &str, heads: &[Head]) {
         let mut state = self.lock();
         if let Some(counter) = state.lines.get_mut(webhook) {
-            keys.into_iter().for_each(|key| counter.line.hold(key, now_ms));
+            heads.iter().for_each(|head| counter.line.replay(head));
         }
         drop(state);
         self.bell.tell();

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::DeliveryError;
+use super::line::Head;
 use crate::catalog::{Catalog, Tx};
 use crate::id::Seq;
 
@@ -91,6 +92,8 @@ pub struct Delivery {
     pub seq: Seq,
     /// What keeps its order: the event's path, folded.
     pub path: String,
+    /// What else does, where something does.
+    pub also: Option<String>,
     /// Where it stands.
     pub state: DeliveryState,
     /// Attempts so far.
@@ -104,6 +107,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Its place among what waits.
+    pub fn head(&self) -> Head {
+        let keys = std::iter::once(self.path.clone()).chain(self.also.clone()).collect();
+        Head { seq: self.seq, due_ms: self.due_ms, keys }
+    }
+
     /// Notes an attempt.
     pub(super) fn note(&mut self, attempt: Attempt) {
         self.attempts += 1;
@@ -140,7 +149,7 @@ pub struct DeliveryFilter {
     pub order: DeliveryOrder,
 }
 
-const COLUMNS: &str = "webhook, seq, path, state, attempts, due_ms, log, updated_ms";
+const COLUMNS: &str = "webhook, seq, path, state, attempts, due_ms, log, updated_ms, also";
 
 impl Tx<'_> {
     /// Writes a delivery down, over what was known of it; nothing where its endpoint is gone.
@@ -152,7 +161,7 @@ impl Tx<'_> {
         self.sql()
             .prepare_cached(&format!(
                 "INSERT INTO deliveries ({COLUMNS})
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?1)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?1)
                  ON CONFLICT (seq, webhook) DO UPDATE
                  SET state = ?4, attempts = ?5, due_ms = ?6, log = ?7, updated_ms = ?8"
             ))?
@@ -165,6 +174,7 @@ impl Tx<'_> {
                 delivery.due_ms,
                 log,
                 delivery.updated_ms,
+                delivery.also,
             ])?;
         Ok(())
     }
@@ -230,32 +240,45 @@ pub fn delivery(catalog: &Catalog, webhook: &str, seq: Seq) -> Result<Option<Del
     })
 }
 
-/// The oldest two waiting deliveries of one path.
-pub(super) fn heads(
+/// Of each of these keys the oldest that waits, but for one event.
+pub(super) fn next_heads(
     catalog: &Catalog,
     webhook: &str,
-    path: &str,
-) -> Result<(Option<Delivery>, Option<i64>), DeliveryError> {
+    keys: &[String],
+    but: Seq,
+) -> Result<Vec<Head>, DeliveryError> {
     catalog.read(|sql| {
-        let mut statement = sql.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM deliveries INDEXED BY deliveries_pending
-             WHERE webhook = ?1 AND path = ?2 AND state = 'pending' ORDER BY seq LIMIT 2"
-        ))?;
-        let rows = statement.query_map(params![webhook, path], read_row)?;
-        let mut rows: Vec<Delivery> = rows.collect::<Result<_, _>>()?;
-        let second = (rows.len() > 1).then(|| rows.remove(1).due_ms);
-        Ok((rows.pop(), second))
+        let mut heads = Vec::new();
+        for key in keys {
+            // Two questions, each of which has an index of its own.
+            for column in ["path", "also"] {
+                let mut statement = sql.prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM deliveries
+                     WHERE webhook = ?1 AND {column} = ?2 AND state = 'pending' AND seq <> ?3 ORDER BY seq LIMIT 1"
+                ))?;
+                let oldest = statement.query_row(params![webhook, key, but.0 as i64], read_row).optional()?;
+                heads.extend(oldest.map(|delivery| delivery.head()));
+            }
+        }
+        Ok(heads)
     })
 }
 
-/// The paths of which something waits, each with the time of its oldest.
-pub(super) fn held_paths(catalog: &Catalog, webhook: &str) -> Result<Vec<(String, i64)>, DeliveryError> {
+/// Of each key the oldest that waits.
+pub(super) fn heads(catalog: &Catalog, webhook: &str) -> Result<Vec<Head>, DeliveryError> {
+    let oldest_by = |column: &str| {
+        format!(
+            "SELECT min(seq) FROM deliveries
+             WHERE webhook = ?1 AND state = 'pending' AND {column} IS NOT NULL GROUP BY {column}"
+        )
+    };
     catalog.read(|sql| {
-        // SQLite takes the other columns of a `min` from the row that has it (sqlite.org/lang_select.html, 2.4).
-        let mut statement = sql.prepare_cached(
-            "SELECT path, due_ms, min(seq) FROM deliveries WHERE webhook = ?1 AND state = 'pending' GROUP BY path",
-        )?;
-        let rows = statement.query_map([webhook], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut statement = sql.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM deliveries WHERE webhook = ?1 AND seq IN ({} UNION {})",
+            oldest_by("path"),
+            oldest_by("also")
+        ))?;
+        let rows = statement.query_map([webhook], |row| read_row(row).map(|delivery| delivery.head()))?;
         Ok(rows.collect::<Result<_, _>>()?)
     })
 }
@@ -302,5 +325,6 @@ fn read_row(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
         due_ms: row.get(5)?,
         log: serde_json::from_str(&log).map_err(|error| unreadable(6, Box::new(error)))?,
         updated_ms: row.get(7)?,
+        also: row.get(8)?,
     })
 }

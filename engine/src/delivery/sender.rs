@@ -156,16 +156,18 @@ impl Post {
         generation: u64,
         job: &Job,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let (event, mut delivery, next_due_ms) = match job {
-            Job::Fresh(posted) => (Some(posted.event.clone()), fresh(&endpoint.id, posted), None),
-            Job::Held(key) => {
+        let (event, mut delivery, next) = match job {
+            Job::Fresh(posted) => (Some(posted.event.clone()), fresh(&endpoint.id, posted), Vec::new()),
+            Job::Held(head) => {
                 self.office.barrier();
-                let (Some(oldest), next_due_ms) = records::heads(&self.catalog, &endpoint.id, key)? else {
+                let next = records::next_heads(&self.catalog, &endpoint.id, &head.keys, head.seq)?;
+                let delivery = records::delivery(&self.catalog, &endpoint.id, head.seq)?;
+                let Some(waiting) = delivery.filter(|found| found.state == DeliveryState::Pending) else {
                     // It was finished meanwhile.
-                    self.end(endpoint, generation, job, None, Outcome::Finished { next_due_ms: None }, None);
+                    self.end(endpoint, generation, job, None, Outcome::Finished { next }, None);
                     return Ok(());
                 };
-                (journal::event_at(&self.catalog, oldest.seq)?, oldest, next_due_ms)
+                (journal::event_at(&self.catalog, waiting.seq)?, waiting, next)
             }
         };
         let letter = match &event {
@@ -178,7 +180,7 @@ impl Post {
                 delivery.state = DeliveryState::Dead;
                 delivery
             });
-            self.end(endpoint, generation, job, known, Outcome::Finished { next_due_ms }, None);
+            self.end(endpoint, generation, job, known, Outcome::Finished { next }, None);
             return Ok(());
         };
         let now_ms = self.clock.now_ms();
@@ -190,11 +192,11 @@ impl Post {
         let outcome = match verdict {
             Verdict::Delivered => {
                 delivery.state = DeliveryState::Delivered;
-                Outcome::Finished { next_due_ms }
+                Outcome::Finished { next }
             }
             Verdict::Dead => {
                 delivery.state = DeliveryState::Dead;
-                Outcome::Finished { next_due_ms }
+                Outcome::Finished { next }
             }
             Verdict::Later { wait_ms, .. } => {
                 delivery.due_ms = ended_ms + wait_ms;
@@ -228,7 +230,7 @@ impl Post {
         let counter = state.lines.get_mut(&endpoint.id);
         // The reader has to look where something waits for a time, or room was made for more.
         let mut rings =
-            verdict != Some(Verdict::Delivered) || outcome != Outcome::Finished { next_due_ms: None };
+            verdict != Some(Verdict::Delivered) || outcome != Outcome::Finished { next: Vec::new() };
         if let Some(counter) = counter.filter(|counter| counter.generation == generation) {
             let to_table = counter.line.finish(job, outcome);
             entries

@@ -18,7 +18,7 @@ mod vector;
 
 pub use error::IndexError;
 pub use kernels::{ScanStats, dot_f32};
-pub use lexical::{Bm25Query, DocSet, FileSet, Held, LexicalQuery, Searcher, WorkspaceIndex};
+pub use lexical::{Bm25Query, DocSet, FileSet, Held, LexicalQuery, Searcher, Stale, WorkspaceIndex};
 pub use nearest::{Nearest, nearest};
 pub use table::VectorTable;
 pub use terms::{ANALYZER_VERSION, Term, each_term, each_term_from, terms};

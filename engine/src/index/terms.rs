@@ -4,16 +4,25 @@
 //! itself, whole and lower-cased, and the stems of its parts. Text of scripts that put no space between words (Chinese,
 //! Japanese, Korean, Thai, Lao, Khmer, Burmese) becomes characters and overlapping pairs of them, each with its vowel
 //! signs and tone marks; a Chinese, Japanese or Korean character makes a pair with a digit or letter beside it too, as in
-//! `2012年`. Latin letters lose their accents.
+//! `2012年`. A letter is one with the marks that follow it, and text gives the same terms composed (`ä`) and decomposed
+//! (`a` and a mark). Latin letters lose their accents, Arabic and Hebrew ones their points; vowel signs of India stay.
 //! Documents and queries go through the same function; it knows no stop words, those are a query's business.
+
+mod scripts;
 
 use std::borrow::Cow;
 
 use frostem::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use scripts::{
+    ZERO_WIDTH_NON_JOINER, decomposed, ends_with_virama, goes_on, is_cjk, is_left_out, is_southeast_asian,
+    is_word,
+};
 
 /// Bumped when the same text gives other terms: an index of an older number is rebuilt.
-pub const ANALYZER_VERSION: u32 = 3;
+pub const ANALYZER_VERSION: u32 = 4;
 
 /// Longer words are cut: nobody asks for them, and they would fill the dictionary.
 const MAX_WORD_CHARS: usize = 80;
@@ -59,14 +68,14 @@ pub fn each_term_from(text: &str, wants: impl Fn(char) -> bool, mut emit: impl F
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         emit_edge(text, at, c, position, &mut emit);
-        if is_cjk(c) || is_southeast_asian(c) {
+        if is_word(c) && !goes_on(c) {
+            let end = run_end(text, at, is_word);
+            position = emit_word(text, at, end, position, (&stemmer, &wants), &mut emit);
+            at = end;
+        } else if is_cjk(c) || is_southeast_asian(c) {
             let end =
                 if is_cjk(c) { run_end(text, at, is_cjk) } else { run_end(text, at, is_southeast_asian) };
             position = emit_pairs(text, at, end, position, &mut emit);
-            at = end;
-        } else if is_word(c) {
-            let end = run_end(text, at, |c| is_word(c) && !is_cjk(c) && !is_southeast_asian(c));
-            position = emit_word(text, at, end, position, (&stemmer, &wants), &mut emit);
             at = end;
         } else {
             at += c.len_utf8();
@@ -75,33 +84,21 @@ pub fn each_term_from(text: &str, wants: impl Fn(char) -> bool, mut emit: impl F
 }
 
 fn run_end(text: &str, start: usize, belongs: impl Fn(char) -> bool) -> usize {
-    text[start..].char_indices().find(|(_, c)| !belongs(*c)).map_or(text.len(), |(at, _)| start + at)
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-fn is_cjk(c: char) -> bool {
-    matches!(c as u32,
-        0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0x20000..=0x3134F)
-}
-
-/// Letters and signs of Thai, Lao, Burmese and Khmer; digits and punctuation are none of them.
-fn is_southeast_asian(c: char) -> bool {
-    matches!(c as u32,
-        0xE01..=0xE3A | 0xE40..=0xE4E
-        | 0xE81..=0xEBD | 0xEC0..=0xECE | 0xEDC..=0xEDF
-        | 0x1000..=0x103F | 0x1050..=0x108F | 0x109A..=0x109D | 0xA9E0..=0xA9EF | 0xA9FA..=0xA9FE | 0xAA60..=0xAA7F
-        | 0x1780..=0x17D3 | 0x17D7 | 0x17DC..=0x17DD)
+    let ends = |c: char| !belongs(c) && !goes_on(c);
+    text[start..].char_indices().find(|(_, c)| ends(*c)).map_or(text.len(), |(at, _)| start + at)
 }
 
 /// Where a CJK run meets a word without a space, the two characters side by side are a term.
 fn emit_edge(text: &str, at: usize, c: char, position: usize, emit: &mut impl FnMut(Term)) {
-    let Some(before) = text[..at].chars().next_back() else { return };
-    let meets = |cjk, word| is_cjk(cjk) && is_word(word) && !is_cjk(word) && !is_southeast_asian(word);
+    let Some(last) = text[..at].chars().next_back() else { return };
+    let begins_run = |c: char| (is_cjk(c) || is_word(c)) && !goes_on(c);
+    if last.is_ascii() && c.is_ascii() || !begins_run(c) {
+        return;
+    }
+    let Some((start, before)) = text[..at].char_indices().rev().find(|(_, c)| !goes_on(*c)) else { return };
+    let meets = |cjk, word| is_cjk(cjk) && is_word(word);
     if meets(before, c) || meets(c, before) {
-        let (start, end) = (at - before.len_utf8(), at + c.len_utf8());
+        let end = run_end(text, at + c.len_utf8(), |_| false);
         emit(Term { text: fold(&text[start..end]).into_owned(), position, start, end, whole: true });
     }
 }
@@ -136,7 +133,7 @@ fn unit_starts(text: &str, start: usize, end: usize) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut is_stacking = false;
     for (at, c) in text[start..end].char_indices() {
-        if starts.is_empty() || !(is_stacking || unicode_normalization::char::is_combining_mark(c)) {
+        if starts.is_empty() || !(is_stacking || goes_on(c)) {
             starts.push(start + at);
         }
         is_stacking = matches!(c, '\u{1039}' | '\u{17D2}');
@@ -144,12 +141,16 @@ fn unit_starts(text: &str, start: usize, end: usize) -> Vec<usize> {
     starts
 }
 
-/// Characters as they are looked up: what is written alike is the same, however it was typed. CJK stays as it is.
+/// Characters as they are looked up: what is written alike is the same, however it was typed.
 fn plain(text: &str) -> String {
-    if text.starts_with(is_southeast_asian) {
-        text.nfkd().take(MAX_WORD_CHARS).collect()
-    } else {
-        text.to_owned()
+    let is_composed =
+        |c| matches!(c, '\u{3041}'..='\u{3096}' | '\u{30A0}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}');
+    if text.chars().all(is_composed) {
+        return text.to_owned();
+    }
+    match text.starts_with(is_southeast_asian) {
+        true => text.nfkd().filter(|c| !is_left_out(*c)).take(MAX_WORD_CHARS).collect(),
+        false => text.nfc().filter(|c| !is_left_out(*c)).take(MAX_WORD_CHARS).collect(),
     }
 }
 
@@ -192,14 +193,15 @@ fn is_one_part(word: &str) -> bool {
     bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes[1..].iter().all(u8::is_ascii_lowercase)
 }
 
-/// Cuts at `_`, between lower and upper case, before the last capital of `HTTPServer`, and between letters and digits.
+/// Cuts at `_`, between lower and upper case, before the last capital of `HTTPServer`, between letters and digits, and
+/// between the parts of a Persian word.
 fn identifier_parts(text: &str, start: usize, end: usize) -> Vec<(usize, usize)> {
-    let mut chars = text[start..end].char_indices().map(|(at, c)| (start + at, c)).peekable();
+    let mut chars = letters(text, start, end).peekable();
     let mut parts = Vec::new();
     let (mut part_start, mut before) = (None, '_');
     while let Some((at, c)) = chars.next() {
         let last = std::mem::replace(&mut before, c);
-        if c == '_' {
+        if matches!(c, '_' | ZERO_WIDTH_NON_JOINER) {
             parts.extend(part_start.take().map(|from| (from, at)));
             continue;
         }
@@ -221,7 +223,17 @@ fn identifier_parts(text: &str, start: usize, end: usize) -> Vec<(usize, usize)>
     parts
 }
 
-/// Lower case, compatibility forms made plain, accents of Latin letters dropped, cut to `MAX_WORD_CHARS`.
+/// The letters of a word without their marks, and what parts them.
+fn letters(text: &str, start: usize, end: usize) -> impl Iterator<Item = (usize, char)> {
+    text[start..end].char_indices().map(move |(at, c)| (start + at, c)).filter_map(|(at, c)| match c {
+        ZERO_WIDTH_NON_JOINER if !ends_with_virama(&text[..at]) => Some((at, c)),
+        _ if goes_on(c) => None,
+        _ => Some((at, decomposed(c).0)),
+    })
+}
+
+/// Lower case, compatibility forms made plain, accents of Latin letters dropped and what [`is_left_out`], cut to
+/// `MAX_WORD_CHARS`.
 fn fold(word: &str) -> Cow<'_, str> {
     if word.is_ascii() {
         let cut = &word[..word.len().min(MAX_WORD_CHARS)];
@@ -231,16 +243,17 @@ fn fold(word: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(word.len());
     let mut after_latin = false;
     for c in word.nfkd().take(MAX_WORD_CHARS * 2) {
-        if unicode_normalization::char::is_combining_mark(c) && after_latin {
+        if after_latin && is_combining_mark(c) {
             continue;
         }
-        after_latin = c.is_ascii_alphabetic();
+        after_latin = c.is_ascii_alphanumeric();
         match c {
             'ß' => out.push_str("ss"),
             _ => out.extend(c.to_lowercase()),
         }
     }
-    Cow::Owned(out.nfc().take(MAX_WORD_CHARS).collect())
+    // What is left of an accent after composing belongs to no letter, as the stress in `за́мок`.
+    Cow::Owned(out.nfc().filter(|c| !is_left_out(*c)).take(MAX_WORD_CHARS).collect())
 }
 
 #[cfg(test)]
@@ -281,10 +294,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_letter_is_one_with_its_marks() {
+        let cases: &[(&str, &[&str])] = &[
+            ("Ka\u{308}ufer zahlt in Zu\u{308}rich", &["kaufer", "zahlt", "in", "zurich"]),
+            ("fooE\u{301}tat", &["fooetat", "foo", "etat"]),
+            ("Do\u{ad}nau", &["donau"]),
+            ("विश्वविद्यालय", &["विश्वविद्यालय"]),
+            ("தமிழ்நாடு", &["தமிழ்நாடு"]),
+            ("क्\u{200d}ष क्\u{200c}ष", &["क्ष", "क्ष"]),
+            ("مُحَمَّد محمـــد", &["محمد", "محمد"]),
+            ("שָׁלוֹם שלום", &["שלום", "שלום"]),
+            ("می\u{200c}خواهم", &["میخواهم", "می", "خواهم"]),
+            ("за\u{301}мок мой", &["замок", "мой"]),
+            ("か\u{3099}年A", &["が", "が年", "年", "年a", "a"]),
+            ("葛\u{e0100}城", &["葛", "葛城", "城"]),
+            ("1\u{fe0f}\u{20e3} \u{301}x", &["1", "x"]),
+            ("\u{301}\u{64e} ـ", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(texts(text), *expected, "of {text:?}");
+        }
+    }
+
+    /// Letters of many scripts with their marks, those that are composed of others, and what stands between them.
+    const LETTERS: &str = "abXY09_ .äßÅé\u{212b}ǅﬁёйѓΆᾼᾳ\u{301}\u{308}\u{345}क़विश्ऩதொழ்ේකൊബאָבּשׁاَبُأؤـ가각힣ガぱ\u{3099}年\u{f900}กุแม่နဦုខ្មែ\u{200c}\u{200d}\u{fe0f}";
+
+    proptest! {
+        #[test]
+        fn text_gives_the_same_terms_composed_and_decomposed(
+            text in prop::collection::vec(prop::sample::select(LETTERS.chars().collect::<Vec<_>>()), 0..16),
+        ) {
+            let text: String = text.into_iter().collect();
+            let (composed, decomposed) = (text.nfc().collect::<String>(), text.nfd().collect::<String>());
+            prop_assert_eq!(texts(&composed), texts(&decomposed));
+            let places = |text: &str| terms(text).into_iter().map(|term| term.position).collect::<Vec<_>>();
+            prop_assert_eq!(places(&composed), places(&decomposed));
+            for text in [&text, &composed, &decomposed] {
+                for term in terms(text) {
+                    prop_assert!(text.get(term.start..term.end).is_some_and(|said| !said.is_empty()), "{term:?}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_begins_otherwise_is_all_that_is_left_out(
-            text in "([a-z]{1,9}(ing|ed|ies|s|ly|ational)?|[A-Z][a-z]{0,4}[A-Z]{0,3}[a-z0-9_]{0,5}|[çéßÄǅ中文กุรa-zA-Z_0-9]{1,6}|[ .,'-]){0,12}",
+            text in "([a-z]{1,9}(ing|ed|ies|s|ly|ational)?|[A-Z][a-z]{0,4}[A-Z]{0,3}[a-z0-9_]{0,5}|[çéßÄǅ中文กุรa-zA-Z_0-9\u{301}\u{64e}\u{200c}אक्]{1,6}|[ .,'-]){0,12}",
             wanted in prop::collection::vec(any::<char>(), 0..2),
         ) {
             // Letters of the text, and letters of none.
@@ -321,6 +378,9 @@ mod tests {
         for term in terms(text) {
             assert!(text.get(term.start..term.end).is_some_and(|cut| !cut.is_empty()), "{term:?}");
         }
+        let text = "Der Ka\u{308}ufer zahlt";
+        let said: Vec<&str> = terms(text).iter().map(|term| &text[term.start..term.end]).collect();
+        assert_eq!(said, ["Der", "Ka\u{308}ufer", "zahlt"]);
     }
 
     #[test]

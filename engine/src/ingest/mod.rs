@@ -11,13 +11,15 @@ mod error;
 mod plan;
 mod scan;
 mod stages;
+mod turns;
 mod watch;
 
 pub use background::{Background, BackgroundSettings};
 pub use chunks::{Prepared, chunks_of};
 pub use error::IngestError;
 pub use scan::{ScanReport, scan};
-pub use stages::{catch_up_lexical, catch_up_semantic, index_bytes, publish};
+pub use stages::{CHUNKS_PER_SLICE, catch_up_lexical, catch_up_semantic, index_bytes, publish};
+pub use turns::Turns;
 pub use watch::{IsNews, OnBurst, Watcher};
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,8 @@ pub struct Context<'a> {
     pub semantic: Option<Semantic<'a>>,
     /// Set from outside to end early.
     pub cancelled: &'a AtomicBool,
+    /// Set once the workspace is let go: whoever works on it ends early.
+    pub closing: &'a AtomicBool,
 }
 
 /// What turns chunks into vectors, and remembers them.
@@ -51,7 +55,8 @@ pub struct Semantic<'a> {
 impl Context<'_> {
     /// Gives [`IngestError::Cancelled`] once somebody asked to stop.
     fn go_on(&self) -> Result<(), IngestError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(IngestError::Cancelled) } else { Ok(()) }
+        let is_over = [self.cancelled, self.closing].iter().any(|flag| flag.load(Ordering::Relaxed));
+        if is_over { Err(IngestError::Cancelled) } else { Ok(()) }
     }
 }
 

@@ -28,6 +28,7 @@ pub struct ScanReport {
 /// [`IngestError`] where the home can't be written; an unreadable file is noted and passed over.
 pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<ScanReport, IngestError> {
     let place = &context.place;
+    place.tree.check_current()?;
     let mut found = place.tree.walk();
     if !found.left.is_empty() {
         let turn = place.take_turn();
@@ -35,6 +36,8 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
         drop(turn);
         found = place.tree.walk();
     }
+    // The walk goes by the folder's name: what it found of another one says nothing of what is gone.
+    place.tree.check_current()?;
     let known = place.catalog.files(place.workspace.id)?;
     let steps = plan(&found.files, &known);
     let mut report =
@@ -43,7 +46,6 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
     let mut done = 0;
     on_progress(Progress { stage: Stage::Scanning, done, total });
     for batch in steps.chunks(FILES_PER_TRANSACTION) {
-        context.go_on()?;
         let seen: Vec<Seen> =
             batch.iter().filter_map(|step| look(context, step).transpose()).collect::<Result<_, _>>()?;
         let turn = place.take_turn();
@@ -65,6 +67,7 @@ pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<S
 }
 
 fn look(context: &Context<'_>, step: &Step<'_>) -> Result<Option<Seen>, IngestError> {
+    context.go_on()?;
     match step {
         Step::Read(entry, before) => Ok(change::look(&context.place, &entry.path, *before)?),
         // What was written through Waypost stays, whatever an ignore file says.

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Chunks embedded between two commits: about ten seconds of work that a kill can cost.
 const CHUNKS_PER_COMMIT: usize = 256;
 /// Chunks embedded between two looks at progress and cancellation.
-const CHUNKS_PER_SLICE: usize = 64;
+pub const CHUNKS_PER_SLICE: usize = 64;
 
 /// Reads the journal from where the lexical arm stands to its end.
 ///
@@ -81,7 +81,8 @@ pub fn catch_up_semantic(
         let Some((files, last)) = next_files(context, position.semantic())? else { return Ok(done) };
         let bare = files_without_vectors(context, &files)?;
         let mut waiting: Vec<Prepared> = Vec::new();
-        for group in bare.chunks(64) {
+        // Few at a time: what is prepared and not embedded when a turn ends is prepared again in the next one.
+        for group in bare.chunks(rayon::current_num_threads()) {
             for prepared in prepare(context, group)? {
                 waiting.push(prepared);
                 if waiting.iter().map(n_missing).sum::<usize>() >= CHUNKS_PER_COMMIT {
@@ -100,6 +101,8 @@ pub fn catch_up_semantic(
             ..position
         })?;
         tell(context, &files, reached)?;
+        // Vectors that are known already make no slices, and whoever waits wants to be heard all the same.
+        on_progress(Progress { stage: Stage::Embedding, done, total: total.max(done) });
     }
 }
 

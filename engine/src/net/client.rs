@@ -86,6 +86,8 @@ pub enum Method {
     Get,
     /// Deliver a body.
     Post,
+    /// Deliver what stands there from then on.
+    Put,
     /// Deliver what changes something.
     Patch,
     /// Take something away.
@@ -200,6 +202,7 @@ impl Client {
         let response = match hop.method {
             Method::Get => self.run(hop.to_http((), "GET")?, left),
             Method::Post => self.run(hop.to_http(hop.body, "POST")?, left),
+            Method::Put => self.run(hop.to_http(hop.body, "PUT")?, left),
             Method::Patch => self.run(hop.to_http(hop.body, "PATCH")?, left),
             Method::Delete => self.run(hop.to_http((), "DELETE")?, left),
         };

@@ -13,6 +13,7 @@ mod fusion;
 mod query;
 mod rerank;
 mod snippet;
+mod stop_words;
 
 use std::sync::Arc;
 
@@ -114,6 +115,13 @@ impl Degraded {
         let reason = "no embedding model is installed; get one with `waypost models pull`".to_owned();
         Self { stage: "semantic", reason }
     }
+
+    /// There was nothing to compare with.
+    fn no_words(mode: Mode) -> Self {
+        let stage = if mode == Mode::Semantic { "semantic" } else { "lexical" };
+        let reason = "the query has no word to look for: expected one beside its conditions and exclusions";
+        Self { stage, reason: reason.to_owned() }
+    }
 }
 
 /// Hits that both arms look at; more than any limit that is asked in practice, so that the limit changes no order.
@@ -137,6 +145,9 @@ pub fn search(
         None => query_vector(embedder, request, &mut out.degraded),
     };
     let wants_lexical = request.mode != Mode::Semantic;
+    if request.query.text.is_empty() {
+        out.degraded.push(Degraded::no_words(request.mode));
+    }
     let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
     if answers.has_semantic && request.mode == Mode::Hybrid {
         answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);

@@ -2,10 +2,15 @@
 //!
 //! Any string is a query. What looks like syntax but isn't (a lone quote, an unknown field, a bare dash) is text.
 
+use std::borrow::Cow;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 use crate::catalog::FileFilter;
 use crate::clock::parse_rfc3339;
 use crate::id::RelPath;
 use crate::index::{LexicalQuery, each_term};
+use crate::search::stop_words::StopWords;
 
 /// More text than this is cut: no question needs it, and each term costs.
 const MAX_QUERY_BYTES: usize = 16 << 10;
@@ -25,7 +30,7 @@ pub struct ParsedQuery {
 
 /// Reads a query; never fails.
 pub fn parse(input: &str) -> ParsedQuery {
-    let input = cut(input, MAX_QUERY_BYTES);
+    let input = composed(cut(input, MAX_QUERY_BYTES));
     let mut parsed = ParsedQuery::default();
     let mut words: Vec<&str> = Vec::new();
     let mut rest = input.trim_start();
@@ -57,7 +62,7 @@ pub fn parse(input: &str) -> ParsedQuery {
 
 /// Reads a query that has no syntax, such as a question.
 pub fn parse_plain(input: &str) -> ParsedQuery {
-    let text = cut(input, MAX_QUERY_BYTES).trim().to_owned();
+    let text = composed(cut(input, MAX_QUERY_BYTES)).trim().to_owned();
     let terms = weighted_terms(&text);
     ParsedQuery {
         text,
@@ -116,10 +121,12 @@ fn read_field(token: &str, filter: &mut FileFilter) -> bool {
 /// Each different term once, with how often it was said; words that carry no meaning are left out unless there are
 /// no others.
 fn weighted_terms(text: &str) -> Vec<(String, f32)> {
+    let small = text.to_lowercase();
+    let stop_words = StopWords::of(small.split(|letter: char| !letter.is_alphanumeric()));
     let mut all: Vec<(String, f32, bool)> = Vec::new();
     each_term(text, |term| {
         let said = text.get(term.start..term.end).unwrap_or_default().to_lowercase();
-        let empty = STOP_WORDS.binary_search(&said.as_str()).is_ok();
+        let empty = stop_words.has(&said);
         if let Some((_, count, _)) = all.iter_mut().find(|(other, _, _)| *other == term.text) {
             *count += 1.0;
         } else if all.len() < MAX_TERMS {
@@ -133,6 +140,11 @@ fn weighted_terms(text: &str) -> Vec<(String, f32)> {
         .collect()
 }
 
+/// As names of files are written and models have learned it, however it was typed.
+fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
 fn cut(text: &str, max_bytes: usize) -> &str {
     let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
@@ -140,15 +152,6 @@ fn cut(text: &str, max_bytes: usize) -> &str {
     }
     &text[..end]
 }
-
-/// English function words, ascending. Documents keep them, so that phrases and questions made of nothing else work.
-const STOP_WORDS: &[&str] = &[
-    "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did",
-    "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its",
-    "may", "me", "my", "no", "not", "of", "on", "or", "our", "should", "so", "some", "such", "than", "that",
-    "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "was", "we", "were",
-    "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
-];
 
 #[cfg(test)]
 mod tests {
@@ -179,13 +182,16 @@ mod tests {
     }
 
     #[test]
-    fn function_words_count_only_where_nothing_else_does() {
-        assert_eq!(terms("what is the answer"), ["answer"]);
-        assert_eq!(terms("to be or not to be"), ["to", "be", "or", "not"]);
+    fn a_query_is_one_however_it_was_typed() {
+        let typed = parse("Ka\u{308}ufer \"in Zu\u{308}rich\" path:Gebu\u{308}hr");
+        assert_eq!(typed, parse("K\u{e4}ufer \"in Z\u{fc}rich\" path:Geb\u{fc}hr"));
+        assert_eq!(typed.filter.path_contains.as_deref(), Some("Geb\u{fc}hr"));
+        assert_eq!(parse_plain("Zu\u{308}rich"), parse_plain("Z\u{fc}rich"));
     }
 
     #[test]
-    fn the_list_of_function_words_ascends() {
-        assert!(STOP_WORDS.is_sorted());
+    fn function_words_count_only_where_nothing_else_does() {
+        assert_eq!(terms("what is the answer"), ["answer"]);
+        assert_eq!(terms("to be or not to be"), ["to", "be", "or", "not"]);
     }
 }

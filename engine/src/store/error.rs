@@ -26,6 +26,12 @@ pub enum StoreError {
         /// From the settings.
         limit_bytes: u64,
     },
+    /// Somebody moved the workspace's folder away, or put another one in its place, while it was open. It is opened anew: try
+    /// again.
+    #[error(
+        "the workspace's folder was moved away or replaced; it is opened anew as soon as it is there: try again"
+    )]
+    Moved,
     /// A blob's bytes no longer have the hash that names it; restore it from a backup.
     #[error("blob `{version}` is damaged: its bytes hash to `{found}`")]
     DamagedBlob {

@@ -11,14 +11,17 @@ use rustix::io::Errno;
 
 use super::StoreError;
 use super::names::held_as;
-use crate::id::{RelPath, is_private_name};
+use crate::id::{RelPath, is_home_name, is_private_name, is_unsearched_name};
 
 /// How names of files on their way into the tree begin.
 const ASIDE: &str = ".waypost-aside-";
+/// What makes a folder a home.
+const HOME_MARK: &str = ".waypost";
 
 /// A workspace's folder. Everything is opened below it one name at a time, and no link is ever followed, so that no
 /// link, no `..` and no folder that is swapped meanwhile leads out of it or past a grant. Paths are in composed form;
-/// what the disk spells decomposed is found under them, and keeps its spelling until it is moved.
+/// what the disk spells decomposed is found under them, and keeps its spelling until it is moved. What belongs to a home that
+/// lies in it is not there, whatever is asked of it; see [`Tree::is_of_home`].
 pub struct Tree {
     root: PathBuf,
     dir: OwnedFd,
@@ -137,17 +140,50 @@ impl Tree {
         }
     }
 
+    /// Refuses to go on in a folder that its path no longer leads to: what is written there would be lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`].
+    pub fn check_current(&self) -> Result<(), StoreError> {
+        if self.is_current() { Ok(()) } else { Err(StoreError::Moved) }
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether a path is, or lies in, what belongs to a home whose folder is this tree's root or is in it; see
+    /// [`is_home_name`]. No workspace shows that.
+    pub fn is_of_home(&self, path: &RelPath) -> bool {
+        let mut end = 0;
+        for name in path.as_str().split('/') {
+            if is_home_name(name) && self.is_home(&path.as_str()[..end]) {
+                return true;
+            }
+            end += name.len() + 1;
+        }
+        false
+    }
+
+    /// Whether a folder is a home; one that can't be looked into counts as one.
+    fn is_home(&self, folder: &str) -> bool {
+        match self.open_below(folder) {
+            Ok(Some(at)) => match rustix::fs::statat(&at, HOME_MARK, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => true,
+                Err(error) => !is_absent(error),
+            },
+            Ok(None) => false,
+            Err(_) => true,
+        }
     }
 
     fn in_flight(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.in_flight.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// All files, by path, without those that `.gitignore` or `.waypostignore` leave out, and without Waypost's
-    /// own folder. Links are not followed.
+    /// All files that may be indexed, by path: without those that `.gitignore` or `.waypostignore` leave out, without such files
+    /// themselves, and without Waypost's own folder. Links are not followed.
     pub fn walk(&self) -> Found {
         let mut found = Found::default();
         let walk = WalkBuilder::new(&self.root)
@@ -155,13 +191,7 @@ impl Tree {
             .follow_links(false)
             .require_git(false)
             .add_custom_ignore_filename(".waypostignore")
-            .filter_entry(|entry| {
-                entry.depth() == 0
-                    || entry
-                        .file_name()
-                        .to_str()
-                        .is_none_or(|name| name.starts_with(ASIDE) || !is_private_name(name))
-            })
+            .filter_entry(|entry| entry.depth() == 0 || may_be_shown(entry.path()))
             .sort_by_file_name(|a, b| a.cmp(b))
             .build();
         for entry in walk {
@@ -210,6 +240,9 @@ impl Tree {
                 skip("bad_name", reason)
             };
         }
+        if is_unsearched_name(path.file_name()) {
+            return;
+        }
         if path.file_name().starts_with(ASIDE) {
             if !self.in_flight().contains(path.file_name()) {
                 found.left.push(path);
@@ -257,6 +290,9 @@ impl Tree {
     /// # Errors
     /// As [`Self::entry`].
     pub fn can_hold_file(&self, path: &RelPath) -> Result<bool, StoreError> {
+        if self.is_of_home(path) {
+            return Ok(false);
+        }
         if self.stat(path)?.is_some_and(|stat| kind(&stat) != FileType::RegularFile) {
             return Ok(false);
         }
@@ -288,18 +324,23 @@ impl Tree {
         }
     }
 
-    /// The folder that holds a path; `None` where it, or one above it, is none, or is a link.
+    /// The folder that holds a path; `None` where it, or one above it, is none, or is a link, and for what is a home's.
     fn folder_above(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
         match path.parent() {
+            Some(_) if self.is_of_home(path) => Ok(None),
             Some(parent) => self.folder(&parent),
             None => self.folder(path),
         }
     }
 
     fn folder(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
-        let failed = |error: Errno| StoreError::io("open", path.as_str(), error.into());
+        if self.is_of_home(path) { Ok(None) } else { self.open_below(path.as_str()) }
+    }
+
+    fn open_below(&self, path: &str) -> Result<Option<OwnedFd>, StoreError> {
+        let failed = |error: Errno| StoreError::io("open", path, error.into());
         let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
-        for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
+        for name in path.split('/').filter(|name| !name.is_empty()) {
             at = match open_folder(&at, name) {
                 Ok(next) => next,
                 Err(error) if is_absent(error) => return Ok(None),
@@ -360,13 +401,15 @@ impl Tree {
     pub fn list(&self, path: &RelPath) -> Result<Option<Vec<Named>>, StoreError> {
         let failed = |error: Errno| StoreError::io("list", path.as_str(), error.into());
         let Some(folder) = self.folder(path)? else { return Ok(None) };
+        let is_home = self.is_home(path.as_str());
         let mut names = Vec::new();
         for entry in Dir::read_from(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(spelled) = entry.file_name().to_str() else { continue };
             // What can't be asked for by a path is not shown, either.
             let Ok(name) = RelPath::new(spelled) else { continue };
-            if is_private_name(spelled) || *held_as(&folder, name.as_str()) != *spelled {
+            let is_hidden = is_private_name(spelled) || (is_home && is_home_name(spelled));
+            if is_hidden || *held_as(&folder, name.as_str()) != *spelled {
                 continue;
             }
             let Ok(stat) = rustix::fs::statat(&folder, spelled, AtFlags::SYMLINK_NOFOLLOW) else { continue };
@@ -386,6 +429,7 @@ impl Tree {
     /// [`StoreError::Io`] where the disk refuses, or something that is no folder stands in the way.
     pub fn write_aside(&self, path: &RelPath, bytes: &[u8]) -> Result<Aside<'_>, StoreError> {
         let failed = |error: io::Error| StoreError::io("write", path.as_str(), error);
+        self.check_no_home("write", path)?;
         let folder = self.make_folder(&path.parent().unwrap_or_else(|| path.clone()))?;
         let held = held_as(&folder, path.file_name());
         let mode = match rustix::fs::statat(&folder, &*held, AtFlags::SYMLINK_NOFOLLOW) {
@@ -458,6 +502,7 @@ impl Tree {
     pub fn rename(&self, from: &RelPath, to: &RelPath) -> Result<[Folder; 2], StoreError> {
         let failed = |error: Errno| StoreError::io("move", from.as_str(), error.into());
         let source = self.folder_above(from)?.ok_or_else(|| failed(Errno::NOENT))?;
+        self.check_no_home("move", to)?;
         let target = self.make_folder(&to.parent().unwrap_or_else(|| to.clone()))?;
         let held = held_as(&target, to.file_name());
         if rustix::fs::statat(&target, &*held, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
@@ -474,6 +519,7 @@ impl Tree {
     /// [`StoreError::Io`] where something that is no folder stands in the way.
     pub fn make_folder(&self, path: &RelPath) -> Result<OwnedFd, StoreError> {
         let failed = |error: Errno| StoreError::io("make", path.as_str(), error.into());
+        self.check_no_home("make", path)?;
         let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
         for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
             at = match open_folder(&at, name) {
@@ -490,6 +536,13 @@ impl Tree {
             };
         }
         Ok(at)
+    }
+
+    fn check_no_home(&self, act: &'static str, path: &RelPath) -> Result<(), StoreError> {
+        if self.is_of_home(path) {
+            return Err(StoreError::io(act, path.as_str(), io::ErrorKind::PermissionDenied.into()));
+        }
+        Ok(())
     }
 
     /// What stands where a folder, or one above it, would be made, under a name that differs only in case or form.
@@ -516,6 +569,16 @@ impl Tree {
         }
         Ok(None)
     }
+}
+
+/// Whether a walk goes on with what stands at a place: with nothing private, but with files on their way into the tree.
+fn may_be_shown(place: &Path) -> bool {
+    let Some(name) = place.file_name().and_then(|name| name.to_str()) else { return true };
+    let is_of_home = || {
+        let mark = place.parent().map(|folder| folder.join(HOME_MARK));
+        is_home_name(name) && mark.is_some_and(|mark| mark.symlink_metadata().is_ok())
+    };
+    name.starts_with(ASIDE) || !(is_private_name(name) || is_of_home())
 }
 
 fn open_folder(at: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {

@@ -3,6 +3,7 @@
 //! Takes a document's prose blocks, gives an ISO 639-1 code. Says nothing about code, or about texts too short to
 //! tell, but where one language alone is written in their script.
 
+use super::detect;
 use super::document::{Block, BlockKind};
 use super::words::char_floor;
 
@@ -29,6 +30,20 @@ pub(super) fn prose_language(text: &str, blocks: &[Block]) -> Option<String> {
         return None;
     }
     two_letters(info.lang().code()).map(str::to_owned)
+}
+
+/// Whether a text's language may have such a name: a code of two or three letters, such as `en` or `en-gb`, or the name of a
+/// programming language. In lower case.
+///
+/// ```
+/// # use waypost_engine::text::is_language;
+/// assert!(is_language("en") && is_language("rust") && is_language("pt-br"));
+/// assert!(!is_language("english") && !is_language(""));
+/// ```
+pub fn is_language(name: &str) -> bool {
+    let code = name.split('-').next().unwrap_or_default();
+    let is_code = (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase());
+    is_code || detect::is_programming_language(name)
 }
 
 fn sample(text: &str, blocks: &[Block]) -> String {

@@ -28,6 +28,7 @@ pub use chunk::{Chunk, ChunkOptions, chunk};
 pub use detect::{is_isolated, mime_type, named_type};
 pub use document::{Block, BlockKind, Document, Kind, Limits};
 pub use extract::{PageLinks, extract, page_links};
+pub use language::is_language;
 pub use sentences::{document_sentences, sentences};
 pub use skip::SkipReason;
 pub use words::{TokenCounter, WordEstimate, unescaped, words};
@@ -41,7 +42,7 @@ pub fn notes(document: &Document) -> String {
 pub const EXTRACTOR_VERSION: u32 = 6;
 
 /// Raised whenever the spans that [`chunk`] gives for the same document change.
-pub const CHUNKER_VERSION: u32 = 4;
+pub const CHUNKER_VERSION: u32 = 5;
 
 #[cfg(test)]
 mod laws;

@@ -1,10 +1,11 @@
 //! Text → sentences, the unit that an answer quotes.
 //!
 //! Takes a text and a span, gives the spans of its sentences in order, trimmed, without overlap. Prose ends at
-//! `.`, `!`, `?` and their kin in other scripts, but not after abbreviations, initials, or inside numbers; a line
+//! `.`, `!`, `?` and their kin in other scripts, but not after abbreviations, initials, numbers in order, or inside numbers; a line
 //! break ends a sentence where the next line is not its continuation. Code goes by the line. Rules, no model.
 
 mod abbreviations;
+mod ordinals;
 
 use super::document::{Block, Document};
 use crate::span::Span;
@@ -108,6 +109,9 @@ fn continues(before: Option<&str>, line: Option<&str>) -> bool {
         || is_heading(last)
     {
         return false;
+    }
+    if ordinals::carries_on(last, quote) {
+        return true;
     }
     if begins_item(quote) || is_heading(quote) || is_rule(quote) || is_rule(last) {
         return false;
@@ -251,6 +255,9 @@ fn abbreviates(run: &str, start: usize, at: usize, next: &str) -> bool {
         .map_or(0, |idx| idx + before[idx..].chars().next().map_or(1, char::len_utf8));
     let word = &before[word_start..];
     let is_first = before[..word_start].trim().is_empty();
+    if ordinals::goes_on(&before[..word_start], word, next) {
+        return true;
+    }
     if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
         return is_first && word.len() <= 3; // The number of a list item.
     }
@@ -285,6 +292,35 @@ mod tests {
         check(&["It has bills.[1][2]", "They quack.", "Use std::fmt.", "See a.b.c for more."]);
         check(&["wait... what is it?", "Version 1.2.3 is out.", "Das ist z.B. Tee.", "Gut."]);
         check(&["What?!", "No."]);
+    }
+
+    #[test]
+    fn numbers_in_order_go_on_and_others_end() {
+        for whole in [
+            "Resturlaub verfällt am 31. Oktober.",
+            "Der Termin ist am 5. März um zehn.",
+            "Vom 9. bis 20. Mai ist geschlossen, und vom 9.–20. Mai auch.",
+            "Offen vom 9. – 20. Juni, bis 27. Juni und am 5. und 6. Dez. 2026.",
+            "Auf dem 2. Platz lag der 1. FC.",
+            "Zum 100. Geburtstag im 3. Stock, seit dem 1. Quartal.",
+            "Frist: 5. 3. 2024 oder am 5. 3. des Jahres.",
+            "Mødet er den 5. maj og den 17. mai.",
+            "Schůze je 5. května.",
+            "Das kostet z. B. Geld, i. d. R. Millionen, d. h. fünf Mio. Euro.",
+        ] {
+            check(&[whole]);
+        }
+        let wrapped = "Der Resturlaub verfällt am\n31. Oktober des Jahres.";
+        check_joined(wrapped, &[wrapped]);
+        check_joined("Fristen am See\n1. Mai\n2. Juni", &["Fristen am See", "1. Mai", "2. Juni"]);
+        check(&["It stands in section 3.", "The next one says more."]);
+        check(&["I am 31.", "Ana is 40."]);
+        check(&["It was chapter 9.", "May I go on?"]);
+        check(&["Es kamen 12.", "Danach gingen alle."]);
+        check(&["Der Termin ist am 5.", "Bitte kommen."]);
+        check(&["Der Umsatz betrug 5 Mio.", "Das ist viel."]);
+        check(&["See item B-12.", "Oktober is a brand."]);
+        check(&["It began in 1999.", "August was warm."]);
     }
 
     #[test]

@@ -2,24 +2,36 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::Subcommand;
-use serde_json::Value;
-use waypost_engine::api::{AgentInfo, InboxEntry, LintReply};
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::{Session, TaskState};
 use waypost_engine::budget::show_usd;
 use waypost_engine::cards::AgentCard;
-use waypost_engine::route::Finding;
 
-use super::{Globals, Outcome, home, input};
+use super::place::{Ask, At, Place, items, text};
+use super::{Globals, Outcome, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 /// Said below the flags of `waypost agent add`.
 const ADD_EXAMPLES: &str = "Examples:\n  waypost agent add lea.json\n  \
                             waypost agent add https://lea.example/.well-known/agent-card.json --id lea";
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost agent inbox translator-de\n  \
+                        waypost agent list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: AgentCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost agent inbox translator-de")]
-pub enum AgentCommand {
+enum AgentCommand {
     /// Register an agent by its card: Waypost's own JSON, or an A2A agent card
     #[command(after_help = ADD_EXAMPLES)]
     Add {
@@ -54,51 +66,60 @@ pub enum AgentCommand {
         name: String,
         /// Only in this state: pending, waiting, in-progress, review, done, failed
         #[arg(long, value_parser = super::task::read_state)]
-        state: Option<waypost_engine::api::TaskState>,
+        state: Option<TaskState>,
     },
 }
 
-pub fn run(globals: &Globals, command: &AgentCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
+pub fn run(globals: &Globals, args: &AgentArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
         AgentCommand::Add { card, id } => {
-            let agent = if card.starts_with("https://") || card.starts_with("http://") {
-                let id = id
-                    .as_deref()
-                    .context("a card from a URL needs `--id NAME`: it says who answers to it here")?;
-                session.fetch_agent(id, card)?
-            } else {
-                let bytes = input(Some(&PathBuf::from(card)))?;
-                let mut value: Value =
-                    serde_json::from_slice(&bytes).with_context(|| format!("`{card}` is no JSON"))?;
-                let taken_as = id_of(id.as_deref(), &value)?;
-                // It is taken in under the id that is given, whatever the file says.
-                if let Some(object) = value.as_object_mut().filter(|_| id.is_some()) {
-                    object.remove("id");
-                }
-                session.put_agent(&taken_as, &value)?
-            };
-            output::one(globals.json, &agent, print_agent)?;
-            Ok(0)
+            let agent = add(&place, card, id.as_deref())?;
+            shown(globals, &agent)?;
         }
         AgentCommand::List => {
-            output::list(globals.json, &session.agents()?, agent_line)?;
-            Ok(0)
+            output::list(globals.json, &place.all(Session::agents, Ask::get(&["agents"]))?, agent_line)?;
         }
         AgentCommand::Show { name } => {
-            output::one(globals.json, &session.agent(name)?, print_agent)?;
-            Ok(0)
+            shown(globals, &place.one(|session| session.agent(name), Ask::get(&["agents", name]))?)?;
         }
         AgentCommand::Remove { name } => {
-            session.remove_agent(name)?;
-            Ok(0)
+            place.one(|session| session.remove_agent(name), Ask::delete(&["agents", name]))?;
         }
-        AgentCommand::Lint => lint(globals, &session.lint_routes()?),
+        AgentCommand::Lint => {
+            let lint = Ask::post(&["route", "lint"], json!({}));
+            return report(globals, &place.one(Session::lint_routes, lint)?);
+        }
         AgentCommand::Inbox { name, state } => {
-            output::list(globals.json, &session.inbox(name, *state)?, line)?;
-            Ok(0)
+            let ask = Ask::get(&["agents", name, "inbox"]).with("state", state.map(TaskState::as_str));
+            output::list(globals.json, &place.all(|session| session.inbox(name, *state), ask)?, line)?;
         }
     }
+    Ok(0)
+}
+
+fn add(place: &Place, card: &str, id: Option<&str>) -> Result<Value> {
+    if card.starts_with("https://") || card.starts_with("http://") {
+        let id = id.context("a card from a URL needs `--id NAME`: it says who answers to it here")?;
+        let ask = Ask::put(&["agents", id], json!({"card_url": card}));
+        return place.one(|session| session.fetch_agent(id, card), ask);
+    }
+    let bytes = input(Some(&PathBuf::from(card)))?;
+    let mut value: Value = serde_json::from_slice(&bytes).with_context(|| format!("`{card}` is no JSON"))?;
+    let taken_as = id_of(id, &value)?;
+    // It is taken in under the id that is given, whatever the file says.
+    if let Some(object) = value.as_object_mut().filter(|_| id.is_some()) {
+        object.remove("id");
+    }
+    let ask = Ask::put(&["agents", &taken_as], value.clone());
+    place.one(|session| session.put_agent(&taken_as, &value), ask)
+}
+
+fn shown(globals: &Globals, agent: &Value) -> Result<()> {
+    if globals.json {
+        return output::json(agent);
+    }
+    print_agent(agent)
 }
 
 /// Under which id a card is taken in: the one that is given, the card's own, or its name in small letters.
@@ -115,65 +136,66 @@ fn id_of(given: Option<&str>, card: &Value) -> anyhow::Result<String> {
     Ok(words.join("-"))
 }
 
-fn lint(globals: &Globals, reply: &LintReply) -> Outcome {
+fn report(globals: &Globals, reply: &Value) -> Outcome {
     if globals.json {
         output::json(reply)?;
     } else {
         print_lint(reply);
     }
-    Ok(u8::from(!reply.findings.is_empty()))
+    Ok(u8::from(!items(reply, "findings").is_empty()))
 }
 
-fn print_lint(reply: &LintReply) {
-    for finding in &reply.findings {
-        anstream::println!(
-            "{BAD}{}{BAD:#} {STRONG}{}{STRONG:#}: {}",
-            finding.fault.as_str(),
-            output::safe(&finding.entries.join(", ")),
-            output::safe(&finding.detail)
-        );
-        for example in &finding.examples {
+fn print_lint(reply: &Value) {
+    let findings = items(reply, "findings");
+    for finding in findings {
+        anstream::println!("{}", told(finding));
+        for example in items(finding, "examples").iter().filter_map(Value::as_str) {
             anstream::println!("  {FAINT}{}{FAINT:#}", output::safe(example));
         }
     }
-    let accuracy = reply.accuracy.map_or_else(
-        || "no examples to check with".to_owned(),
-        |accuracy| format!("{:.1} % of {} examples find their own entry", 100.0 * accuracy, reply.examples),
-    );
-    anstream::println!("{FAINT}{} findings · {accuracy}{FAINT:#}", reply.findings.len());
+    let checked = match (reply["accuracy"].as_f64(), reply["entries"].as_u64()) {
+        (Some(accuracy), _) => {
+            format!("{:.1} % of {} examples find their own entry", 100.0 * accuracy, reply["examples"])
+        }
+        (None, Some(0)) => "no entries".to_owned(),
+        (None, Some(1)) => "one entry: nothing to tell it apart from".to_owned(),
+        (None, _) => "no examples to check with".to_owned(),
+    };
+    anstream::println!("{FAINT}{} findings · {checked}{FAINT:#}", findings.len());
 }
 
-fn agent_line(agent: &AgentInfo) {
-    let open = agent.standing.as_ref().map(|standing| format!("  {} open", standing.open_tasks));
+fn agent_line(agent: &Value) {
+    let open = agent["standing"]["open_tasks"].as_u64().map(|n_tasks| format!("  {n_tasks} open"));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}{}",
-        agent.id,
-        output::safe(&agent.card.name),
+        output::safe(text(agent, "id")),
+        output::safe(text(agent, "name")),
         open.unwrap_or_default()
     );
 }
 
-fn print_agent(agent: &AgentInfo) {
+fn print_agent(agent: &Value) -> Result<()> {
+    let (card, _) = AgentCard::read(agent)?;
     agent_line(agent);
-    anstream::println!("  {}", output::safe(&agent.card.description));
-    for capability in &agent.card.capabilities {
+    anstream::println!("  {}", output::safe(&card.description));
+    for capability in &card.capabilities {
         anstream::println!("  · {}", output::safe(&capability.name));
         print_examples("    ", &capability.examples);
     }
-    print_examples("  ", &agent.card.examples);
-    if !agent.card.counterexamples.is_empty() {
+    print_examples("  ", &card.examples);
+    if !card.counterexamples.is_empty() {
         anstream::println!("  not for it:");
-        print_examples("    ", &agent.card.counterexamples);
+        print_examples("    ", &card.counterexamples);
     }
-    let told = terms(&agent.card);
-    if !told.is_empty() {
-        anstream::println!("  {}", told.join(" · "));
+    let terms = terms(&card);
+    if !terms.is_empty() {
+        anstream::println!("  {}", terms.join(" · "));
     }
-    let unavailable = agent.standing.as_ref().and_then(|standing| standing.unavailable.as_ref());
-    if let Some(reason) = unavailable {
+    if let Some(reason) = agent["standing"]["unavailable"].as_str() {
         anstream::println!("  {BAD}takes nothing now{BAD:#}: {}", output::safe(reason));
     }
-    print_findings(agent.lint.as_deref().unwrap_or_default());
+    print_findings(items(agent, "lint"));
+    Ok(())
 }
 
 fn print_examples(indent: &str, examples: &[String]) {
@@ -199,32 +221,35 @@ fn terms(card: &AgentCard) -> Vec<String> {
 }
 
 /// What is wrong with an entry beside the others, below what was taken in.
-pub fn print_findings(findings: &[Finding]) {
+pub fn print_findings(findings: &[Value]) {
     for finding in findings {
-        anstream::println!(
-            "  {BAD}{}{BAD:#} {}: {}",
-            finding.fault.as_str(),
-            output::safe(&finding.entries.join(", ")),
-            output::safe(&finding.detail)
-        );
+        anstream::println!("  {}", told(finding));
     }
 }
 
-fn line(entry: &InboxEntry) {
-    let held = entry.holder.as_ref().map(|holder| format!(", held by {}", output::safe(holder)));
+fn told(finding: &Value) -> String {
+    let entries: Vec<&str> = items(finding, "entries").iter().filter_map(Value::as_str).collect();
+    format!(
+        "{BAD}{}{BAD:#} {STRONG}{}{STRONG:#}: {}",
+        text(finding, "fault"),
+        output::safe(&entries.join(", ")),
+        output::safe(text(finding, "detail"))
+    )
+}
+
+fn line(entry: &Value) {
+    let held = entry["holder"].as_str().map(|holder| format!(", held by {}", output::safe(holder)));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}{}  {FAINT}{} old, {} attempts{}{FAINT:#}",
-        entry.task_id,
-        output::safe(&entry.path),
-        entry.state.as_str(),
+        text(entry, "task_id"),
+        output::safe(text(entry, "path")),
+        text(entry, "state"),
         held.unwrap_or_default(),
-        age(entry.age_seconds),
-        entry.attempts,
-        output::aside(&entry.title)
+        age(entry["age_seconds"].as_i64().unwrap_or_default()),
+        entry["attempts"],
+        output::aside(text(entry, "title"))
     );
-    if let Some(error) = &entry.last_error {
-        anstream::println!("  {BAD}last error{BAD:#}: {}", output::safe(error));
-    }
+    super::task::print_trouble(entry);
 }
 
 /// As people say it: the two largest units.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use serde_json::Value;
 use waypost_engine::api::Engine;
 use waypost_engine::ingest::Stage;
 use waypost_engine::search::Mode;
 
+use super::place::Place;
 use super::search::PlaceArgs;
 use super::{Globals, home};
 use crate::config;
@@ -26,13 +28,25 @@ pub fn open(globals: &Globals, place: &PlaceArgs) -> Result<Arc<Engine>> {
         _ => home::model(&config, home::Fetch::Never)?,
     };
     let engine = home::open_with(&home, &config, model)?;
+    home::take_in(&engine)?;
     take_in_words(&engine, place);
     Ok(engine)
 }
 
-/// Says how many files lack what only `waypost index` makes.
-pub fn tell_pending(pending_files: u64) {
-    if pending_files > 0 {
+/// What was typed, as one text.
+///
+/// # Errors
+/// Where nothing was.
+pub fn typed(words: &[String], what: &str) -> Result<String> {
+    let text = words.join(" ");
+    ensure!(!text.trim().is_empty(), "`{what}` is without a word: expected what to look for");
+    Ok(text)
+}
+
+/// Says how many files lack what only `waypost index` makes; a server makes it by itself.
+pub fn tell_pending(place: &Place, reply: &Value) {
+    let pending_files = reply["index"]["pending_files"].as_u64().unwrap_or_default();
+    if pending_files > 0 && matches!(place, Place::Home(_)) {
         let what = if pending_files == 1 { "1 file waits" } else { &format!("{pending_files} files wait") };
         output::note(&format!("{what} for `waypost index`"));
     }

@@ -14,7 +14,7 @@ const PAGE: usize = 1000;
 #[derive(Subcommand)]
 #[command(after_help = "Example: waypost audit list --outcome denied --since 2026-03-01")]
 pub enum AuditCommand {
-    /// Records, oldest first
+    /// Records, oldest first where nothing else is said
     List(Box<ListArgs>),
     /// One record
     #[command(after_help = "Example: waypost audit show 42")]
@@ -32,7 +32,8 @@ pub enum AuditCommand {
 
 /// Said below the flags of `waypost audit list`.
 const LIST_EXAMPLES: &str = "Examples:\n  waypost audit list --outcome denied --since 2026-03-01\n  \
-                             waypost audit list --principal agent:marketing-writer --action file.";
+                             waypost audit list --principal agent:marketing-writer --action file.\n  \
+                             waypost audit list --newest -n 20";
 
 #[derive(Args)]
 #[command(after_help = LIST_EXAMPLES)]
@@ -64,9 +65,12 @@ pub struct ListArgs {
     /// Only up to and with that instant
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Only records after this number
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    after: u64,
+    /// The newest first
+    #[arg(long)]
+    newest: bool,
+    /// Only records after this number; with `--newest` only those before it. The `next_cursor` of an answer is one
+    #[arg(long, visible_alias = "cursor", value_name = "N")]
+    after: Option<u64>,
     /// Records at most
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -84,9 +88,10 @@ impl ListArgs {
             trace: self.trace.clone(),
             since: self.since.clone(),
             until: self.until.clone(),
-            after: self.after,
+            after: self.after.unwrap_or_default(),
+            newest_first: self.newest,
+            before: self.after,
             limit: self.limit,
-            ..AuditFilter::default()
         }
     }
 }
@@ -96,9 +101,15 @@ pub fn run(globals: &Globals, command: &AuditCommand) -> Outcome {
     match command {
         AuditCommand::List(args) => {
             let rows = session.audit(&args.filter())?;
-            output::list(globals.json, &rows, line)?;
-            if let Some(last) = rows.last().filter(|_| rows.len() == args.limit) {
-                anstream::eprintln!("{FAINT}there may be more: `--after {}`{FAINT:#}", last.number);
+            let next = rows.last().filter(|_| rows.len() >= args.limit).map(|last| last.number.to_string());
+            if globals.json {
+                // As `GET /v1/audit` answers.
+                output::json(&json!({"items": rows, "next_cursor": next}))?;
+                return Ok(0);
+            }
+            output::list(false, &rows, line)?;
+            if let Some(next) = next {
+                anstream::eprintln!("{FAINT}there may be more: `--after {next}`{FAINT:#}");
             }
             Ok(0)
         }

@@ -11,7 +11,7 @@ use clap::Args;
 use waypost_engine::api::{Error, restore_home};
 use waypost_engine::net::{Fetch, Method};
 
-use super::place::{Refused, Server};
+use super::place::{At, Refused, Server};
 use super::{Globals, NOTHING, Outcome, home};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
@@ -28,12 +28,8 @@ const NOTE: &str = "The file holds the home's keys and every version of every fi
 pub struct BackupArgs {
     /// Where to; a file that is there is replaced once the new one is whole
     file: PathBuf,
-    /// The server that has the home open
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The owner's token there
-    #[arg(long, env = "WAYPOST_TOKEN", value_name = "T", requires = "url", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Args)]
@@ -47,11 +43,18 @@ pub struct RestoreArgs {
 
 pub fn run(globals: &Globals, args: &BackupArgs) -> Outcome {
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let server = args.at.server(globals)?;
+    if server.is_none() {
+        check_outside(&home::locate(globals, None)?, folder)?;
+    }
     let aside =
         tempfile::Builder::new().prefix(".waypost-backup-").permissions(private()).tempfile_in(folder);
-    let mut aside = aside.with_context(|| format!("can't write into `{}`", folder.display()))?;
-    match &args.url {
-        Some(url) => fetch(url, args.token.as_deref(), aside.as_file_mut())?,
+    // What the file is called until it is whole is nobody's business.
+    let mut aside = aside
+        .map_err(|error| std::io::Error::from(error.kind()))
+        .with_context(|| format!("can't write into `{}`", folder.display()))?;
+    match &server {
+        Some(server) => fetch(server, aside.as_file_mut())?,
         None => {
             home::owner(globals)?.backup(aside.as_file_mut())?;
         }
@@ -71,13 +74,22 @@ pub fn run(globals: &Globals, args: &BackupArgs) -> Outcome {
     Ok(0)
 }
 
+/// A backup in the home would be part of the next one, and be shown where the home's folder is a workspace.
+fn check_outside(home: &Path, folder: &Path) -> Result<()> {
+    if let (Ok(home), Ok(folder)) = (home.canonicalize(), folder.canonicalize())
+        && folder.starts_with(&home)
+    {
+        bail!("`{}` lies in the home that is backed up: expected a place outside of it", folder.display());
+    }
+    Ok(())
+}
+
 fn private() -> std::fs::Permissions {
     std::fs::Permissions::from_mode(0o600)
 }
 
 /// Asks a running server.
-fn fetch(url: &str, token: Option<&str>, out: &mut File) -> Result<()> {
-    let server = Server::at(url, token)?;
+fn fetch(server: &Server, out: &mut File) -> Result<()> {
     let backup = server.route(&["backup"]);
     let mut incoming = server
         .client

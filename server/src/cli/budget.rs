@@ -2,20 +2,32 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use waypost_engine::api::{
-    Budget, BudgetError, BudgetInfo, BudgetLimits, Error, GroupBy, Period, TargetPattern, UsageInfo,
-    UsageRequest,
+    Budget, BudgetError, BudgetLimits, Error, GroupBy, Period, Session, TargetPattern, UsageRequest,
 };
-use waypost_engine::budget::{read_usd, show_usd};
+use waypost_engine::budget::read_usd;
 use waypost_engine::pattern::Pattern;
 
-use super::{Globals, Outcome, home};
+use super::place::{Ask, At, Place, items, text};
+use super::{Globals, Outcome};
 use crate::output::{self, BAD, FAINT, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost budget usage --group-by principal\n  \
+                        waypost budget list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BudgetArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: BudgetCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost budget usage --group-by principal")]
-pub enum BudgetCommand {
+enum BudgetCommand {
     /// All budgets, with what is left of each
     #[command(after_help = "Example: waypost budget list")]
     List,
@@ -42,7 +54,7 @@ pub enum BudgetCommand {
 
 #[derive(Args)]
 #[command(after_help = "Example: waypost budget add agent:researcher --usd 2.50 --calls 200")]
-pub struct AddArgs {
+struct AddArgs {
     /// A principal, a group whose members share it, or `*`: each principal alone
     holder: String,
     /// Dollars, such as 2.50
@@ -77,7 +89,7 @@ const USAGE_EXAMPLES: &str = "Examples:\n  waypost budget usage --principal agen
 
 #[derive(Args)]
 #[command(after_help = USAGE_EXAMPLES)]
-pub struct UsageArgs {
+struct UsageArgs {
     /// The first day, such as 2026-01-31
     #[arg(long, value_name = "DAY")]
     from: Option<String>,
@@ -108,77 +120,114 @@ impl AddArgs {
         let budget = Budget::new(&self.holder, target, self.period, limits, &self.note);
         Ok(budget.map_err(Error::from)?)
     }
+
+    /// As a server takes it.
+    fn body(&self, budget: &Budget) -> Value {
+        let limits = budget.limits.each().map(|(unit, amount)| (unit.as_str().to_owned(), unit.json(amount)));
+        json!({
+            "holder": self.holder,
+            "tool": self.tool,
+            "agent": self.agent,
+            "period": self.period,
+            "limits": Value::Object(limits.collect()),
+            "note": self.note,
+        })
+    }
 }
 
-pub fn run(globals: &Globals, command: &BudgetCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    let info = match command {
+pub fn run(globals: &Globals, args: &BudgetArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    let budget = match &args.command {
         BudgetCommand::List => {
-            output::list(globals.json, &session.budgets()?, line)?;
+            output::list(globals.json, &place.all(Session::budgets, Ask::get(&["budgets"]))?, line)?;
             return Ok(0);
         }
-        BudgetCommand::Add(args) => session.put_budget(&args.budget()?)?,
         BudgetCommand::Remove { id } => {
-            session.remove_budget(id)?;
+            place.one(|session| session.remove_budget(id), Ask::delete(&["budgets", id]))?;
             output::done(globals.json, "removed", id)?;
             return Ok(0);
         }
-        BudgetCommand::Show { id, principal } => session.budget(id, principal.as_deref())?,
         BudgetCommand::Usage(args) => {
-            let request = UsageRequest {
-                from: args.from.clone(),
-                to: args.to.clone(),
-                principal: args.principal.clone(),
-                group_by: args.group_by,
-            };
-            let reply = session.usage(&request)?;
-            if globals.json {
-                output::json(&reply)?;
-            } else {
-                reply.items.iter().for_each(usage_line);
-                anstream::println!(
-                    "{FAINT}{} to {}, in all{FAINT:#}  {}",
-                    reply.from,
-                    reply.to,
-                    sums(&reply.total)
-                );
-            }
+            output::one(globals.json, &usage(&place, args)?, print_usage)?;
             return Ok(0);
         }
+        BudgetCommand::Add(args) => {
+            let budget = args.budget()?;
+            let ask = Ask::post(&["budgets"], args.body(&budget));
+            place.one(|session| session.put_budget(&budget), ask)?
+        }
+        BudgetCommand::Show { id, principal } => {
+            let ask = Ask::get(&["budgets", id]).with("principal", principal.as_deref());
+            place.one(|session| session.budget(id, principal.as_deref()), ask)?
+        }
     };
-    if globals.json {
-        output::json(&info)?;
-    } else {
-        line(&info);
-    }
+    output::one(globals.json, &budget, line)?;
     Ok(0)
 }
 
-fn line(budget: &BudgetInfo) {
-    let target = match &budget.target {
-        None => String::new(),
-        Some(TargetPattern::Tool(pattern)) => format!(" on tool {pattern}"),
-        Some(TargetPattern::Agent(pattern)) => format!(" on agent {pattern}"),
+fn usage(place: &Place, args: &UsageArgs) -> Result<Value> {
+    let request = UsageRequest {
+        from: args.from.clone(),
+        to: args.to.clone(),
+        principal: args.principal.clone(),
+        group_by: args.group_by,
     };
-    let resets = budget.state.resets_at.as_ref().map(|at| format!("  resets at {at}")).unwrap_or_default();
+    let ask = Ask::get(&["usage"])
+        .with("from", args.from.as_deref())
+        .with("to", args.to.as_deref())
+        .with("principal", args.principal.as_deref())
+        .with("group_by", Some(args.group_by.as_str()));
+    match place {
+        Place::Home(_) => place.one(|session| session.usage(&request), ask),
+        Place::Server(server) => server.whole(ask),
+    }
+}
+
+fn print_usage(reply: &Value) {
+    for row in items(reply, "items") {
+        let keys = ["principal", "target", "kind", "day"];
+        let key = keys.iter().find_map(|key| row[*key].as_str()).unwrap_or_default();
+        anstream::println!("{STRONG}{}{STRONG:#}  {}", output::safe(key), sums(row));
+    }
+    let (from, to) = (text(reply, "from"), text(reply, "to"));
+    anstream::println!("{FAINT}{from} to {to}, in all{FAINT:#}  {}", sums(&reply["total"]));
+}
+
+fn sums(row: &Value) -> String {
+    let amount = |unit: &str| plain(&row[unit]);
+    format!(
+        "{} calls, {} failed, {} usd, {} tokens, {} bytes",
+        amount("calls"),
+        amount("failures"),
+        amount("usd"),
+        amount("tokens"),
+        amount("bytes")
+    )
+}
+
+fn line(budget: &Value) {
+    let target = ["tool", "agent"]
+        .iter()
+        .find_map(|kind| Some(format!(" on {kind} {}", budget["target"][*kind].as_str()?)))
+        .unwrap_or_default();
+    let state = &budget["state"];
+    let resets = state["resets_at"].as_str().map(|at| format!("  resets at {at}")).unwrap_or_default();
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}{} per {}: {}{FAINT}{resets}{}{FAINT:#}",
-        budget.id,
-        output::safe(&budget.holder),
+        text(budget, "id"),
+        output::safe(text(budget, "holder")),
         output::safe(&target),
-        budget.period.as_str(),
-        amounts(budget),
-        output::aside(&budget.note)
+        text(budget, "period"),
+        amounts(&budget["limits"], state),
+        output::aside(text(budget, "note"))
     );
 }
 
 /// What is left of what, by unit; red where little is.
-fn amounts(budget: &BudgetInfo) -> String {
-    let state = &budget.state;
-    let shown = budget.limits.keys().map(|unit| {
-        let of = |amounts: &Map<String, Value>| plain(&amounts[unit]);
-        let text = format!("{} of {} {unit} left", of(&state.left), of(&budget.limits));
-        let is_short = state.warnings.iter().any(|short| short.as_str() == unit);
+fn amounts(limits: &Value, state: &Value) -> String {
+    let shown = limits.as_object().into_iter().flat_map(Map::iter).map(|(unit, limit)| {
+        let text = format!("{} of {} {unit} left", plain(&state["left"][unit]), plain(limit));
+        let is_short = items(state, "warnings").iter().any(|short| short == unit.as_str());
         if is_short { format!("{BAD}{text}{BAD:#}") } else { text }
     });
     shown.collect::<Vec<String>>().join(", ")
@@ -186,22 +235,4 @@ fn amounts(budget: &BudgetInfo) -> String {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn usage_line(row: &UsageInfo) {
-    let keys = [&row.principal, &row.target, &row.kind, &row.day];
-    let key = keys.into_iter().flatten().next().map(String::as_str).unwrap_or_default();
-    anstream::println!("{STRONG}{}{STRONG:#}  {}", output::safe(key), sums(row));
-}
-
-fn sums(row: &UsageInfo) -> String {
-    let used = row.used;
-    format!(
-        "{} calls, {} failed, {} usd, {} tokens, {} bytes",
-        used.calls,
-        row.failures,
-        show_usd(used.usd_micros),
-        used.tokens,
-        used.bytes
-    )
 }

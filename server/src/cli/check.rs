@@ -22,7 +22,7 @@ pub struct CheckArgs {
 }
 
 pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let (engine, _) = home::open_quietly(&home::locate(globals, None)?, globals)?;
     let report = engine.check(args.repair)?;
     if args.repair {
         index_all(&engine)?;

@@ -38,7 +38,8 @@ pub fn tell_usage(error: &clap::Error) -> ExitCode {
 
 fn tell_program(message: &str, code: u8) {
     let told = json!({"error": {"message": message, "exit_code": code}});
-    anstream::println!("{told}");
+    // Where that can't be written, standard error has it still.
+    let _ = output::json(&told);
 }
 
 /// What comes after `--` is no flag.
@@ -60,7 +61,7 @@ fn usage(error: &clap::Error) -> String {
 }
 
 /// What could not be had is told apart from what was asked wrongly.
-fn exit_code(error: &anyhow::Error) -> u8 {
+pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<NoModel>() {
         return UNAVAILABLE;
     }

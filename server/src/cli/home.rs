@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use waypost::upstream;
-use waypost_engine::api::{Engine, Error, Session};
+use waypost_engine::api::{Engine, EngineOptions, Error, Session};
 use waypost_engine::embed::Embedder;
 
-use super::{Globals, Outcome};
+use super::{Globals, Outcome, failure};
 use crate::config::{self, Config};
-use crate::output::{self, FAINT, STRONG};
+use crate::output::{self, BAD, FAINT, STRONG};
 use crate::{logs, models};
 
 /// Said below the flags of `waypost config`.
@@ -19,8 +19,8 @@ pub const CONFIG_EXAMPLES: &str =
     "Examples:\n  waypost config --home ./home\n  WAYPOST_OFFLINE=yes waypost config --json";
 
 /// What to do while a server has the home.
-const TAKEN: &str = "a server has this home open: ask that one, with `--url` and `--token`, which `approval`, `backup`, `mcp`, `token` \
-                     and `webhook` take, or over REST";
+const TAKEN: &str = "a server has this home open: ask that one, with `--url http://127.0.0.1:7077` and `--token wp_…`, or over REST \
+                     where the command takes no `--url`";
 
 #[derive(Args)]
 #[command(after_help = "Example: waypost init ./home")]
@@ -70,9 +70,26 @@ pub enum Fetch {
 
 /// Opens a home with its model; says so, once, where there is none.
 pub fn open(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>, Config)> {
+    let (engine, config) = open_untaken(home, globals, fetch)?;
+    take_in(&engine)?;
+    Ok((engine, config))
+}
+
+/// As [`open`], without the folders that are new in the home: see [`take_in`].
+pub fn open_untaken(home: &Path, globals: &Globals, fetch: Fetch) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
     let embedder = model(&config, fetch)?;
     Ok((open_with(home, &config, embedder)?, config))
+}
+
+/// Makes workspaces of the folders that were put into the home's `workspaces` by hand; says which can't be one.
+pub fn take_in(engine: &Engine) -> Result<()> {
+    let passed_over = engine.take_in_folders()?;
+    // Where there is a log, the engine has told it there.
+    for line in passed_over.iter().filter(|_| logs::format().is_none()) {
+        output::note(line);
+    }
+    Ok(())
 }
 
 /// The model; says so where there is none.
@@ -92,7 +109,10 @@ pub fn model(config: &Config, fetch: Fetch) -> Result<Option<Arc<dyn Embedder>>>
 
 /// Opens a home with this model.
 pub fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder>>) -> Result<Arc<Engine>> {
-    let options = config.engine_options(home)?.embedder(embedder);
+    start(config, config.engine_options(home)?.embedder(embedder))
+}
+
+fn start(config: &Config, options: EngineOptions) -> Result<Arc<Engine>> {
     let engine = Engine::open(options).map_err(|error| match error {
         // Nearly always a server has it.
         Error::HomeInUse { .. } => anyhow::Error::new(error).context(TAKEN),
@@ -107,13 +127,14 @@ pub fn open_with(home: &Path, config: &Config, embedder: Option<Arc<dyn Embedder
     Ok(engine)
 }
 
-/// Opens a home for a command that searches nothing. The model comes along all the same: a home that is opened without
-/// the one that its vectors are from takes its indexes for stale and throws them away.
+/// Opens a home for a command that searches and fills nothing: an index that was built with something else stays as it is.
+/// The model comes along all the same, so that this can be told.
 pub fn open_quietly(home: &Path, globals: &Globals) -> Result<(Arc<Engine>, Config)> {
     let config = config::load(home, globals)?;
     models::check(&config)?;
     let embedder = models::open(&config, false).ok();
-    Ok((open_with(home, &config, embedder)?, config))
+    let options = config.engine_options(home)?.embedder(embedder).leaves_stale();
+    Ok((start(&config, options)?, config))
 }
 
 /// Opens the home for a command that manages it.
@@ -134,6 +155,8 @@ pub fn owner(globals: &Globals) -> Result<Session> {
 pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
     let home = args.dir.clone().or_else(|| globals.home.clone()).unwrap_or_else(|| PathBuf::from("."));
     let (engine, _) = open_quietly(&home, globals)?;
+    let kept = engine.home().join("workspaces");
+    std::fs::create_dir_all(&kept).map_err(|source| Error::Folder { path: kept, source })?;
     let token = engine.first_token()?;
     if globals.json {
         output::json(&serde_json::json!({"home": engine.home(), "token": token}))?;
@@ -155,7 +178,7 @@ pub fn config(globals: &Globals) -> Outcome {
     let config = config::load(&home, globals)?;
     if globals.json {
         output::json(&config)?;
-        return Ok(0);
+        return Ok(check_settings(&home, &config));
     }
     let serde_json::Value::Object(settings) = serde_json::to_value(&config)? else { return Ok(0) };
     for (name, setting) in settings {
@@ -165,5 +188,18 @@ pub fn config(globals: &Globals) -> Outcome {
             setting["from"].as_str().unwrap_or("")
         );
     }
-    Ok(0)
+    Ok(check_settings(&home, &config))
+}
+
+/// Says what of the settings can't hold; the exit code.
+fn check_settings(home: &Path, config: &Config) -> u8 {
+    let checked = || -> Result<()> {
+        config.engine_options(home)?;
+        config.edge()?;
+        super::serve::address(config)?;
+        models::check(config)
+    };
+    let Err(error) = checked() else { return 0 };
+    anstream::eprintln!("{BAD}error{BAD:#}: {}", output::safe(&output::causes(&error)));
+    failure::exit_code(&error)
 }

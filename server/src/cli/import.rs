@@ -40,13 +40,13 @@ pub struct ImportArgs {
     /// Only where this version stands there
     #[arg(long, value_name = "VERSION")]
     if_version: Option<String>,
-    /// Bytes of one file at most
+    /// Bytes of one file at most [default: what the setting `max_file_bytes` says, and no more than 67108864]
     #[arg(long, value_name = "N")]
     max_bytes: Option<u64>,
     /// Only this media type, such as `application/pdf` or `text/*`; may be given several times
     #[arg(long, value_name = "TYPE")]
     accept: Vec<String>,
-    /// Seconds for all of it, at most 600
+    /// Seconds for all of it, at most 600 [default: 120, with `--recursive` 300]
     #[arg(long, value_name = "N")]
     timeout: Option<u64>,
 }

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use waypost_engine::api::IndexReport;
 use waypost_engine::id::WorkspaceName;
 
 use super::home::{self, Fetch};
-use super::{Globals, Outcome};
+use super::{Globals, Outcome, UNAVAILABLE};
 use crate::output::{self, Bar, FAINT, STRONG};
 
 /// Said below the flags.
@@ -51,36 +51,48 @@ pub fn run(globals: &Globals, args: &IndexArgs) -> Outcome {
         .map_err(|source| waypost_engine::api::Error::Folder { path: dir.clone(), source })?;
     let given = args.name.as_deref().map(WorkspaceName::new).transpose();
     let given = given.map_err(waypost_engine::api::Error::from)?;
-    let (engine, _) = home::open(&home, globals, Fetch::IfMissing)?;
+    // The folder comes first: where it becomes a home, what is called `workspaces` in it is taken in behind it.
+    let (engine, _) = home::open_untaken(&home, globals, Fetch::IfMissing)?;
     let own = || WorkspaceName::from_folder(&folder.file_name().unwrap_or_default().to_string_lossy());
     let name = given.or_else(|| engine.workspace_in(&folder)).unwrap_or_else(own);
     engine.attach(&name, &folder)?;
+    home::take_in(&engine)?;
     let mut bar = Bar::new();
     let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
     bar.finish();
-    tell(globals, &name, &report, bar.elapsed().as_secs_f64())?;
+    let seconds = bar.elapsed().as_secs_f64();
+    if globals.json {
+        output::json(&shown(&name, &report, seconds))?;
+    } else {
+        print(&name, &report, seconds);
+    }
     Ok(0)
 }
 
-/// Brings every workspace of a home up to its files.
+/// Brings every workspace of a home up to its files; one that is not available is named, and fails the command.
 fn catch_up(globals: &Globals) -> Outcome {
     let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::IfMissing)?;
     let mut bar = Bar::new();
+    let mut items = Vec::new();
     for name in engine.workspace_names() {
         let begun = Instant::now();
         let report = engine.index(&name, &AtomicBool::new(false), &mut |progress| bar.show(progress))?;
-        tell(globals, &name, &report, begun.elapsed().as_secs_f64())?;
+        let seconds = begun.elapsed().as_secs_f64();
+        if globals.json {
+            items.push(shown(&name, &report, seconds));
+        } else {
+            print(&name, &report, seconds);
+        }
     }
     bar.finish();
-    Ok(0)
-}
-
-fn tell(globals: &Globals, name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyhow::Result<()> {
     if globals.json {
-        return print_json(name, report, seconds);
+        output::json(&json!({"items": items}))?;
     }
-    print(name, report, seconds);
-    Ok(())
+    let unavailable = engine.unavailable();
+    for (name, reason) in &unavailable {
+        output::note(&format!("workspace `{name}` is not available: {reason}"));
+    }
+    Ok(if unavailable.is_empty() { 0 } else { UNAVAILABLE })
 }
 
 /// Every file that is not indexed: in the tree, and by what it holds.
@@ -92,12 +104,12 @@ fn skipped(report: &IndexReport) -> Vec<(&str, &str, &str)> {
     in_tree.chain(by_content).collect()
 }
 
-fn print_json(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyhow::Result<()> {
+fn shown(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> Value {
     let skipped: Vec<_> = skipped(report)
         .into_iter()
         .map(|(path, code, reason)| json!({"path": path, "code": code, "reason": reason}))
         .collect();
-    output::json(&json!({
+    json!({
         "workspace": name,
         "files": report.scan.found,
         "created": report.scan.created,
@@ -109,7 +121,7 @@ fn print_json(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> anyho
         "statuses": report.statuses,
         "skipped": skipped,
         "seconds": seconds,
-    }))
+    })
 }
 
 fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {

@@ -3,21 +3,33 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::{Args, Subcommand};
-use waypost_engine::api::{
-    AppendMessages, Engine, MemoryFilter, MemoryInfo, MessageInput, OnConflict, RecallRequest, Recalled,
-    RememberReply, RememberRequest, Sources, ThreadRequest,
-};
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use waypost_engine::api::{AppendMessages, Engine, MemoryFilter, Session, ThreadRequest};
 use waypost_engine::id::split_path;
 
 use super::home::{self, Fetch};
+use super::place::{Ask, At, Place, items, text};
 use super::search::{ModeArg, print_degraded, print_status};
 use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost memory recall 'where is staging hosted' -n 2\n  \
+                        waypost memory list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MemoryArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: MemoryCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost memory recall 'where is staging hosted' -n 2")]
-pub enum MemoryCommand {
+enum MemoryCommand {
     /// Keep a note, and be told what is known like it
     Remember(RememberArgs),
     /// Find notes and messages that bear on a query
@@ -72,7 +84,7 @@ const REMEMBER_EXAMPLES: &str = "Examples:\n  waypost memory remember 'The stagi
 
 #[derive(Args)]
 #[command(after_help = REMEMBER_EXAMPLES)]
-pub struct RememberArgs {
+struct RememberArgs {
     /// One fact or a few, in plain sentences
     #[arg(required = true)]
     text: Vec<String>,
@@ -104,7 +116,7 @@ pub struct RememberArgs {
 
 #[derive(Args)]
 #[command(after_help = "Example: waypost memory append planning 'Who paints the boats?' --role user")]
-pub struct AppendArgs {
+struct AppendArgs {
     /// The thread's name
     thread: String,
     /// What was said
@@ -139,7 +151,7 @@ const RECALL_EXAMPLES: &str = "Examples:\n  waypost memory recall 'where is stag
 
 #[derive(Args)]
 #[command(after_help = RECALL_EXAMPLES)]
-pub struct RecallArgs {
+struct RecallArgs {
     /// In plain words
     #[arg(required = true)]
     query: Vec<String>,
@@ -169,11 +181,12 @@ pub struct RecallArgs {
     expired: bool,
 }
 
-pub fn run(globals: &Globals, command: &MemoryCommand) -> Outcome {
-    match command {
-        MemoryCommand::Remember(args) => remember(globals, args),
-        MemoryCommand::Recall(args) => recall(globals, args),
-        MemoryCommand::Append(args) => append(globals, args),
+pub fn run(globals: &Globals, args: &MemoryArgs) -> Outcome {
+    let at = &args.at;
+    match &args.command {
+        MemoryCommand::Remember(args) => remember(globals, at, args),
+        MemoryCommand::Recall(args) => recall(globals, at, args),
+        MemoryCommand::Append(args) => append(globals, at, args),
         MemoryCommand::List { workspace, agent, topic, kind, expired } => {
             let filter = MemoryFilter {
                 workspace: workspace.clone(),
@@ -182,7 +195,14 @@ pub fn run(globals: &Globals, command: &MemoryCommand) -> Outcome {
                 kind: kind.clone(),
                 include_expired: *expired,
             };
-            output::list(globals.json, &home::owner(globals)?.memories_listed(&filter)?, line)?;
+            let ask = Ask::get(&["memory"])
+                .with("workspace", workspace.as_deref())
+                .with("agent", agent.as_deref())
+                .with("topic", topic.as_deref())
+                .with("kind", kind.as_deref())
+                .with("include_expired", expired.then_some("true"));
+            let listed = at.place(globals)?.all(|session| session.memories_listed(&filter), ask)?;
+            output::list(globals.json, &listed, line)?;
             Ok(0)
         }
         MemoryCommand::Thread { thread, workspace, agent, max_tokens } => {
@@ -192,147 +212,166 @@ pub fn run(globals: &Globals, command: &MemoryCommand) -> Outcome {
                 max_tokens: *max_tokens,
                 limit: None,
             };
-            let reply = home::owner(globals)?.thread(thread, &request)?;
-            if globals.json {
-                output::json(&reply)?;
-                return Ok(0);
-            }
-            if reply.left_out > 0 {
-                anstream::println!("{FAINT}{} older messages left out{FAINT:#}", reply.left_out);
-            }
-            if reply.cut {
-                anstream::println!("{FAINT}the last message is longer than that, and cut{FAINT:#}");
-            }
-            for message in &reply.messages {
-                anstream::println!(
-                    "{STRONG}{}{STRONG:#} {FAINT}{}{FAINT:#}  {}",
-                    output::safe(&message.role),
-                    message.n,
-                    output::safe(&message.text)
-                );
-            }
+            let ask = Ask::get(&["memory", "threads", thread])
+                .with("workspace", workspace.as_deref())
+                .with("agent", agent.as_deref())
+                .with("max_tokens", max_tokens.map(|max| max.to_string()).as_deref());
+            let reply = at.place(globals)?.one(|session| session.thread(thread, &request), ask)?;
+            output::one(globals.json, &reply, print_thread)?;
             Ok(0)
         }
         MemoryCommand::Forget { path } => {
-            home::owner(globals)?.forget(path)?;
+            let ask = Ask::post(&["memory", "forget"], json!({"path": path}));
+            at.place(globals)?.one(|session| session.forget(path), ask)?;
             output::done(globals.json, "forgotten", path)?;
             Ok(0)
         }
     }
 }
 
-fn remember(globals: &Globals, args: &RememberArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
-    let request = RememberRequest {
-        text: args.text.join(" "),
-        workspace: args.workspace.clone(),
-        agent: args.agent.clone(),
-        topic: args.topic.clone(),
-        tags: args.tags.clone(),
-        source: Sources::Many(args.source.clone()),
-        expires_in_seconds: args.expires_in,
-        on_conflict: match args.on_conflict {
-            ConflictArg::Report => OnConflict::Report,
-            ConflictArg::Keep => OnConflict::Keep,
-            ConflictArg::Reject => OnConflict::Reject,
-            ConflictArg::Supersede => OnConflict::Supersede,
-        },
-        supersedes: args.supersedes.clone(),
-        ..RememberRequest::default()
-    };
-    let reply = engine.owner_session().remember(&request)?;
-    if reply.written {
-        index(&engine, &reply.path)?;
+/// Where the memory is, with the model for what is compared and searched; a home with its engine.
+fn open(globals: &Globals, at: &At) -> Result<(Place, Option<Arc<Engine>>)> {
+    let mut opened = None;
+    let place = at.place_or(globals, || {
+        let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+        opened = Some(Arc::clone(&engine));
+        Ok(engine.owner_session())
+    })?;
+    Ok((place, opened))
+}
+
+fn remember(globals: &Globals, at: &At, args: &RememberArgs) -> Outcome {
+    let (place, engine) = open(globals, at)?;
+    let body = json!({
+        "text": args.text.join(" "),
+        "workspace": args.workspace,
+        "agent": args.agent,
+        "topic": args.topic,
+        "tags": args.tags,
+        "source": args.source,
+        "expires_in_seconds": args.expires_in,
+        "on_conflict": args.on_conflict.to_possible_value().map(|name| name.get_name().to_owned()),
+        "supersedes": args.supersedes,
+    });
+    let reply = place.asked(Session::remember, &["memory", "remember"], body)?;
+    if reply["written"] == true {
+        index(engine, text(&reply, "path"))?;
     }
     output::one(globals.json, &reply, print_kept)?;
     Ok(0)
 }
 
-fn append(globals: &Globals, args: &AppendArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
-    let message = MessageInput { role: args.role.clone(), text: args.text.join(" "), tokens: None };
-    let request = AppendMessages {
-        workspace: args.workspace.clone(),
-        agent: args.agent.clone(),
-        messages: vec![message],
-    };
-    let reply = engine.owner_session().append_messages(&args.thread, &request)?;
-    index(&engine, &reply.path)?;
+fn append(globals: &Globals, at: &At, args: &AppendArgs) -> Outcome {
+    let (place, engine) = open(globals, at)?;
+    let body = json!({
+        "workspace": args.workspace,
+        "agent": args.agent,
+        "messages": [{"role": args.role, "text": args.text.join(" ")}],
+    });
+    let thread = &args.thread;
+    let at_home = |session: &Session, request: &AppendMessages| session.append_messages(thread, request);
+    let reply = place.asked(at_home, &["memory", "threads", thread, "messages"], body)?;
+    index(engine, text(&reply, "path"))?;
     output::one(globals.json, &reply, |reply| {
-        anstream::println!("{STRONG}{}{STRONG:#}  message {}", output::safe(&reply.path), reply.last);
+        anstream::println!(
+            "{STRONG}{}{STRONG:#}  message {}",
+            output::safe(text(reply, "path")),
+            reply["last"]
+        );
     })?;
     Ok(0)
 }
 
-/// No server runs that would do it, and the next command may recall the note.
-fn index(engine: &Arc<Engine>, path: &str) -> anyhow::Result<()> {
+/// In a home no server runs that would do it, and the next command may recall the note.
+fn index(engine: Option<Arc<Engine>>, path: &str) -> Result<()> {
+    let Some(engine) = engine else { return Ok(()) };
     let (workspace, _) = split_path(path)?;
     engine.index(&workspace, &AtomicBool::new(false), &mut |_| {})?;
     Ok(())
 }
 
-fn recall(globals: &Globals, args: &RecallArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
-    let request = RecallRequest {
-        query: args.query.join(" "),
-        workspace: args.workspace.clone(),
-        agents: args.agents.clone(),
-        topic: args.topic.clone(),
-        thread: args.thread.clone(),
-        mode: args.mode.mode(),
-        limit: Some(args.limit),
-        max_tokens: args.max_tokens,
-        include_expired: args.expired,
-        ..RecallRequest::default()
-    };
-    let reply = engine.owner_session().recall(&request)?;
+fn recall(globals: &Globals, at: &At, args: &RecallArgs) -> Outcome {
+    let (place, _) = open(globals, at)?;
+    let body = json!({
+        "query": args.query.join(" "),
+        "workspace": args.workspace,
+        "agents": args.agents,
+        "topic": args.topic,
+        "thread": args.thread,
+        "mode": args.mode.mode(),
+        "limit": args.limit,
+        "max_tokens": args.max_tokens,
+        "include_expired": args.expired,
+    });
+    let reply = place.asked(Session::recall, &["memory", "recall"], body)?;
+    let recalled = items(&reply, "results");
     if globals.json {
         output::json(&reply)?;
     } else {
-        reply.results.iter().for_each(print_recalled);
-        print_status(&reply.index, reply.took_ms, reply.results.len());
+        recalled.iter().for_each(print_recalled);
+        print_status(&reply, recalled.len());
     }
-    Ok(if reply.results.is_empty() { NOTHING } else { 0 })
+    Ok(if recalled.is_empty() { NOTHING } else { 0 })
 }
 
-fn print_kept(reply: &RememberReply) {
-    anstream::println!("{STRONG}{}{STRONG:#}  {}", reply.status, output::safe(&reply.path));
-    for similar in &reply.similar {
-        let kind = match similar.differs {
-            Some(differs) => format!("{BAD}contradiction{BAD:#} ({differs})"),
-            None => format!("{:?}", similar.kind).to_lowercase(),
+fn print_kept(reply: &Value) {
+    let path = output::safe(text(reply, "path"));
+    anstream::println!("{STRONG}{}{STRONG:#}  {path}", text(reply, "status"));
+    for similar in items(reply, "similar") {
+        let kind = match similar["differs"].as_str() {
+            Some(differs) => format!("{BAD}contradiction{BAD:#} ({})", output::safe(differs)),
+            None => output::safe(text(similar, "kind")),
         };
         anstream::println!(
             "  {kind} {:.2}  {FAINT}{}{FAINT:#}\n    {}",
-            similar.score,
-            output::safe(&similar.path),
-            output::safe(&similar.quote)
+            similar["score"].as_f64().unwrap_or_default(),
+            output::safe(text(similar, "path")),
+            output::safe(text(similar, "quote"))
         );
     }
-    print_degraded(&reply.degraded);
+    print_degraded(items(reply, "degraded"));
 }
 
-fn print_recalled(recalled: &Recalled) {
-    let place = match (recalled.n, &recalled.role) {
+fn print_thread(reply: &Value) {
+    if let Some(left_out @ 1..) = reply["left_out"].as_u64() {
+        anstream::println!("{FAINT}{left_out} older messages left out{FAINT:#}");
+    }
+    if reply["cut"] == true {
+        anstream::println!("{FAINT}the last message is longer than that, and cut{FAINT:#}");
+    }
+    for message in items(reply, "messages") {
+        anstream::println!(
+            "{STRONG}{}{STRONG:#} {FAINT}{}{FAINT:#}  {}",
+            output::safe(text(message, "role")),
+            message["n"],
+            output::safe(text(message, "text"))
+        );
+    }
+}
+
+fn print_recalled(recalled: &Value) {
+    let place = match (recalled["n"].as_u64(), recalled["role"].as_str()) {
         (Some(n), Some(role)) => format!(" message {n} ({})", output::safe(role)),
         _ => String::new(),
     };
+    let by = Some(text(recalled, "by")).filter(|by| !by.is_empty()).unwrap_or("somebody");
     anstream::println!(
         "{:.2}  {}\n      {FAINT}{}{place}  by {}, {}{FAINT:#}",
-        recalled.score,
-        output::safe(recalled.text.trim()),
-        output::safe(&recalled.citation.path),
-        output::safe(if recalled.by.is_empty() { "somebody" } else { &recalled.by }),
-        output::safe(recalled.at.as_deref().unwrap_or("at some time"))
+        recalled["score"].as_f64().unwrap_or_default(),
+        output::safe(text(recalled, "text").trim()),
+        output::safe(text(&recalled["citation"], "path")),
+        output::safe(by),
+        output::safe(recalled["at"].as_str().unwrap_or("at some time"))
     );
 }
 
-fn line(memory: &MemoryInfo) {
-    let what = match (&memory.text, memory.messages) {
+fn line(memory: &Value) {
+    let what = match (memory["text"].as_str(), memory["messages"].as_u64()) {
         (Some(text), _) => output::safe(text.lines().next().unwrap_or_default()),
         (None, Some(n_messages)) => format!("{n_messages} messages"),
         (None, None) => String::new(),
     };
-    let expired = if memory.expired { " (expired)" } else { "" };
-    anstream::println!("{STRONG}{}{STRONG:#}{expired}  {FAINT}{what}{FAINT:#}", output::safe(&memory.path));
+    let expired = if memory["expired"] == true { " (expired)" } else { "" };
+    let path = output::safe(text(memory, "path"));
+    anstream::println!("{STRONG}{path}{STRONG:#}{expired}  {FAINT}{what}{FAINT:#}");
 }

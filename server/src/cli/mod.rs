@@ -145,19 +145,16 @@ enum Command {
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Remember, recall, list and forget what agents know
-    #[command(subcommand)]
-    Memory(memory::MemoryCommand),
+    Memory(memory::MemoryArgs),
     /// Hold files against the writes of others
     #[command(subcommand)]
     Lock(lock::LockCommand),
     /// Forget old versions; today's files, snapshots and pending approvals keep theirs
     Prune(prune::PruneArgs),
     /// Make, follow and review tasks
-    #[command(subcommand)]
-    Task(task::TaskCommand),
+    Task(task::TaskArgs),
     /// Register agents by their cards, and see what lies before one
-    #[command(subcommand)]
-    Agent(agent::AgentCommand),
+    Agent(agent::AgentArgs),
     /// See, approve and call tools of other servers, and declare tools that have none
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -189,8 +186,7 @@ enum Command {
     /// Decide about changes that wait at a gate
     Approval(approval::ApprovalArgs),
     /// Limit what agents may spend, and see what was spent
-    #[command(subcommand)]
-    Budget(budget::BudgetCommand),
+    Budget(budget::BudgetArgs),
     /// Read and verify the record of every act
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -244,11 +240,11 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Workspace(command) => workspace::run(&globals, &command),
         Command::File(command) => file::run(&globals, &command),
         Command::Snapshot(command) => snapshot::run(&globals, &command),
-        Command::Memory(command) => memory::run(&globals, &command),
+        Command::Memory(args) => memory::run(&globals, &args),
         Command::Lock(command) => lock::run(&globals, &command),
         Command::Prune(args) => prune::run(&globals, &args),
-        Command::Task(command) => task::run(&globals, &command),
-        Command::Agent(command) => agent::run(&globals, &command),
+        Command::Task(args) => task::run(&globals, &args),
+        Command::Agent(args) => agent::run(&globals, &args),
         Command::Tool(command) => tool::run(&globals, &command),
         Command::Guard(args) => tool::run_guard(&args),
         Command::ExtractWorker => Ok(waypost_engine::reader::work()),
@@ -260,7 +256,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Gate(command) => gate::run(&globals, &command),
         Command::Policy(command) => policy::run(&globals, &command),
         Command::Approval(args) => approval::run(&globals, &args),
-        Command::Budget(command) => budget::run(&globals, &command),
+        Command::Budget(args) => budget::run(&globals, &args),
         Command::Audit(command) => audit::run(&globals, &command),
         Command::Config => home::config(&globals),
         Command::Completions(args) => shell::completions(&args),

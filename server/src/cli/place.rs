@@ -3,11 +3,13 @@
 //! Takes what is to be done in both forms, a call of the engine and a request to `/v1`, gives what either answers, as JSON. Nouns:
 //! [`Place`], [`Server`], [`Ask`].
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 use waypost_engine::api::{Error as EngineError, Session};
@@ -25,7 +27,8 @@ const MAX_PAGES: usize = 10_000;
 /// The flags that name a server.
 #[derive(Args, Clone)]
 pub struct At {
-    /// Ask the server that has the home open, such as http://127.0.0.1:7077, in place of opening a home
+    /// Ask the server that has the home open, such as http://127.0.0.1:7077, in place of opening a home;
+    /// without `--url` and `--home`, `WAYPOST_URL` names it
     #[arg(id = "server_url", long = "url", global = true, value_name = "URL")]
     url: Option<String>,
     /// Token to act with there
@@ -43,11 +46,29 @@ pub struct At {
 impl At {
     /// The server that is named, or else the home, opened for its owner.
     pub fn place(&self, globals: &Globals) -> Result<Place> {
-        match &self.url {
-            Some(url) => Ok(Place::Server(Server::at(url, self.token.as_deref())?)),
-            None => Ok(Place::Home(Box::new(home::owner(globals)?))),
+        self.place_or(globals, || home::owner(globals))
+    }
+
+    /// As [`Self::place`], where the home is opened in a way of its own.
+    pub fn place_or(&self, globals: &Globals, open: impl FnOnce() -> Result<Session>) -> Result<Place> {
+        match self.server(globals)? {
+            Some(server) => Ok(Place::Server(server)),
+            None => Ok(Place::Home(Box::new(open()?))),
         }
     }
+
+    /// The server that is named.
+    pub fn server(&self, globals: &Globals) -> Result<Option<Server>> {
+        let url = self.url.clone().or_else(|| usual_server(globals));
+        url.map(|url| Server::at(&url, self.token.as_deref())).transpose()
+    }
+}
+
+/// The server that the environment names, where no flag names a home.
+fn usual_server(globals: &Globals) -> Option<String> {
+    let usual_home = std::env::var_os("WAYPOST_HOME").filter(|home| !home.is_empty());
+    let is_usual = globals.home.as_deref().map(Path::as_os_str) == usual_home.as_deref();
+    std::env::var("WAYPOST_URL").ok().filter(|url| is_usual && !url.is_empty())
 }
 
 /// Where a command acts.
@@ -66,8 +87,21 @@ impl Place {
         ask: Ask<'_>,
     ) -> Result<Value> {
         match self {
-            Self::Home(session) => Ok(serde_json::to_value(at_home(session).map_err(Into::into)?)?),
+            Self::Home(session) => said(&at_home(session).map_err(Into::into)?),
             Self::Server(server) => server.ask(ask),
+        }
+    }
+
+    /// As [`Self::one`], of a request that is one body for both.
+    pub fn asked<R: DeserializeOwned, T: Serialize>(
+        &self,
+        at_home: impl FnOnce(&Session, &R) -> Result<T, EngineError>,
+        way: &[&str],
+        body: Value,
+    ) -> Result<Value> {
+        match self {
+            Self::Home(session) => said(&at_home(session, &serde_json::from_value(body)?)?),
+            Self::Server(server) => server.ask(Ask::post(way, body)),
         }
     }
 
@@ -75,23 +109,12 @@ impl Place {
     pub fn all<T: Serialize, E: Into<anyhow::Error>>(
         &self,
         at_home: impl FnOnce(&Session) -> Result<Vec<T>, E>,
-        mut ask: Ask<'_>,
+        ask: Ask<'_>,
     ) -> Result<Vec<Value>> {
-        let server = match self {
-            Self::Home(session) => {
-                let items = at_home(session).map_err(Into::into)?;
-                return Ok(items.iter().map(serde_json::to_value).collect::<Result<_, _>>()?);
-            }
-            Self::Server(server) => server,
-        };
-        let mut items = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let page = server.ask(ask.clone())?;
-            items.extend(page["items"].as_array().into_iter().flatten().cloned());
-            let Some(cursor) = page["next_cursor"].as_str() else { break };
-            ask = ask.with("cursor", Some(cursor));
+        match self {
+            Self::Home(session) => at_home(session).map_err(Into::into)?.iter().map(said).collect(),
+            Self::Server(server) => Ok(taken(&mut server.whole(ask)?)),
         }
-        Ok(items)
     }
 }
 
@@ -117,6 +140,11 @@ impl<'a> Ask<'a> {
     /// Does something.
     pub fn post(way: &[&'a str], body: Value) -> Self {
         Self::new(Method::Post, way, Some(body))
+    }
+
+    /// Puts something in its place.
+    pub fn put(way: &[&'a str], body: Value) -> Self {
+        Self::new(Method::Put, way, Some(body))
     }
 
     /// Changes something.
@@ -168,7 +196,7 @@ pub struct Server {
 
 impl Server {
     /// At an address, of which only scheme, host and port count.
-    pub fn at(url: &str, token: Option<&str>) -> Result<Self> {
+    fn at(url: &str, token: Option<&str>) -> Result<Self> {
         let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let address = address.filter(Url::has_host).with_context(|| {
             format!("`{url}` is no URL of a server: expected one such as http://127.0.0.1:7077")
@@ -191,6 +219,20 @@ impl Server {
             path.clear().push("v1").extend(way);
         }
         url
+    }
+
+    /// A list with the items of all its pages.
+    pub fn whole(&self, mut ask: Ask<'_>) -> Result<Value> {
+        let mut list = self.ask(ask.clone())?;
+        for _ in 1..MAX_PAGES {
+            let Some(cursor) = list["next_cursor"].as_str() else { break };
+            ask = ask.with("cursor", Some(cursor));
+            let mut page = self.ask(ask.clone())?;
+            let items = [taken(&mut list), taken(&mut page)].concat();
+            list["items"] = items.into();
+            list["next_cursor"] = page["next_cursor"].clone();
+        }
+        Ok(list)
     }
 
     fn ask(&self, ask: Ask<'_>) -> Result<Value> {
@@ -226,7 +268,25 @@ impl Server {
     }
 }
 
+/// As a server says it, so that both are told alike: a figure has the digits that it is printed with.
+fn said(value: &impl Serialize) -> Result<Value> {
+    Ok(serde_json::from_str(&serde_json::to_string(value)?)?)
+}
+
+/// The items of a list, which has none from then on.
+fn taken(list: &mut Value) -> Vec<Value> {
+    match list.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
+    }
+}
+
 /// A text of an answer; empty where there is none.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
+}
+
+/// The items of a list of an answer; none where there is no list.
+pub fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value[name].as_array().map_or(&[], Vec::as_slice)
 }

@@ -53,7 +53,9 @@ fn left_out(home: &Path, file: &Path) -> anyhow::Result<Option<LeftOut>> {
         }
         None => LeftOut {
             status: "ignored",
-            reason: "ignored: a rule of `.gitignore`, `.ignore` or `.waypostignore` leaves it out".to_owned(),
+            reason: "ignored: a rule of `.gitignore`, `.ignore` or `.waypostignore` leaves it out, or its name does: such files, and \
+                     `.env…`, are not indexed, nor what belongs to a home"
+                .to_owned(),
         },
     }))
 }

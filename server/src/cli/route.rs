@@ -1,10 +1,13 @@
 //! `waypost route INTENT`.
 
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use waypost_engine::api::{RouteCandidate, RouteOutcome, RouteReply, RouteRequest};
+use serde::Deserialize;
+use waypost_engine::api::{RouteCandidate, RouteOutcome, RouteReply, RouteRequest, Session};
 use waypost_engine::route::EntryKind;
 
 use super::home::{self, Fetch};
+use super::place::At;
 use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, GOOD, STRONG};
 
@@ -16,7 +19,8 @@ enum Kind {
 
 /// Said below the flags.
 const EXAMPLES: &str = "Examples:\n  waypost route 'translate the press release into German'\n  \
-                        waypost route 'transfer 50 euros' --kind tool --explain";
+                        waypost route 'transfer 50 euros' --kind tool --explain\n  \
+                        waypost route 'transfer 50 euros' --url http://127.0.0.1:7077 --token wp_…";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -24,6 +28,8 @@ pub struct RouteArgs {
     /// What is to be done, in plain words
     #[arg(required = true)]
     intent: Vec<String>,
+    #[command(flatten)]
+    at: At,
     /// Only agents, or only tools
     #[arg(long)]
     kind: Option<Kind>,
@@ -36,7 +42,10 @@ pub struct RouteArgs {
 }
 
 pub fn run(globals: &Globals, args: &RouteArgs) -> Outcome {
-    let (engine, _) = home::open(&home::locate(globals, None)?, globals, Fetch::Never)?;
+    let open = || -> Result<Session> {
+        Ok(home::open(&home::locate(globals, None)?, globals, Fetch::Never)?.0.owner_session())
+    };
+    let place = args.at.place_or(globals, open)?;
     let kinds = args.kind.map(|kind| match kind {
         Kind::Agent => EntryKind::Agent,
         Kind::Tool => EntryKind::Tool,
@@ -47,9 +56,10 @@ pub fn run(globals: &Globals, args: &RouteArgs) -> Outcome {
         limit: Some(args.limit),
         explain: args.explain,
     };
-    let reply = engine.owner_session().route(&request)?;
+    let said = place.asked(Session::route, &["route"], serde_json::to_value(&request)?)?;
+    let reply = RouteReply::deserialize(&said)?;
     if globals.json {
-        output::json(&reply)?;
+        output::json(&said)?;
     } else {
         anstream::println!("{}", text(&reply));
     }

@@ -1,23 +1,31 @@
 //! `waypost search QUERY`.
 
+use anyhow::Result;
 use clap::Args;
-use waypost_engine::api::{IndexStatus, SearchHit, SearchRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use waypost_engine::api::Session;
 use waypost_engine::id::WorkspaceName;
-use waypost_engine::search::{Degraded, Mode};
+use waypost_engine::search::{Citation, Mode};
 
+use super::place::{At, items, text};
 use super::{Globals, NOTHING, Outcome, asking};
 use crate::output::{self, FAINT, MATCH, STRONG};
 
 /// Said below the flags.
 const EXAMPLES: &str = "Examples:\n  waypost search refund policy\n  \
-                        waypost search '\"thirty days\" -draft ext:md' --workspace docs --limit 3";
+                        waypost search '\"thirty days\" -draft ext:md' --workspace docs --limit 3\n  \
+                        waypost search 'invoice type:text/csv after:2026-01-31' --url http://127.0.0.1:7077";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SearchArgs {
-    /// Words, "phrases", -exclusions, field:value (path, ext, lang, type, in, after, before)
+    /// Words, "phrases", -exclusions, and conditions on files: path:PART, ext:md, lang:en or lang:rust, type:text/csv
+    /// or type:image/*, in:FOLDER, after:2026-01-31, before:2026-01-31T12:00:00Z; whatever has another form is a word
     #[arg(required = true)]
     query: Vec<String>,
+    #[command(flatten)]
+    at: At,
     #[command(flatten)]
     place: PlaceArgs,
     /// Hits at most
@@ -79,55 +87,66 @@ impl ModeArg {
 }
 
 pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
-    let engine = asking::open(globals, &args.place)?;
-    let request = SearchRequest {
-        query: args.query.join(" "),
-        workspaces: args.place.workspaces(),
-        path_prefix: args.place.path_prefix.clone(),
-        mode: args.place.mode(),
-        limit: Some(args.limit),
-        explain: args.explain,
-        ..SearchRequest::default()
-    };
-    let reply = engine.owner_session().search(&request)?;
+    let query = asking::typed(&args.query, "query")?;
+    let place = args.at.place_or(globals, || Ok(asking::open(globals, &args.place)?.owner_session()))?;
+    let body = json!({
+        "query": query,
+        "workspaces": args.place.workspaces(),
+        "path_prefix": args.place.path_prefix,
+        "mode": args.place.mode(),
+        "limit": args.limit,
+        "explain": args.explain,
+    });
+    let reply = place.asked(Session::search, &["search"], body)?;
+    let hits = items(&reply, "results");
     if globals.json {
         output::json(&reply)?;
     } else {
-        reply.results.iter().for_each(print);
-        print_status(&reply.index, reply.took_ms, reply.results.len());
+        hits.iter().try_for_each(print)?;
+        print_status(&reply, hits.len());
     }
-    asking::tell_pending(reply.index.pending_files);
-    Ok(if reply.results.is_empty() { NOTHING } else { 0 })
+    asking::tell_pending(&place, &reply);
+    Ok(if hits.is_empty() { NOTHING } else { 0 })
 }
 
-fn print(hit: &SearchHit) {
-    let lines = match (&hit.citation.location, hit.citation.lines) {
-        (Some(place), _) => output::safe(&format!(", {place}")),
+fn print(hit: &Value) -> Result<()> {
+    let citation = Citation::deserialize(&hit["citation"])?;
+    anstream::println!(
+        "{STRONG}{}{STRONG:#}  {FAINT}{:.3}{}{FAINT:#}",
+        standing(&citation, false),
+        hit["score"].as_f64().unwrap_or_default(),
+        output::aside(&citation.headings.join(" › "))
+    );
+    let highlights = Vec::<[usize; 2]>::deserialize(&hit["highlights"])?;
+    anstream::println!("  {}", marked(text(hit, "snippet"), &highlights));
+    let ranks = &hit["ranks"];
+    if !ranks.is_null() {
+        let rank = |arm: &str| ranks[arm].as_u64().map_or_else(|| "–".to_owned(), |rank| format!("#{rank}"));
+        let figure = |name: &str| ranks[name].as_f64().unwrap_or(f64::NAN);
+        anstream::println!(
+            "  {FAINT}words {} (bm25 {:.2}) · meaning {} (cosine {:.3}) · weight of meaning {:.2}{FAINT:#}",
+            rank("lexical"),
+            figure("bm25"),
+            rank("semantic"),
+            figure("cosine"),
+            figure("semantic_weight")
+        );
+    }
+    for copy in items(hit, "copies").iter().filter_map(Value::as_str) {
+        anstream::println!("  {FAINT}also in {}{FAINT:#}", output::safe(copy));
+    }
+    Ok(())
+}
+
+/// The file and where in it: a place such as a page, or lines, all of them or the first one.
+pub fn standing(citation: &Citation, all_lines: bool) -> String {
+    let place = match (&citation.location, citation.lines) {
+        (Some(place), _) => format!(", {place}"),
+        (None, Some((first, last))) if all_lines && first != last => format!(":{first}-{last}"),
         (None, Some((first, _))) => format!(":{first}"),
         (None, None) => String::new(),
     };
-    let headings = hit.citation.headings.join(" › ");
-    anstream::println!(
-        "{STRONG}{}{lines}{STRONG:#}  {FAINT}{:.3}  {}{FAINT:#}",
-        output::safe(&hit.citation.path),
-        hit.score,
-        output::safe(&headings)
-    );
-    anstream::println!("  {}", marked(&hit.snippet, &hit.highlights));
-    if let Some(ranks) = &hit.ranks {
-        let rank = |rank: Option<u32>| rank.map_or_else(|| "–".to_owned(), |rank| format!("#{rank}"));
-        anstream::println!(
-            "  {FAINT}words {} (bm25 {:.2}) · meaning {} (cosine {:.3}) · weight of meaning {:.2}{FAINT:#}",
-            rank(ranks.lexical),
-            ranks.bm25,
-            rank(ranks.semantic),
-            ranks.cosine.unwrap_or(f32::NAN),
-            ranks.semantic_weight
-        );
-    }
-    for copy in &hit.copies {
-        anstream::println!("  {FAINT}also in {}{FAINT:#}", output::safe(copy));
-    }
+    output::safe(&format!("{}{place}", citation.path))
 }
 
 fn marked(snippet: &str, highlights: &[[usize; 2]]) -> String {
@@ -144,21 +163,21 @@ fn marked(snippet: &str, highlights: &[[usize; 2]]) -> String {
 }
 
 /// How far the index is and what could not run, on one line.
-pub fn print_status(index: &IndexStatus, took_ms: f64, n_found: usize) {
-    let found = if n_found == 0 { "nothing found · ".to_owned() } else { String::new() };
-    let pending = if index.pending_files > 0 {
-        format!(" · {} files pending", index.pending_files)
-    } else {
-        String::new()
+pub fn print_status(reply: &Value, n_found: usize) {
+    let found = if n_found == 0 { "nothing found · " } else { "" };
+    let pending = match reply["index"]["pending_files"].as_u64() {
+        Some(n_files) if n_files > 0 => format!(" · {n_files} files pending"),
+        _ => String::new(),
     };
+    let took_ms = reply["took_ms"].as_f64().unwrap_or_default();
     anstream::println!("{FAINT}{found}{took_ms:.1} ms{pending}{FAINT:#}");
-    print_degraded(&index.degraded);
+    print_degraded(items(&reply["index"], "degraded"));
 }
 
 /// Names what could not run.
-pub fn print_degraded(stages: &[Degraded]) {
+pub fn print_degraded(stages: &[Value]) {
     for degraded in stages {
-        let reason = output::safe(&degraded.reason);
-        anstream::println!("{FAINT}{} did not run: {reason}{FAINT:#}", degraded.stage);
+        let (stage, reason) = (text(degraded, "stage"), text(degraded, "reason"));
+        anstream::println!("{FAINT}{} did not run: {}{FAINT:#}", output::safe(stage), output::safe(reason));
     }
 }

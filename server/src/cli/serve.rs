@@ -53,7 +53,7 @@ pub struct ServeArgs {
 pub struct Greeting {
     /// For programs, on one line.
     pub json: bool,
-    /// Of the owner.
+    /// Of the owner; where there is none, the home's first one is made once the server listens.
     pub token: Option<String>,
     /// What a program is told beside it.
     pub more: Map<String, Value>,
@@ -85,8 +85,7 @@ pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
         let (name, folder) = split_attach(pair)?;
         engine.attach(&name, &folder)?;
     }
-    attach_lone_folder(&engine, &home)?;
-    let token = engine.first_token()?;
+    tell_of_no_workspace(&engine, &home);
     let (globals, args) = (globals.clone(), args.clone());
     let is_json = globals.json;
     let reread = move || {
@@ -94,7 +93,7 @@ pub fn run(globals: &Globals, args: &ServeArgs) -> Outcome {
         args.put_into(&mut config);
         Ok(config)
     };
-    let greeting = Greeting { json: is_json, token, more: Map::new(), example: None };
+    let greeting = Greeting { json: is_json, token: None, more: Map::new(), example: None };
     run_server((engine, telling), config, reread, greeting)
 }
 
@@ -106,24 +105,13 @@ impl ServeArgs {
     }
 }
 
-/// A home without any workspace whose folder has files is itself what is to be served.
-fn attach_lone_folder(engine: &Engine, home: &Path) -> Result<()> {
-    if !engine.workspace_names().is_empty() {
-        return Ok(());
-    }
-    let kept = engine.home().join("workspaces");
-    let names =
-        std::fs::read_dir(&kept).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    for entry in names.iter().filter(|entry| entry.path().is_dir()) {
-        engine.create_workspace(&WorkspaceName::from_folder(&entry.file_name().to_string_lossy()))?;
-    }
-    if names.is_empty() {
+fn tell_of_no_workspace(engine: &Engine, home: &Path) {
+    if engine.workspace_names().is_empty() && engine.unavailable().is_empty() {
         output::note(&format!(
             "this home has no workspace yet; attach one with `--attach NAME=DIR`, or `waypost workspace add NAME DIR --home {}`",
             home.display()
         ));
     }
-    Ok(())
 }
 
 fn split_attach(pair: &str) -> Result<(WorkspaceName, PathBuf)> {
@@ -131,7 +119,17 @@ fn split_attach(pair: &str) -> Result<(WorkspaceName, PathBuf)> {
         bail!("`--attach {pair}`: expected NAME=DIR, such as `docs=./docs`");
     };
     let name = WorkspaceName::new(name).map_err(waypost_engine::api::Error::from)?;
-    Ok((name, PathBuf::from(folder)))
+    Ok((name, from_home(folder, std::env::home_dir())))
+}
+
+/// A shell does not see the `~/` behind `NAME=`.
+fn from_home(folder: &str, user: Option<PathBuf>) -> PathBuf {
+    match (folder.strip_prefix('~'), user) {
+        (Some(rest), Some(user)) if rest.is_empty() || rest.starts_with('/') => {
+            user.join(rest.trim_start_matches('/'))
+        }
+        _ => PathBuf::from(folder),
+    }
 }
 
 /// Serves an open engine, whose log has begun, until it is told to stop; at SIGHUP the settings are read again.
@@ -153,22 +151,24 @@ pub fn run_server(
     let indexer = Indexer::start(&engine);
     let reread = Arc::new(move || renew(&config, reread()).map_err(|error| output::causes(&error)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let on_ready = move |address| announce(scheme, address, greeting);
+    let served = Arc::clone(&engine);
+    let on_ready = move |address| announce(scheme, address, &served, greeting);
     runtime.block_on(serve(engine, indexer, options, reread, on_ready))?;
     runtime.shutdown_timeout(LAST_CALLS);
     drop(telling);
     Ok(0)
 }
 
-fn options(config: &Config) -> Result<ServeOptions> {
+/// Where the server listens.
+pub fn address(config: &Config) -> Result<SocketAddr> {
     let listen = &config.listen.value;
-    let address: SocketAddr = listen
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .with_context(|| format!("`{listen}` is no address: expected one such as 127.0.0.1:7077"))?;
+    let first = listen.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    first.with_context(|| format!("`{listen}` is no address: expected one such as 127.0.0.1:7077"))
+}
+
+fn options(config: &Config) -> Result<ServeOptions> {
     Ok(ServeOptions {
-        listen: address,
+        listen: address(config)?,
         allowed_hosts: config.allowed_hosts.value.clone(),
         allowed_origins: config.allowed_origins.value.clone(),
         upstreams: config.upstream_plan(),
@@ -186,9 +186,10 @@ fn renew(before: &Config, newer: Result<Config>) -> Result<Renewed> {
     Ok(renewed)
 }
 
-fn announce(scheme: &str, address: SocketAddr, greeting: Greeting) {
+fn announce(scheme: &str, address: SocketAddr, engine: &Engine, greeting: Greeting) {
     let url = format!("{scheme}://{address}");
     let Greeting { json, token, more: mut told, example } = greeting;
+    let token = token.or_else(|| first_token(engine));
     if let (Some(example), Some(token)) = (example, &token) {
         Voice::new(json).say(format!("{FAINT}try: {}{FAINT:#}", example(&url, token)));
     }
@@ -206,6 +207,15 @@ fn announce(scheme: &str, address: SocketAddr, greeting: Greeting) {
     if let Some(token) = token {
         anstream::println!("admin token, shown once: {token}");
     }
+}
+
+/// Made no earlier than it can be told: it is shown once, and a server that can't listen would lose it.
+fn first_token(engine: &Engine) -> Option<String> {
+    engine.first_token().unwrap_or_else(|error| {
+        let why = output::causes(&error.into());
+        output::note(&format!("no admin token was made, make one with `waypost token add`: {why}"));
+        None
+    })
 }
 
 pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
@@ -234,4 +244,22 @@ pub fn run_mcp(globals: &Globals, args: &McpArgs) -> Outcome {
     runtime.block_on(serve_stdio(Arc::clone(&engine), token, toolsets, config.upstream_plan()))?;
     drop((indexer, courier, supervisor));
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tilde_stands_for_the_users_folder() {
+        let user = || Some(PathBuf::from("/home/ana"));
+        for (given, expected) in
+            [("~/notes", "/home/ana/notes"), ("~", "/home/ana"), ("./a~/b", "./a~/b"), ("~bob/x", "~bob/x")]
+        {
+            assert_eq!(from_home(given, user()), PathBuf::from(expected), "{given}");
+        }
+        assert_eq!(from_home("~/notes", None), PathBuf::from("~/notes"));
+        assert_eq!(split_attach("notes=./notes").unwrap().1, PathBuf::from("./notes"));
+        assert!(split_attach("~/notes").is_err());
+    }
 }

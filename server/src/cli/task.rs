@@ -1,9 +1,12 @@
 //! `waypost task`: work that agents hand each other as files.
 
-use clap::Subcommand;
-use waypost_engine::api::{NewTask, TaskInfo, TaskState, TasksFilter};
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::{Session, TaskState, TasksFilter};
 
-use super::{Globals, Outcome, home};
+use super::place::{Ask, At, Place, items, text};
+use super::{Globals, Outcome};
 use crate::output::{self, BAD, FAINT, STRONG};
 
 /// Said below the flags of `waypost task list`.
@@ -14,9 +17,21 @@ const LIST_EXAMPLES: &str = "Examples:\n  waypost task list --state review\n  \
 const ADD_EXAMPLES: &str = "Examples:\n  waypost task add office 'Review the Kestrel contract' --capability law --review\n  \
                             waypost task add finance 'Close January' --to agent:data-analyst --due 2026-03-06T12:00:00Z";
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost task list --state review\n  \
+                        waypost task list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TaskArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: TaskCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost task list --state review")]
-pub enum TaskCommand {
+enum TaskCommand {
     /// Tasks, oldest first
     #[command(after_help = LIST_EXAMPLES)]
     List {
@@ -37,37 +52,7 @@ pub enum TaskCommand {
         id: String,
     },
     /// Make a task: a file in `tasks/pending/` of the workspace
-    #[command(after_help = ADD_EXAMPLES)]
-    Add {
-        /// The workspace
-        workspace: String,
-        /// For people
-        title: String,
-        /// What the worker needs, as JSON
-        #[arg(long, value_name = "JSON")]
-        payload: Option<String>,
-        /// Only for this principal
-        #[arg(long)]
-        to: Option<String>,
-        /// Only for who can do this
-        #[arg(long)]
-        capability: Option<String>,
-        /// Higher first
-        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-        priority: i64,
-        /// RFC 3339
-        #[arg(long, value_name = "TIME")]
-        due: Option<String>,
-        /// After this task; may be given several times
-        #[arg(long = "after", value_name = "TASK")]
-        depends_on: Vec<String>,
-        /// Somebody has to accept what was done
-        #[arg(long)]
-        review: bool,
-        /// retry, agent:NAME or human, for the first, second, … trouble; may be given several times
-        #[arg(long = "on-trouble", value_name = "STEP")]
-        on_trouble: Vec<String>,
-    },
+    Add(AddArgs),
     /// Accept what was done
     #[command(after_help = "Example: waypost task accept tk_…")]
     Accept {
@@ -92,90 +77,132 @@ pub enum TaskCommand {
     },
 }
 
+#[derive(Args)]
+#[command(after_help = ADD_EXAMPLES)]
+struct AddArgs {
+    /// The workspace
+    workspace: String,
+    /// For people
+    title: String,
+    /// What the worker needs, as JSON
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    /// Only for this principal
+    #[arg(long)]
+    to: Option<String>,
+    /// Only for who can do this
+    #[arg(long)]
+    capability: Option<String>,
+    /// Higher first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    priority: i64,
+    /// RFC 3339
+    #[arg(long, value_name = "TIME")]
+    due: Option<String>,
+    /// After this task; may be given several times
+    #[arg(long = "after", value_name = "TASK")]
+    depends_on: Vec<String>,
+    /// Somebody has to accept what was done
+    #[arg(long)]
+    review: bool,
+    /// retry, agent:NAME or human, for the first, second, … trouble; may be given several times
+    #[arg(long = "on-trouble", value_name = "STEP")]
+    on_trouble: Vec<String>,
+}
+
 /// A state by its name.
 pub fn read_state(text: &str) -> Result<TaskState, String> {
     TaskState::named(text)
         .ok_or_else(|| format!("expected one of {}", TaskState::ALL.map(TaskState::as_str).join(", ")))
 }
 
-pub fn run(globals: &Globals, command: &TaskCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    let task = match command {
-        TaskCommand::List { workspace, state, to } => {
-            let filter = TasksFilter { workspace: workspace.clone(), state: *state, to: to.clone() };
-            output::list(globals.json, &session.tasks(&filter)?, line)?;
-            return Ok(0);
-        }
-        TaskCommand::Show { id } => session.task(id)?,
-        TaskCommand::Add { .. } => session.create_task(&new_task(command)?)?,
-        TaskCommand::Accept { id } => session.accept_task(id, None)?,
-        TaskCommand::Reject { id, reason } => session.reject_task(id, None, reason)?,
-        TaskCommand::Cancel { id, reason } => session.cancel_task(id, reason)?,
-    };
-    if globals.json {
-        output::json(&task)?;
+pub fn run(globals: &Globals, args: &TaskArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    if let TaskCommand::List { workspace, state, to } = &args.command {
+        let filter = TasksFilter { workspace: workspace.clone(), state: *state, to: to.clone() };
+        let ask = Ask::get(&["tasks"])
+            .with("workspace", workspace.as_deref())
+            .with("state", state.map(TaskState::as_str))
+            .with("to", to.as_deref());
+        output::list(globals.json, &place.all(|session| session.tasks(&filter), ask)?, line)?;
         return Ok(0);
     }
-    line(&task);
-    for note in &task.history {
-        let text = |field: &str| output::safe(note[field].as_str().unwrap_or_default());
-        let reason = text("reason");
-        let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        anstream::println!("  {FAINT}{}{FAINT:#}  {} {}{reason}", text("at"), text("by"), text("what"));
-    }
-    for path in &task.artifacts {
-        anstream::println!("  {}", output::safe(path));
-    }
+    output::one(globals.json, &act(&place, &args.command)?, show)?;
     Ok(0)
 }
 
-fn new_task(command: &TaskCommand) -> anyhow::Result<NewTask> {
-    let TaskCommand::Add {
-        workspace,
-        title,
-        payload,
-        to,
-        capability,
-        priority,
-        due,
-        depends_on,
-        review,
-        on_trouble,
-    } = command
-    else {
-        anyhow::bail!("only `task add` makes a task");
-    };
-    let payload = payload.as_deref().map(serde_json::from_str).transpose();
-    Ok(NewTask {
-        workspace: workspace.clone(),
-        title: Some(title.clone()),
-        payload: payload.map_err(|error| anyhow::anyhow!("`--payload` is no JSON: {error}"))?,
-        to: to.clone(),
-        capability: capability.clone(),
-        priority: *priority,
-        due_at: due.clone(),
-        depends_on: depends_on.clone(),
-        review: *review,
-        on_trouble: on_trouble.clone(),
-        ..NewTask::default()
-    })
+/// Looks at a task or does something with it; gives it as it is then.
+fn act(place: &Place, command: &TaskCommand) -> Result<Value> {
+    match command {
+        TaskCommand::List { .. } => Ok(Value::Null),
+        TaskCommand::Show { id } => place.one(|session| session.task(id), Ask::get(&["tasks", id])),
+        TaskCommand::Add(args) => place.asked(Session::create_task, &["tasks"], args.body()?),
+        TaskCommand::Accept { id } => place.one(
+            |session| session.accept_task(id, None),
+            Ask::post(&["tasks", "accept"], json!({"task_id": id})),
+        ),
+        TaskCommand::Reject { id, reason } => place.one(
+            |session| session.reject_task(id, None, reason),
+            Ask::post(&["tasks", "reject"], json!({"task_id": id, "reason": reason})),
+        ),
+        TaskCommand::Cancel { id, reason } => place.one(
+            |session| session.cancel_task(id, reason),
+            Ask::post(&["tasks", "cancel"], json!({"task_id": id, "reason": reason})),
+        ),
+    }
 }
 
-fn line(task: &TaskInfo) {
-    let held = task.holder.as_ref().map(|holder| format!(", held by {}", output::safe(holder)));
-    let to = task.to.as_ref().map(|to| format!(" for {}", output::safe(to)));
+impl AddArgs {
+    fn body(&self) -> Result<Value> {
+        let payload = self.payload.as_deref().map(serde_json::from_str::<Value>).transpose();
+        Ok(json!({
+            "workspace": self.workspace,
+            "title": self.title,
+            "payload": payload.context("`--payload` is no JSON")?,
+            "to": self.to,
+            "capability": self.capability,
+            "priority": self.priority,
+            "due_at": self.due,
+            "depends_on": self.depends_on,
+            "review": self.review,
+            "on_trouble": self.on_trouble,
+        }))
+    }
+}
+
+fn show(task: &Value) {
+    line(task);
+    for note in items(task, "history") {
+        let said = |field: &str| output::safe(text(note, field));
+        let reason = said("reason");
+        let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+        anstream::println!("  {FAINT}{}{FAINT:#}  {} {}{reason}", said("at"), said("by"), said("what"));
+    }
+    for path in items(task, "artifacts").iter().filter_map(Value::as_str) {
+        anstream::println!("  {}", output::safe(path));
+    }
+}
+
+fn line(task: &Value) {
+    let held = task["holder"].as_str().map(|holder| format!(", held by {}", output::safe(holder)));
+    let to = task["to"].as_str().map(|to| format!(" for {}", output::safe(to)));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}{}{}  {FAINT}{} of {} attempts{}{FAINT:#}",
-        task.task_id,
-        output::safe(&task.path),
-        task.state.as_str(),
+        text(task, "task_id"),
+        output::safe(text(task, "path")),
+        text(task, "state"),
         to.unwrap_or_default(),
         held.unwrap_or_default(),
-        task.attempts,
-        task.max_attempts,
-        output::aside(&task.title)
+        task["attempts"],
+        task["max_attempts"],
+        output::aside(text(task, "title"))
     );
-    if let Some(error) = &task.last_error {
+    print_trouble(task);
+}
+
+/// What went wrong with a task the last time, where something did.
+pub fn print_trouble(task: &Value) {
+    if let Some(error) = task["last_error"].as_str() {
         anstream::println!("  {BAD}last error{BAD:#}: {}", output::safe(error));
     }
 }

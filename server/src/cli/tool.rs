@@ -15,6 +15,7 @@ use waypost_engine::api::{
 };
 
 use super::agent::print_findings;
+use super::place::items;
 use super::{Globals, NOTHING, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
@@ -140,10 +141,11 @@ pub fn run(globals: &Globals, command: &ToolCommand) -> Outcome {
                 usd_per_call: *usd_per_call,
                 ..ToolDeclaration::default()
             };
-            output::one(globals.json, &session.put_tool(id, declaration)?, |tool| {
-                line(tool);
-                print_findings(tool.lint.as_deref().unwrap_or_default());
-            })?;
+            let tool = session.put_tool(id, declaration)?;
+            output::one(globals.json, &tool, line)?;
+            if !globals.json {
+                print_findings(items(&serde_json::to_value(&tool)?, "lint"));
+            }
         }
         ToolCommand::Show { id } => show(globals, &session.tool(id)?)?,
         ToolCommand::Approve { id, reason } => settle(globals, &session, id, true, reason.as_deref())?,

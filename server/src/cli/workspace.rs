@@ -10,7 +10,7 @@ use waypost_engine::api::{Engine, Error, WorkspaceInfo};
 use waypost_engine::id::WorkspaceName;
 
 use super::{Globals, Outcome, home};
-use crate::output::{self, FAINT, STRONG};
+use crate::output::{self, BAD, FAINT, STRONG};
 
 /// Said below the flags of `waypost workspace add`.
 const ADD_EXAMPLES: &str = "Examples:\n  waypost workspace add marketing\n  \
@@ -68,7 +68,7 @@ pub fn run(globals: &Globals, command: &WorkspaceCommand) -> Outcome {
     let engine = home::manage(globals)?;
     let session = engine.owner_session();
     match command {
-        WorkspaceCommand::List => output::list(globals.json, &session.workspaces()?, line)?,
+        WorkspaceCommand::List => list(globals, &engine)?,
         WorkspaceCommand::Add { name, folder } => show(globals, &add(&engine, name, folder.as_deref())?)?,
         WorkspaceCommand::Show { name } => show(globals, &session.workspace(name)?)?,
         WorkspaceCommand::Remove { name, files } => remove(globals, &engine, name, *files)?,
@@ -77,6 +77,23 @@ pub fn run(globals: &Globals, command: &WorkspaceCommand) -> Outcome {
         }
     }
     Ok(0)
+}
+
+/// All of them, also those whose folder is not there now.
+fn list(globals: &Globals, engine: &Arc<Engine>) -> Result<()> {
+    let (infos, lost) = (engine.owner_session().workspaces()?, engine.unavailable());
+    if globals.json {
+        let mut items = infos.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        items.extend(lost.iter().map(|(name, reason)| json!({"name": name, "unavailable": reason})));
+        return output::json(&json!({"items": items}));
+    }
+    if !infos.is_empty() || lost.is_empty() {
+        output::list(false, &infos, line)?;
+    }
+    for (name, reason) in &lost {
+        anstream::println!("{STRONG}{name}{STRONG:#}  {BAD}not available{BAD:#}: {}", output::safe(reason));
+    }
+    Ok(())
 }
 
 /// What is there already may be added again: a script then need not ask first.
@@ -96,18 +113,25 @@ fn add(engine: &Arc<Engine>, name: &str, folder: Option<&Path>) -> Result<Worksp
 
 fn remove(globals: &Globals, engine: &Arc<Engine>, name: &str, and_files: bool) -> Result<()> {
     let session = engine.owner_session();
-    let info = session.workspace(name)?;
-    session.remove_workspace(&info.name, and_files)?;
-    let deleted = and_files && !info.attached;
-    if globals.json {
-        return output::json(&json!({"removed": info.name, "files_deleted": deleted}));
-    }
-    let files = match (deleted, info.attached) {
-        (true, _) => "its files are deleted",
-        (false, true) => "the attached folder stays as it is",
-        (false, false) => "its files stay where they are",
+    let is_lost = engine.unavailable().iter().any(|(lost, _)| lost.as_str() == name);
+    let (name, attached) = if is_lost {
+        (name.to_owned(), true)
+    } else {
+        let info = session.workspace(name)?;
+        (info.name, info.attached)
     };
-    anstream::println!("removed {STRONG}{}{STRONG:#}  {FAINT}{files}{FAINT:#}", info.name);
+    session.remove_workspace(&name, and_files)?;
+    let deleted = and_files && !attached;
+    if globals.json {
+        return output::json(&json!({"removed": name, "files_deleted": deleted}));
+    }
+    let files = match (deleted, is_lost, attached) {
+        (true, ..) => "its files are deleted",
+        (false, true, _) => "its folder was not there",
+        (false, false, true) => "the attached folder stays as it is",
+        (false, false, false) => "its files stay where they are, and come back with `waypost workspace add`",
+    };
+    anstream::println!("removed {STRONG}{}{STRONG:#}  {FAINT}{files}{FAINT:#}", output::safe(&name));
     Ok(())
 }
 

@@ -23,21 +23,23 @@ where
     variable(name).map(parse).transpose()
 }
 
-/// Seconds, or other numbers, between commas.
-pub(super) fn numbers(name: &str) -> Result<Option<Vec<f64>>> {
+/// Numbers between commas, of what is `expected`.
+pub(super) fn numbers(name: &str, expected: &str) -> Result<Option<Vec<f64>>> {
     let Some(text) = variable(name) else { return Ok(None) };
-    let read = |word: &str| word.trim().parse::<f64>();
-    let numbers = text.split(',').map(read).collect::<Result<_, _>>();
-    numbers.map(Some).with_context(|| format!("{name} is `{text}`: expected seconds, separated by commas"))
+    let numbers: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
+    match numbers {
+        Some(numbers) => Ok(Some(numbers)),
+        None => bail!("{name} is `{text}`: expected {expected}, separated by commas"),
+    }
 }
 
-/// One number.
-pub(super) fn number(name: &str) -> Result<Option<f64>> {
-    let numbers = numbers(name)?;
-    if numbers.as_ref().is_some_and(|numbers| numbers.len() != 1) {
-        bail!("{name} has several numbers: expected one");
+/// One number, of what is `expected`.
+pub(super) fn number(name: &str, expected: &str) -> Result<Option<f64>> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => bail!("{name} is `{text}`: expected {expected}"),
     }
-    Ok(numbers.and_then(|numbers| numbers.first().copied()))
 }
 
 /// What a variable switches on or off.

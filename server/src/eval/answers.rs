@@ -1,14 +1,15 @@
 //! Answer quality: is the gold answer inside the quotes, does each citation verify, is a none honest.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use waypost_engine::api::{AskReply, AskRequest, NumberedCitation};
 
 use super::corpus::Corpus;
-use super::data::{Document, Gold, Question};
-use super::metrics::measured;
+use super::data::{Document, Gold, Question, place, read_some_numbered};
+use super::metrics::{Metrics, shares};
 use super::{Results, Speed};
 
 #[derive(Default)]
@@ -25,6 +26,49 @@ struct Tally {
     abstained: f64,
     abstained_rightly: f64,
     unanswerable: f64,
+}
+
+/// The questions of a set with these documents.
+///
+/// # Errors
+/// Where there is none, or a gold answer is not where it is said to stand.
+pub fn read_questions(path: &Path, documents: &[Document]) -> Result<Vec<Question>> {
+    let texts: BTreeMap<&str, &str> =
+        documents.iter().map(|doc| (doc.id.as_str(), doc.text.as_str())).collect();
+    let questions: Vec<(usize, Question)> = read_some_numbered(path, "question")?;
+    for (number, question) in questions.iter().filter(|(_, question)| !question.answers.is_empty()) {
+        let place = place(path, *number);
+        let Some(id) = &question.doc_id else {
+            bail!(
+                "{place}: the question has answers and no `doc_id`: expected the document that they stand in"
+            );
+        };
+        let Some(text) = texts.get(id.as_str()) else {
+            bail!("{place}: the corpus has no document `{id}`: expected the `doc_id` of one");
+        };
+        for answer in &question.answers {
+            check_gold(answer, text).with_context(|| format!("{place}: document `{id}`"))?;
+        }
+    }
+    Ok(questions.into_iter().map(|(_, question)| question).collect())
+}
+
+/// Whether an answer with a place is what stands there.
+fn check_gold(answer: &Gold, text: &str) -> Result<()> {
+    let (start, end) = match (answer.start, answer.end) {
+        (None, None) => return Ok(()),
+        (Some(start), Some(end)) if start <= end => (start, end),
+        _ => bail!(
+            "an answer's place is none: expected `start` and `end` in code points, the end not before the start, or neither"
+        ),
+    };
+    let found: String = text.chars().skip(start).take(end - start).collect();
+    ensure!(
+        found == answer.text,
+        "`{found}` stands from code point {start} to {end}: expected the answer `{}`",
+        answer.text
+    );
+    Ok(())
 }
 
 /// Metrics of the one mode that answers, and speed.
@@ -48,10 +92,9 @@ pub fn run(corpus: &Corpus, documents: &[Document], questions: &[Question]) -> R
 }
 
 impl Tally {
-    /// A share of nothing would read as perfect, or as none, so it is left out.
-    fn metrics(&self) -> BTreeMap<String, f64> {
+    fn metrics(&self) -> Metrics {
         let n_abstentions = if self.unanswerable > 0.0 { self.abstained } else { 0.0 };
-        let shares = [
+        shares([
             ("gold_doc_first", self.cited_first, self.answerable),
             ("gold_doc_top3", self.cited_top3, self.answerable),
             ("answer_in_quotes", self.answer_in_quotes, self.answerable),
@@ -61,8 +104,7 @@ impl Tally {
             ("abstention_recall", self.abstained_rightly, self.unanswerable),
             ("abstention_precision", self.abstained_rightly, n_abstentions),
             ("abstained", self.abstained, 1.0),
-        ];
-        measured(shares)
+        ])
     }
 }
 
@@ -120,10 +162,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_measured_is_left_out() {
-        let names = |tally: Tally| tally.metrics().into_keys().collect::<Vec<String>>();
-        assert_eq!(names(Tally::default()), ["abstained"]);
+    fn what_was_not_measured_has_its_name_and_no_figure() {
+        let measured = |tally: &Tally| -> Vec<String> {
+            tally.metrics().into_iter().filter_map(|(name, value)| value.map(|_| name)).collect()
+        };
+        assert_eq!(measured(&Tally::default()), ["abstained"]);
         let never_right = Tally { abstained: 1.0, answerable: 1.0, ..Tally::default() };
-        assert_eq!(names(never_right), ["abstained", "answer_in_quotes", "gold_doc_first", "gold_doc_top3"]);
+        let expected = ["abstained", "answer_in_quotes", "gold_doc_first", "gold_doc_top3"];
+        assert_eq!(measured(&never_right), expected);
+        assert!(never_right.metrics().keys().eq(Tally::default().metrics().keys()));
+    }
+
+    #[test]
+    fn a_gold_answer_is_what_stands_there() {
+        let gold = |text: &str, start, end| Gold { text: text.to_owned(), start, end };
+        let text = "Zwölf Käse wurden 1889 gegessen.";
+        for answer in
+            [gold("Käse", Some(6), Some(10)), gold("1889", Some(18), Some(22)), gold("all", None, None)]
+        {
+            assert!(check_gold(&answer, text).is_ok(), "{answer:?}");
+        }
+        for answer in [
+            gold("1889", Some(19), Some(23)),
+            gold("1889", Some(900), Some(904)),
+            gold("1889", Some(22), Some(18)),
+            gold("1889", Some(18), None),
+        ] {
+            assert!(check_gold(&answer, text).is_err(), "{answer:?}");
+        }
     }
 }

@@ -19,7 +19,6 @@ pub struct Document {
     pub id: String,
     #[serde(default)]
     pub title: String,
-    #[serde(default)]
     pub text: String,
 }
 
@@ -106,7 +105,12 @@ fn tidy(fields: &mut serde_json::Map<String, Value>) {
 
 /// As [`read_lines`], of a file that must hold something.
 pub fn read_some<T: DeserializeOwned>(path: &Path, what: &str) -> Result<Vec<T>> {
-    let values = read_lines(path)?;
+    Ok(read_some_numbered(path, what)?.into_iter().map(|(_, value)| value).collect())
+}
+
+/// As [`read_numbered`], of a file that must hold something.
+pub fn read_some_numbered<T: DeserializeOwned>(path: &Path, what: &str) -> Result<Vec<(usize, T)>> {
+    let values = read_numbered(path)?;
     if values.is_empty() {
         bail!("`{}` has no {what}: expected one a line", path.display());
     }
@@ -202,11 +206,15 @@ mod tests {
 
     #[test]
     fn an_id_may_be_a_number_and_be_called_otherwise_and_counts_once() {
-        let text = "{\"_id\": 7, \"title\": null, \"text\": \"a\"}\n\n{\"_id\": \"x\", \"id\": \"8\"}\n{\"id\": 7, \"text\": \"b\"}\n";
+        let text = "{\"_id\": 7, \"title\": null, \"text\": \"a\"}\n\n{\"_id\": \"x\", \"id\": \"8\", \"text\": \"\"}\n{\"id\": 7, \"text\": \"b\"}\n";
         let (_folder, path) = written("corpus.jsonl", text);
         let documents = read_once(&path, "document", |document: &Document| &document.id).unwrap();
         let read: Vec<(&str, &str)> =
             documents.iter().map(|document| (document.id.as_str(), document.text.as_str())).collect();
         assert_eq!(read, [("7", "a"), ("8", "")]);
+        let (_folder, path) =
+            written("corpus.jsonl", "{\"id\": 1, \"text\": \"a\"}\n{\"id\": 2, \"txt\": \"b\"}\n");
+        let refused = format!("{:#}", read_lines::<Document>(&path).unwrap_err());
+        assert!(refused.contains("line 2") && refused.contains("`text`"), "{refused}");
     }
 }

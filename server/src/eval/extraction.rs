@@ -13,6 +13,7 @@ use waypost_engine::reader::Reader;
 use waypost_engine::text::{Document, Limits};
 
 use super::data::read_lines;
+use super::metrics::Metrics;
 use super::{Results, Speed};
 
 /// A line of the set's manifest.
@@ -73,13 +74,13 @@ pub fn run(folder: &Path, only: Option<&str>, isolation: Isolation) -> Result<(R
     Ok((sums.into_iter().map(|(format, sum)| (format, metrics(&sum))).collect(), speed))
 }
 
-fn metrics(sum: &Sum) -> BTreeMap<String, f64> {
+fn metrics(sum: &Sum) -> Metrics {
     let seconds = sum.seconds.max(1e-9);
-    BTreeMap::from([
-        ("files".to_owned(), sum.n_files as f64),
-        ("words found".to_owned(), sum.n_found as f64 / sum.n_words.max(1) as f64),
-        ("pages/s".to_owned(), sum.n_pages as f64 / seconds),
-        ("MB/s".to_owned(), sum.n_bytes as f64 / 1e6 / seconds),
+    Metrics::from([
+        ("files".to_owned(), Some(sum.n_files as f64)),
+        ("words found".to_owned(), Some(sum.n_found as f64 / sum.n_words.max(1) as f64)),
+        ("pages/s".to_owned(), Some(sum.n_pages as f64 / seconds)),
+        ("MB/s".to_owned(), Some(sum.n_bytes as f64 / 1e6 / seconds)),
     ])
 }
 

@@ -1,11 +1,14 @@
 //! Which files of a set are asked for: by what they hold, and by the split in their names.
 //!
-//! `queries.test.jsonl`, `corpus.en.jsonl.gz`, the bare `corpus.jsonl` of a set in one piece, and `qrels/test.tsv`.
+//! `queries.test.jsonl`, `corpus.en.jsonl.gz`, the bare `corpus.jsonl` of a set in one piece, and `qrels/test.tsv`. A set
+//! may name its parts differently: a corpus by its language, judgements by their split.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+
+use crate::output;
 
 /// One kind of file of a set.
 #[derive(Debug, Clone, Copy)]
@@ -61,13 +64,21 @@ impl<'a> Files<'a> {
         Ok(Self { folder, split })
     }
 
-    /// The file of one kind: that of the split, or the bare one, which holds for all of them.
+    /// The file of one kind: that of the split, or the bare one, which holds for all of them, or the only one there is.
     ///
     /// # Errors
-    /// Where there is neither.
+    /// Where there is none of them.
     pub fn find(&self, part: Part) -> Result<PathBuf> {
         let of_split = self.split.as_deref().and_then(|split| part.find(self.folder, Some(split)));
         if let Some(path) = of_split.or_else(|| part.find(self.folder, None)) {
+            return Ok(path);
+        }
+        if let Some(path) = part.lone(self.folder) {
+            let name = part.name;
+            output::note(&format!(
+                "`{}` is taken, the only file that the set has for `{name}`",
+                path.display()
+            ));
             return Ok(path);
         }
         let splits = self.split.as_deref().map(Some).into_iter().chain([None]);
@@ -89,6 +100,13 @@ impl Part {
 
     fn find(self, folder: &Path, split: Option<&str>) -> Option<PathBuf> {
         self.names(split).into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    }
+
+    /// The file of the only split that there is for this part.
+    fn lone(self, folder: &Path) -> Option<PathBuf> {
+        let splits = BTreeSet::from_iter(self.splits(folder));
+        let split = splits.first().filter(|_| splits.len() == 1)?;
+        self.find(folder, Some(split))
     }
 
     /// What stands between name and ending of the files that are there.
@@ -128,6 +146,23 @@ mod tests {
         files.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
         let files = Files::choose(folder.path(), &[CORPUS, QUERIES, QRELS], asked);
         files.map(|files| files.split).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_part_that_is_there_once_holds_for_every_split() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
+        ["corpus.en.jsonl.gz", "queries.test.jsonl.gz", "qrels.test.tsv"].iter().for_each(|name| write(name));
+        let found = |part: Part, asked: Option<&str>| {
+            let files = Files::choose(folder.path(), &[CORPUS, QUERIES, QRELS], asked).unwrap();
+            files.find(part).map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).ok()
+        };
+        assert_eq!(found(CORPUS, None).as_deref(), Some("corpus.en.jsonl.gz"));
+        assert_eq!(found(QRELS, None).as_deref(), Some("qrels.test.tsv"));
+        assert_eq!(found(QUERIES, Some("en")).as_deref(), Some("queries.test.jsonl.gz"));
+        write("corpus.de.jsonl");
+        assert_eq!(found(CORPUS, None), None, "of two nobody knows which is meant");
+        assert_eq!(found(CORPUS, Some("de")).as_deref(), Some("corpus.de.jsonl"));
     }
 
     #[test]

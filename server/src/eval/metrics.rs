@@ -44,10 +44,13 @@ pub fn auroc(higher: &[f64], lower: &[f64]) -> f64 {
     wins / (higher.len() as f64 * lower.len() as f64)
 }
 
-/// Each part as its share of a whole, by name; one of nothing is left out, for nothing was measured.
-pub fn measured<'a>(shares: impl IntoIterator<Item = (&'a str, f64, f64)>) -> BTreeMap<String, f64> {
-    let some = shares.into_iter().filter(|(_, _, whole)| *whole > 0.0);
-    some.map(|(name, part, whole)| (name.to_owned(), part / whole)).collect()
+/// Figures by name; `None`: there was nothing to measure it by. A kind of measurement has the same names always.
+pub type Metrics = BTreeMap<String, Option<f64>>;
+
+/// Each part as its share of a whole, by name. A share of nothing would read as perfect, or as none.
+pub fn shares<'a>(shares: impl IntoIterator<Item = (&'a str, f64, f64)>) -> Metrics {
+    let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+    shares.into_iter().map(|(name, part, whole)| (name.to_owned(), share(part, whole))).collect()
 }
 
 #[cfg(test)]
@@ -72,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_nothing_is_left_out() {
-        let shares = measured([("half", 1.0, 2.0), ("none", 0.0, 0.0)]);
-        assert_eq!(shares, BTreeMap::from([("half".to_owned(), 0.5)]));
+    fn a_share_of_nothing_is_no_figure() {
+        let shares = shares([("half", 1.0, 2.0), ("none", 0.0, 0.0)]);
+        assert_eq!(shares, Metrics::from([("half".to_owned(), Some(0.5)), ("none".to_owned(), None)]));
     }
 }

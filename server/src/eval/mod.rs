@@ -18,11 +18,12 @@ use serde::Serialize;
 use waypost_engine::embed::Embedder;
 
 use corpus::Corpus;
-use data::{Document, Query, Question, read_once, read_qrels, read_some};
+use data::{Document, Query, read_once, read_qrels};
 use files::{CORPUS, Files, QA, QRELS, QUERIES, ROUTES};
+use metrics::Metrics;
 
 /// Metrics by mode.
-pub type Results = BTreeMap<String, BTreeMap<String, f64>>;
+pub type Results = BTreeMap<String, Metrics>;
 /// Speeds by name.
 pub type Speed = BTreeMap<String, f64>;
 
@@ -72,6 +73,10 @@ type Measured = (Results, Speed, Option<String>);
 /// # Errors
 /// Where the set does not say what to ask, or asking fails.
 pub fn run(kind: Kind, set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Report> {
+    ensure!(
+        set.shots.is_none() || kind == Kind::Routing,
+        "`--shots` says how many examples of each route are used: expected it with `routing` alone"
+    );
     let model = embedder.as_ref().map(|embedder| embedder.id().to_string());
     let (kind, (results, speed, split)) = match kind {
         Kind::Retrieval => ("retrieval", measure_retrieval(set, embedder)?),
@@ -103,7 +108,7 @@ fn measure_retrieval(set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Resu
 fn measure_answers(set: &Set<'_>, embedder: Option<Arc<dyn Embedder>>) -> Result<Measured> {
     let files = Files::choose(set.folder, &[CORPUS, QA], set.split)?;
     let documents = read_documents(&files)?;
-    let questions: Vec<Question> = read_some(&files.find(QA)?, "question")?;
+    let questions = answers::read_questions(&files.find(QA)?, &documents)?;
     let corpus = Corpus::build(&documents, embedder, set.keep)?;
     let (results, speed) = answers::run(&corpus, &documents, &questions)?;
     Ok((results, speed, files.split))
@@ -138,7 +143,7 @@ impl Report {
             metrics.iter().map(|name| format!("{name:>22}")).collect::<String>()
         ));
         for (mode, values) in &self.results {
-            let cell = |name: &&String| match values.get(*name) {
+            let cell = |name: &&String| match values.get(*name).copied().flatten() {
                 Some(value) => format!("{value:>22.4}"),
                 None => format!("{:>22}", "–"),
             };

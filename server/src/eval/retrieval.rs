@@ -43,7 +43,7 @@ pub fn run(corpus: &Corpus, queries: &[Query], qrels: &Qrels) -> Result<(Results
         let n = judged.len().max(1) as f64;
         results.insert(
             (*name).to_owned(),
-            sums.into_iter().map(|(metric, sum)| (metric.to_owned(), sum / n)).collect(),
+            sums.into_iter().map(|(metric, sum)| (metric.to_owned(), Some(sum / n))).collect(),
         );
     }
     let usual = if corpus.has_model { Mode::Hybrid } else { Mode::Lexical };

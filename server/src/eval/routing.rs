@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use waypost_engine::embed::{Embedder, Features};
 use waypost_engine::route::{
     DEFAULT_MAX_ERROR, Embedded, Entry, EntryKind, Intent, Ranking, Router, Verdict, asked, parts,
 };
 
-use super::data::{place, read_numbered, read_some};
-use super::metrics::{auroc, measured, ndcg};
+use super::data::{place, read_some, read_some_numbered};
+use super::metrics::{Metrics, auroc, ndcg, shares};
 use super::{Results, Speed};
 use crate::output;
 
@@ -46,10 +46,15 @@ impl Route {
 #[derive(Debug, Clone, Deserialize)]
 pub struct RoutedQuery {
     text: String,
-    #[serde(default)]
-    route: Option<String>,
-    #[serde(default)]
-    routes: Vec<String>,
+    /// `Some(None)`: for none, which is to be said.
+    #[serde(default, deserialize_with = "said")]
+    route: Option<Option<String>>,
+    routes: Option<Vec<String>>,
+}
+
+/// What stands there, be it null.
+fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 impl RoutedQuery {
@@ -59,7 +64,8 @@ impl RoutedQuery {
     }
 
     fn gold(&self) -> BTreeMap<String, f64> {
-        self.routes.iter().chain(&self.route).map(|route| (route.clone(), 1.0)).collect()
+        let routes = self.routes.iter().flatten().chain(self.route.iter().flatten());
+        routes.map(|route| (route.clone(), 1.0)).collect()
     }
 }
 
@@ -88,12 +94,16 @@ pub fn read_routes(path: &Path) -> Result<Vec<Route>> {
 /// The queries of a set with these routes.
 ///
 /// # Errors
-/// Where there is none, or one is for a route that the set does not have.
+/// Where there is none, or one does not say its route, or is for one that the set does not have.
 pub fn read_queries(path: &Path, routes: &[Route]) -> Result<Vec<RoutedQuery>> {
     let names: BTreeSet<&str> = routes.iter().map(|route| route.route.as_str()).collect();
-    let queries: Vec<(usize, RoutedQuery)> = read_numbered(path)?;
-    ensure!(!queries.is_empty(), "`{}` has no query: expected one a line", path.display());
+    let queries: Vec<(usize, RoutedQuery)> = read_some_numbered(path, "query")?;
     for (number, query) in &queries {
+        ensure!(
+            query.route.is_some() || query.routes.is_some(),
+            "{}: the query does not say where it goes: expected `route` (null where none fits) or `routes`",
+            place(path, *number)
+        );
         if let Some(route) = query.gold().keys().find(|route| !names.contains(route.as_str())) {
             bail!("{}: the set has no route `{route}`", place(path, *number));
         }
@@ -231,12 +241,7 @@ fn only_intent(mode: &str, intent: &Intent) -> Intent {
     intent
 }
 
-fn measure(
-    router: &Router,
-    queries: &[RoutedQuery],
-    asked: &[Asked],
-    rankings: &[Ranking],
-) -> BTreeMap<String, f64> {
+fn measure(router: &Router, queries: &[RoutedQuery], asked: &[Asked], rankings: &[Ranking]) -> Metrics {
     let mut tally = Tally::default();
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for ((query, asked), ranking) in queries.iter().zip(asked).zip(rankings) {
@@ -250,9 +255,8 @@ fn measure(
         tally.add(&gold, &ranked, router.decide(ranking, DEFAULT_MAX_ERROR));
     }
     let mut metrics = tally.metrics();
-    if !inside.is_empty() && !outside.is_empty() {
-        metrics.insert("auroc".to_owned(), auroc(&inside, &outside));
-    }
+    let has_both = !inside.is_empty() && !outside.is_empty();
+    metrics.insert("auroc".to_owned(), has_both.then(|| auroc(&inside, &outside)));
     metrics
 }
 
@@ -294,8 +298,8 @@ impl Tally {
         self.none_outside += one(!is_routed && is_outside);
     }
 
-    fn metrics(&self) -> BTreeMap<String, f64> {
-        measured([
+    fn metrics(&self) -> Metrics {
+        shares([
             ("accuracy", self.hit_1, self.inside),
             ("hit@1", self.hit_1, self.inside),
             ("hit@5", self.hit_5, self.inside),

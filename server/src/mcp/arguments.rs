@@ -7,6 +7,7 @@ use waypost_engine::search::Mode;
 use waypost_engine::tasks::TaskState;
 
 use super::tools::Tool;
+use crate::given;
 use crate::problem::Problem;
 
 /// Of `search`.
@@ -43,6 +44,7 @@ pub struct Ask {
 pub struct ReadFile {
     pub path: String,
     pub start_line: Option<usize>,
+    pub start_byte: Option<usize>,
     pub head: Option<usize>,
     pub tail: Option<usize>,
     pub version: Option<String>,
@@ -180,6 +182,8 @@ pub struct CitationArgument {
     pub version: VersionId,
     pub start_byte: usize,
     pub end_byte: usize,
+    /// A hit in few words has none; what stands there completes it.
+    #[serde(default)]
     pub quote: String,
 }
 
@@ -353,7 +357,7 @@ pub fn read<T: DeserializeOwned>(tool: Tool, arguments: Value) -> Result<T, Prob
             tool.name()
         )));
     }
-    serde_json::from_value(arguments).map_err(|error| Problem::invalid(format!("`{}`: {error}", tool.name())))
+    given::read(arguments).map_err(|wrong| Problem::invalid(format!("`{}`: {wrong}", tool.name())))
 }
 
 #[cfg(test)]

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use waypost_engine::api::{
     Error, EventFilter, EventInfo, Session, TreeEntry, VersionInfo, WriteOptions, WriteReply,
@@ -13,6 +11,7 @@ use super::reading;
 use super::tools::Tool;
 use crate::paging::PageParams;
 use crate::problem::Problem;
+use crate::times::patience;
 
 /// Folders of a tree where nothing else is asked.
 const DEFAULT_DEPTH: usize = 3;
@@ -167,7 +166,7 @@ fn terse_version(past: &VersionInfo) -> Value {
 
 fn wait(session: &Session, arguments: &arguments::WaitForEvents) -> Result<Value, Problem> {
     let filter = EventFilter::new(&arguments.paths, &arguments.kinds).map_err(Error::from)?;
-    let patience = Duration::from_secs(arguments.timeout_seconds.unwrap_or(DEFAULT_WAIT_SECONDS));
+    let patience = patience(arguments.timeout_seconds.unwrap_or(DEFAULT_WAIT_SECONDS), "timeout_seconds")?;
     let limit = arguments.limit.unwrap_or(DEFAULT_EVENTS);
     let budget = budget_bytes(arguments.max_tokens)?.saturating_sub(2 * FRAME);
     let page = session.wait_for_events(arguments.after.as_deref(), &filter, limit, patience)?;
@@ -220,6 +219,7 @@ fn read_several(session: &Session, arguments: arguments::ReadMultipleFiles) -> R
             let one = ReadFile {
                 path: path.clone(),
                 start_line: None,
+                start_byte: None,
                 head: None,
                 tail: None,
                 version: None,

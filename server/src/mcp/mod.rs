@@ -18,6 +18,7 @@ mod changes;
 mod completion;
 mod confirming;
 mod imports;
+mod lines;
 mod memory;
 mod offers;
 mod pinned;
@@ -314,7 +315,7 @@ impl ServerHandler for Server {
             }
             None => {
                 let method: String = method.chars().take(128).collect();
-                ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
+                ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None)
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Reads a file's text in parts: the window of lines that was asked for, as far as the bound goes.
+//! Reads a file's text in parts: the window of lines that was asked for, as far as the bound goes, or what comes after a byte.
 
 use serde_json::{Value, json};
 use waypost_engine::api::Session;
@@ -23,6 +23,10 @@ pub fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<V
         let detail = format!("`{}` is no UTF-8 text but {}", arguments.path, file.mime_type);
         return Err(Problem::new(status, "unsupported_type", detail));
     };
+    if let Some(start_byte) = arguments.start_byte {
+        let part = from_byte(&text, start_byte, budget)?;
+        return Ok(with_file(part, &arguments.path, &file.version.to_string()));
+    }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     if let Window::From(first) = window
         && first > 0
@@ -36,20 +40,56 @@ pub fn read_file(session: &Session, arguments: &arguments::ReadFile) -> Result<V
     let mut shown_text: String = lines[first..last].concat();
     let whole = shown_text.len();
     cut(&mut shown_text, budget);
+    let end_byte = start_byte + shown_text.len();
+    let is_cut = shown_text.len() < whole;
     let mut shown = json!({
-        "path": canonical(&arguments.path),
-        "version": file.version,
         "lines": [first + 1, last],
         "total_lines": lines.len(),
         "start_byte": start_byte,
-        "end_byte": start_byte + shown_text.len(),
+        "end_byte": end_byte,
         "text": shown_text,
     });
-    if shown["end_byte"] != json!(start_byte + whole) {
+    if is_cut {
         shown["cut"] = json!("this line is longer than `max_tokens`");
+        shown["next_byte"] = json!(end_byte);
     }
     if last < lines.len() && !matches!(window, Window::Last(_)) {
         shown["next_line"] = json!(last + 1);
+    }
+    Ok(with_file(shown, &arguments.path, &file.version.to_string()))
+}
+
+fn with_file(mut shown: Value, path: &str, version: &str) -> Value {
+    shown["path"] = json!(canonical(path));
+    shown["version"] = json!(version);
+    shown
+}
+
+/// As much of a text as fits, from a byte on, whatever lines it has.
+fn from_byte(text: &str, start_byte: usize, budget: usize) -> Result<Value, Problem> {
+    let Some(rest) = text.get(start_byte..) else {
+        let found = if start_byte > text.len() { "lies beyond its end" } else { "is within a character" };
+        return Err(Problem::invalid(format!(
+            "`start_byte` is {start_byte}, which {found}: the file has {} bytes; expected a `next_byte`",
+            text.len()
+        )));
+    };
+    // A character takes no less as JSON than as itself, so this holds all that fits.
+    let near = rest.char_indices().map(|(at, _)| at).find(|at| *at > budget).unwrap_or(rest.len());
+    let mut part = rest[..near].to_owned();
+    cut(&mut part, budget);
+    let end_byte = start_byte + part.len();
+    let line_of = |byte: usize| 1 + text[..byte].matches('\n').count();
+    let last_byte = text[..end_byte].strip_suffix('\n').map_or(end_byte, str::len);
+    let mut shown = json!({
+        "lines": [line_of(start_byte), line_of(last_byte.max(start_byte))],
+        "total_lines": text.split_inclusive('\n').count(),
+        "start_byte": start_byte,
+        "end_byte": end_byte,
+        "text": part,
+    });
+    if end_byte < text.len() {
+        shown["next_byte"] = json!(end_byte);
     }
     Ok(shown)
 }
@@ -68,8 +108,12 @@ enum Window {
 
 impl Window {
     fn of(arguments: &arguments::ReadFile) -> Result<Self, Problem> {
+        let given = [arguments.start_line, arguments.start_byte, arguments.head, arguments.tail];
+        if given.iter().flatten().count() > 1 {
+            let places = "`start_line`, `start_byte`, `head`, `tail`";
+            return Err(Problem::invalid(format!("expected at most one of {places}")));
+        }
         match (arguments.start_line, arguments.head, arguments.tail) {
-            (None, None, None) => Ok(Self::From(0)),
             (Some(line), None, None) if line > 0 => Ok(Self::From(line - 1)),
             (None, Some(head), None) if head > 0 => Ok(Self::First(head)),
             (None, None, Some(tail)) if tail > 0 => Ok(Self::Last(tail)),
@@ -77,7 +121,7 @@ impl Window {
             (None, Some(0), None) | (None, None, Some(0)) => {
                 Err(Problem::invalid("`head` or `tail` is 0: expected how many lines, 1 or more"))
             }
-            _ => Err(Problem::invalid("expected at most one of `start_line`, `head`, `tail`")),
+            _ => Ok(Self::From(0)),
         }
     }
 

@@ -12,6 +12,7 @@ use rmcp::model::{
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use waypost_engine::api::{Engine, EventFilter, EventInfo, EventsPage, FindRequest, Session};
+use waypost_engine::text::named_type;
 
 use crate::blocking::Bridge;
 use crate::paging::{PageParams, page};
@@ -66,7 +67,14 @@ fn absent(uri: &str) -> ErrorData {
 pub fn list(session: &Session, cursor: Option<String>) -> Result<ListResourcesResult, Problem> {
     let paths = session.find_files(&FindRequest { limit: MAX_LISTED, ..FindRequest::default() })?;
     let page = page(paths, &PageParams { limit: None, cursor }, Clone::clone)?;
-    let resource = |path: &String| Resource::new(uri_of(path), path.trim_start_matches('/'));
+    // By the name alone: the list looks into no file.
+    let resource = |path: &String| {
+        let resource = Resource::new(uri_of(path), path.trim_start_matches('/'));
+        match named_type(path) {
+            Some(mime_type) => resource.with_mime_type(mime_type),
+            None => resource,
+        }
+    };
     let mut list = ListResourcesResult::with_all_items(page.items.iter().map(resource).collect());
     list.next_cursor = page.next_cursor;
     Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private))

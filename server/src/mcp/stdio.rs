@@ -6,6 +6,7 @@ use rmcp::ServiceExt;
 use rmcp::transport::io::stdio_pipes;
 use waypost_engine::api::Engine;
 
+use super::lines::Lines;
 use super::{Process, Server, Toolsets};
 use crate::serve::{ServeError, engine_bridge};
 use crate::upstream::{self, Upstreams};
@@ -34,7 +35,9 @@ pub async fn serve_stdio(
 }
 
 async fn converse(server: Server) -> Result<(), ServeError> {
-    let running = server.serve(stdio_pipes()).await.map_err(|error| ServeError::Stdio(error.into()))?;
+    let (read, write) = stdio_pipes();
+    let running =
+        server.serve(Lines::new(read, write)).await.map_err(|error| ServeError::Stdio(error.into()))?;
     running.waiting().await.map_err(|error| ServeError::Stdio(error.into()))?;
     Ok(())
 }

@@ -1,6 +1,4 @@
 use serde_json::{Value, json};
-use std::time::Duration;
-
 use waypost_engine::api::{ClaimRequest, Completion, Failure, NewTask, Session, TaskInfo, TasksFilter};
 
 use super::arguments;
@@ -8,6 +6,7 @@ use super::bound::{budget_bytes, cost, cut, page_within};
 use super::tools::Tool;
 use crate::paging::PageParams;
 use crate::problem::Problem;
+use crate::times::{patience, ttl};
 
 /// Tasks of one reply where nothing else is asked.
 const DEFAULT_TASKS: usize = 20;
@@ -37,7 +36,7 @@ pub fn call(session: &Session, tool: Tool, arguments: Value) -> Result<Value, Pr
         }
         Tool::HeartbeatTask => {
             let given: arguments::HeartbeatTask = arguments::read(tool, arguments)?;
-            let ttl_ms = given.ttl_seconds.map(|seconds| seconds.saturating_mul(1000));
+            let ttl_ms = ttl(None, given.ttl_seconds, "ttl_seconds")?;
             let kept = session.heartbeat_task(&given.task_id, given.fence, ttl_ms, given.note.as_deref())?;
             Ok(json!({"task_id": kept.id, "state": kept.state, "lease_expires_at": kept.lease_expires_at}))
         }
@@ -70,10 +69,10 @@ fn claim(session: &Session, given: arguments::ClaimTask) -> Result<Value, Proble
         workspace: given.workspace,
         task_id: given.task_id,
         capabilities: given.capabilities,
-        ttl_ms: given.ttl_seconds.map(|seconds| seconds.saturating_mul(1000)),
+        ttl_ms: ttl(None, given.ttl_seconds, "ttl_seconds")?,
         inbox: None,
     };
-    let patience = Duration::from_secs(given.wait_seconds.unwrap_or_default());
+    let patience = patience(given.wait_seconds.unwrap_or_default(), "wait_seconds")?;
     let Some(task) = session.wait_for_task(&request, patience)? else {
         let mut shown = json!({"task": null});
         if let Some(why) = session.why_unclaimed(&request)? {

@@ -16,6 +16,7 @@ use waypost_engine::clock::parse_rfc3339;
 use waypost_engine::pattern::Pattern;
 
 use super::extract::{Body, Content, NoParams, Params, Path};
+use super::made;
 use crate::paging::{Page, PageParams, find, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -186,8 +187,10 @@ pub async fn put_principal(
         _ => return Err(Problem::invalid("expected `id`, such as `agent:researcher`, or `kind` and `name`")),
     };
     let name = Some(request.name).filter(|name| !name.is_empty());
-    let put = move || session.put_principal(&id, name.as_deref(), &request.groups);
-    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+    let groups: Vec<String> = request.groups.into_iter().map(group_id).collect();
+    let put = move || session.put_principal(&id, name.as_deref(), &groups);
+    let principal = app.bridge.run(put).await?;
+    Ok((made(principal.created), Json(principal)))
 }
 
 fn prefix(kind: Kind) -> &'static str {
@@ -209,6 +212,11 @@ pub async fn remove_principal(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A group by its name alone.
+fn group_id(name: String) -> String {
+    if name.is_empty() || name.contains(':') { name } else { format!("group:{name}") }
+}
+
 /// `GET /v1/groups`.
 pub async fn groups(
     State(app): State<Arc<App>>,
@@ -228,7 +236,7 @@ pub async fn put_group(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<GroupRequest>,
 ) -> Result<Json<GroupInfo>, Problem> {
-    let group = GroupInfo { id, members: request.members };
+    let group = GroupInfo { id: group_id(id), members: request.members };
     let put = move || session.put_group(&group.id, &group.members).map(|()| group);
     app.bridge.run(put).await.map(Json)
 }
@@ -240,7 +248,7 @@ pub async fn remove_group(
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<StatusCode, Problem> {
-    app.bridge.run(move || session.put_group(&id, &BTreeSet::new())).await?;
+    app.bridge.run(move || session.put_group(&group_id(id), &BTreeSet::new())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -297,9 +305,19 @@ fn read_token(request: TokenRequest) -> Result<NewToken, Problem> {
     }
     let paths = request
         .paths
-        .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<_, _>>())
+        .map(|paths| paths.iter().map(|text| Pattern::path(text)).collect::<Result<Vec<_>, _>>())
         .transpose()
         .map_err(|error| Problem::from(Error::Access(error.into())))?;
+    let is_empty = [
+        ("verbs", request.verbs.as_ref().is_some_and(BTreeSet::is_empty)),
+        ("paths", paths.as_ref().is_some_and(Vec::is_empty)),
+    ];
+    if let Some((field, _)) = is_empty.iter().find(|(_, is_empty)| *is_empty) {
+        return Err(Problem::invalid(format!(
+            "`{field}` is empty, and the token would reach nothing: expected at least one, or none of it for all that its \
+             principal may do"
+        )));
+    }
     let limits = Limits { verbs: request.verbs, paths };
     Ok(NewToken { principal: request.principal, name: request.name, expires_ms, limits })
 }
@@ -354,8 +372,9 @@ pub async fn put_grant(
     let grant = Grant::new(&request.to, target, &patterns, request.verbs, effect, &request.note)
         .and_then(|grant| grant.with_arguments(&arguments))
         .map_err(Error::from)?;
-    let put = move || session.put_grant(&grant).map(|()| grant);
-    Ok((StatusCode::CREATED, Json(app.bridge.run(put).await?)))
+    let put = move || session.put_grant(&grant).map(|is_new| (grant, is_new));
+    let (grant, is_new) = app.bridge.run(put).await?;
+    Ok((made(is_new), Json(grant)))
 }
 
 /// `DELETE /v1/grants/{id}`.
@@ -417,8 +436,7 @@ pub async fn put_gate(
 ) -> Result<(StatusCode, Json<Gate>), Problem> {
     let gate = Gate::new(&request.path, request.verbs, &request.note).map_err(Error::from)?;
     let (gate, is_new) = app.bridge.run(move || session.put_gate(&gate)).await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(gate)))
+    Ok((made(is_new), Json(gate)))
 }
 
 /// `DELETE /v1/gates/{id}`.

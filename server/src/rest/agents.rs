@@ -7,6 +7,8 @@ use serde_json::Value;
 use waypost_engine::api::{AgentInfo, Session};
 
 use super::extract::{Body, NoParams, Params, Path};
+use super::made;
+use crate::given;
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -37,15 +39,17 @@ pub async fn put(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Path(id): Path<String>,
-    Body(card): Body<Value>,
-) -> Result<Json<AgentInfo>, Problem> {
+    Body(mut card): Body<Value>,
+) -> Result<(StatusCode, Json<AgentInfo>), Problem> {
+    given::drop_nulls(&mut card);
     let url = card.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("card_url"));
     let url = url.and_then(Value::as_str).map(str::to_owned);
     let put = move || match url {
         Some(url) => session.fetch_agent(&id, &url),
         None => session.put_agent(&id, &card),
     };
-    app.bridge.run(put).await.map(Json)
+    let agent = app.bridge.run(put).await?;
+    Ok((made(agent.created), Json(agent)))
 }
 
 /// `DELETE /v1/agents/{id}`.

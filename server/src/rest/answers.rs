@@ -19,7 +19,7 @@ use super::extract::{Body, NoParams, Params};
 use crate::blocking::{Done, Wish};
 use crate::problem::Problem;
 use crate::serve::App;
-use crate::streams::Pieces;
+use crate::streams::{EVENT_STREAM, Pieces};
 use crate::telemetry::Stage;
 
 /// Citations checked in one request at most: each may read a file.
@@ -51,6 +51,7 @@ pub async fn search(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<SearchRequest>,
 ) -> Result<Json<SearchReply>, Problem> {
+    check_bound(request.max_tokens)?;
     let done = app.bridge.run_timed(move || session.search(&request)).await?;
     app.telemetry.stage("search", Stage::Queue, done.queued);
     app.telemetry.stage("search", Stage::Engine, milliseconds(done.value.took_ms));
@@ -65,6 +66,7 @@ pub async fn ask(
     headers: HeaderMap,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Problem> {
+    check_bound(request.max_tokens)?;
     // Who hangs up ends it.
     let mut wish = Wish::new(&app.engine);
     let session = session.until(wish.stop());
@@ -104,7 +106,7 @@ async fn stream(
         }
         _ => drop(tokio::spawn(follow(app, asked, told, wish, pieces, place))),
     }
-    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let kind = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, HttpBody::from_stream(Pieces(received))).into_response())
 }
 
@@ -172,6 +174,14 @@ pub async fn verify(
     }
     let results = app.bridge.run(move || session.verify(request.citations)).await?;
     Ok(Json(VerifyReply { results }))
+}
+
+/// The first hit or sentence stays whatever the bound; without any room nothing is asked for.
+fn check_bound(max_tokens: Option<usize>) -> Result<(), Problem> {
+    match max_tokens {
+        Some(0) => Err(Problem::invalid("`max_tokens` is 0: expected 1 or more")),
+        _ => Ok(()),
+    }
 }
 
 /// Whether events are named, and no less welcome than JSON (RFC 9110, section 12.5.1).

@@ -39,9 +39,9 @@ pub struct DecisionRequest {
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionWord {
-    #[serde(alias = "granted", alias = "approve")]
+    #[serde(alias = "granted", alias = "approve", alias = "approved")]
     Grant,
-    #[serde(alias = "denied", alias = "reject")]
+    #[serde(alias = "denied", alias = "reject", alias = "rejected")]
     Deny,
 }
 
@@ -156,9 +156,24 @@ async fn settle(
     reason: Option<String>,
 ) -> Result<Json<Settled>, Problem> {
     let shown = id.clone();
-    let result = app.bridge.run(move || session.decide_approval(&id, is_grant, reason.as_deref())).await?;
+    let decide = move || session.decide_approval(&id, is_grant, reason.as_deref());
+    let result = app.bridge.run(decide).await.map_err(for_who_decides)?;
     let state = if is_grant { ApprovalState::Granted } else { ApprovalState::Denied };
     Ok(Json(Settled { id: shown, state, result }))
+}
+
+/// What a change can't stand on is mended by who asked for it, not by who decides.
+fn for_who_decides(problem: Problem) -> Problem {
+    let hint = match (problem.code, problem.missing) {
+        ("version_conflict" | "already_exists", _) | ("not_found", Some("file")) => {
+            "the approval is `stale` now: whoever asked for it reads the file again and repeats the change, which asks anew"
+        }
+        ("approval_closed", _) => {
+            "`GET /v1/approvals/ID` shows what became of it; whoever asked for it repeats the change, which asks anew"
+        }
+        _ => return problem,
+    };
+    Problem { hint: Some(hint), ..problem }
 }
 
 /// `DELETE /v1/approvals/{id}`: who asked takes it back.
@@ -168,6 +183,13 @@ pub async fn withdraw(
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<StatusCode, Problem> {
-    app.bridge.run(move || session.withdraw_approval(&id)).await?;
+    let withdrawn = app.bridge.run(move || session.withdraw_approval(&id)).await;
+    withdrawn.map_err(|problem| match problem.code {
+        "forbidden" => Problem {
+            hint: Some("only who asked takes a request back; who has `approve` ends it with `POST /v1/approvals/ID/deny`"),
+            ..problem
+        },
+        _ => problem,
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }

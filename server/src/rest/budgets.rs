@@ -14,6 +14,7 @@ use waypost_engine::api::{
 use waypost_engine::pattern::Pattern;
 
 use super::extract::{Body, NoParams, Params, Path};
+use super::made;
 use crate::paging::{Page, PageParams, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
@@ -123,7 +124,7 @@ pub async fn put(
 ) -> Result<(StatusCode, Json<BudgetInfo>), Problem> {
     let budget = request.budget()?;
     let info = app.bridge.run(move || session.put_budget(&budget)).await?;
-    Ok((StatusCode::CREATED, Json(info)))
+    Ok((made(info.created), Json(info)))
 }
 
 /// `DELETE /v1/budgets/{id}`.

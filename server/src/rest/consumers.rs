@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use waypost_engine::api::{ConsumeOptions, Consumed, GroupInfo, Session, Start};
 
 use super::extract::{Body, NoParams, Params};
-use super::locks::ttl;
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::times::{patience, ttl};
 
 /// Of `POST /v1/consumers/fetch`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -77,7 +76,7 @@ pub async fn fetch(
         from: request.from.as_deref().map(Start::read).unwrap_or_default(),
         limit: request.limit,
         lease_ms: ttl(request.lease_ms, request.lease_seconds, "lease_seconds")?,
-        wait: Duration::from_secs(request.wait_seconds),
+        wait: patience(request.wait_seconds, "wait_seconds")?,
     };
     let waits = request.wait_seconds > 0;
     let fetch = move |session: &Session| {

@@ -15,7 +15,8 @@ use waypost_engine::api::{Error, EventFilter, EventInfo, EventsPage, Session};
 use super::extract::{Body, NoParams, Params, Path};
 use crate::problem::Problem;
 use crate::serve::App;
-use crate::streams::Pieces;
+use crate::streams::{EVENT_STREAM, Pieces};
+use crate::times::patience;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment goes out after so long without an event, so that nobody in between thinks the stream is dead.
@@ -105,7 +106,7 @@ pub async fn stream(
     let (pieces, received) = mpsc::channel(MAX_WAITING);
     tokio::spawn(follow(app, session, filter, first, left, pieces, place));
     let body = HttpBody::from_stream(Pieces(received));
-    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let kind = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, body).into_response())
 }
 
@@ -184,7 +185,7 @@ pub async fn wait(
     Params(params): Params<EventParams>,
 ) -> Result<Json<EventsPage>, Problem> {
     let filter = params.filter()?;
-    let patience = Duration::from_secs(params.timeout_seconds.unwrap_or(20));
+    let patience = patience(params.timeout_seconds.unwrap_or(20), "timeout_seconds")?;
     let limit = params.limit.unwrap_or(DEFAULT_EVENTS);
     let after = params.after;
     app.wait(session, move |session| session.wait_for_events(after.as_deref(), &filter, limit, patience))

@@ -14,6 +14,7 @@ use waypost_engine::change::Expected;
 use waypost_engine::id::VersionId;
 
 use super::extract::{Body, Content, FilePath, NoParams, Params};
+use super::made;
 use super::range::{Part, part};
 use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
@@ -153,12 +154,26 @@ pub async fn read(
     let (version, as_of) = (params.version, params.as_of);
     let read = move || session.read_file(&path, version.as_deref(), as_of.as_deref());
     let mut file = app.bridge.run(read).await?;
+    // Of the whole file: lines and ranges of it may begin anywhere.
+    if let Some(charset) = charset_of(&file.bytes).filter(|_| file.mime_type.starts_with("text/")) {
+        file.mime_type = format!("{}; charset={charset}", file.mime_type);
+    }
     match lines {
         (Some(head), _) => file.bytes.truncate(end_of_line(&file.bytes, head)),
         (_, Some(tail)) => drop(file.bytes.drain(..start_of_last(&file.bytes, tail))),
         _ => {}
     }
     answer(file, &method, &headers)
+}
+
+/// How a text is written, where its bytes say so; bytes that go on as UTF-8 all the way are that.
+fn charset_of(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => None,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("utf-16"),
+        _ if bytes.contains(&0) => None,
+        _ => std::str::from_utf8(bytes).ok().map(|_| "utf-8"),
+    }
 }
 
 /// One past the `n_lines`th line's end.
@@ -180,6 +195,7 @@ pub async fn write(
     headers: HeaderMap,
     Content(bytes): Content,
 ) -> Result<Response, Problem> {
+    check_whole(&headers)?;
     let options = params.over(options(&headers)?);
     written(app.bridge.run(move || session.write_file(&path, &bytes, &options)).await?)
 }
@@ -193,12 +209,13 @@ pub async fn append(
     headers: HeaderMap,
     Content(bytes): Content,
 ) -> Result<Response, Problem> {
+    check_whole(&headers)?;
     let options = params.over(options(&headers)?);
     written(app.bridge.run(move || session.append_file(&path, &bytes, &options)).await?)
 }
 
 fn written(reply: WriteReply) -> Result<Response, Problem> {
-    let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
+    let status = made(reply.created);
     let etag = reply.version.map(|version| format!("\"{version}\""));
     let response = (status, Json(reply)).into_response();
     Ok(match etag {
@@ -274,8 +291,8 @@ pub async fn create_folder(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<FolderRequest>,
 ) -> Result<(StatusCode, Json<WriteReply>), Problem> {
-    let made = app.bridge.run(move || session.create_folder(&request.path)).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    let folder = app.bridge.run(move || session.create_folder(&request.path)).await?;
+    Ok((made(folder.created), Json(folder)))
 }
 
 /// `GET /v1/info/{path…}`.
@@ -395,6 +412,17 @@ fn options(headers: &HeaderMap) -> Result<WriteOptions, Problem> {
     Ok(WriteOptions { expected, fence: given.map(read).transpose()? })
 }
 
+/// A part that took the whole file's place would lose the rest of it (RFC 9110, section 14.4).
+fn check_whole(headers: &HeaderMap) -> Result<(), Problem> {
+    if !headers.contains_key(header::CONTENT_RANGE) {
+        return Ok(());
+    }
+    let hint = "`PUT /v1/files/PATH` takes all bytes of the file, `POST /v1/append/PATH` those to add at its end, and \
+                `POST /v1/edit` replaces texts in it";
+    let problem = Problem::invalid("`Content-Range` is given: files are not written in parts");
+    Err(Problem { hint: Some(hint), ..problem })
+}
+
 /// The version of a strong tag (RFC 9110, section 8.8.3); a weak one matches nothing here.
 fn read_tag(tag: &str) -> Option<VersionId> {
     VersionId::parse(tag.trim().trim_matches('"')).ok()
@@ -447,9 +475,6 @@ fn with_headers(mut response: Response, etag: &str, mime: Option<&str>) -> Respo
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let response = with_value(response, header::ETAG, etag);
     match mime {
-        Some(mime) if mime.starts_with("text/") => {
-            with_value(response, header::CONTENT_TYPE, &format!("{mime}; charset=utf-8"))
-        }
         Some(mime) => with_value(response, header::CONTENT_TYPE, mime),
         None => response,
     }

@@ -11,6 +11,7 @@ use super::extract::{Body, NoParams, Params, Path};
 use crate::paging::{Page, PageParams, find, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::times::ttl;
 
 /// Of `POST /v1/locks`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -30,20 +31,6 @@ pub struct LockRequest {
 pub struct HeartbeatRequest {
     ttl_ms: Option<u64>,
     ttl_seconds: Option<u64>,
-}
-
-/// The longest lease, in seconds; the engine has the same limit in milliseconds.
-const MAX_TTL_SECONDS: u64 = 3600;
-
-/// A lease's length in milliseconds. What is wrong with one in seconds is said of the field that was given.
-pub(super) fn ttl(ms: Option<u64>, seconds: Option<u64>, field: &str) -> Result<Option<u64>, Problem> {
-    match (ms, seconds) {
-        (Some(ms), _) => Ok(Some(ms)),
-        (None, Some(seconds)) if !(1..=MAX_TTL_SECONDS).contains(&seconds) => {
-            Err(Problem::invalid(format!("`{field}` is {seconds}: expected 1 to {MAX_TTL_SECONDS}")))
-        }
-        (None, seconds) => Ok(seconds.map(|seconds| seconds * 1000)),
-    }
 }
 
 /// `GET /v1/locks`.

@@ -141,7 +141,7 @@ fn file_routes() -> Routes {
         .post("/v1/move", files::move_path, carry("Moves a file or a folder, atomically"))
         .post("/v1/copy", files::copy_path, carry("Copies a file or a folder"))
         .post("/v1/restore", files::restore, "Brings an older version back")
-        .post("/v1/folders", files::create_folder, about("Makes a folder").creates())
+        .post("/v1/folders", files::create_folder, about("Makes a folder").answers(&[200, 201]))
 }
 
 fn import_routes() -> Routes {
@@ -188,7 +188,8 @@ fn state_routes() -> Routes {
         .post("/v1/locks/{id}/heartbeat", locks::heartbeat, "Keeps a lock longer")
         .get("/v1/snapshots", snapshots::all, "The snapshots")
         .post("/v1/snapshots", snapshots::take, take.example(json!({"workspace": "docs", "name": "before"})))
-        .get("/v1/snapshots/{id}", snapshots::one, "One snapshot")
+        .get("/v1/snapshots/diff", snapshots::diff_states, "What differs between two states of a workspace")
+        .get("/v1/snapshots/{id}", snapshots::one, "One snapshot, by its id or name")
         .delete("/v1/snapshots/{id}", snapshots::remove, "Forgets a snapshot")
         .post("/v1/snapshots/{id}/restore", snapshots::restore, "Brings a workspace back to it")
         .post("/v1/snapshots/{id}/clone", snapshots::clone, about("Makes a workspace of it").creates())
@@ -257,7 +258,7 @@ fn consumer_routes() -> Routes {
 }
 
 fn routing_routes() -> Routes {
-    let put = about("Registers an agent by its card, Waypost's own or A2A's").example(json!({
+    let put = about("Registers an agent by its card, Waypost's own or A2A's").answers(&[200, 201]).example(json!({
         "name": "Writer", "description": "Writes release notes", "examples": ["write the notes of this week"],
     }));
     let route = about("The agent or tool that can do it, a question, or none")
@@ -278,9 +279,11 @@ fn routing_routes() -> Routes {
 }
 
 fn tool_routes() -> Routes {
-    let put = about("Declares a tool that no server has, or says what a tool costs and how it is shown").example(json!({
-        "description": "Charges a customer's card", "examples": ["charge the card on file"], "usd_per_call": 0.02,
-    }));
+    let put = about("Declares a tool that no server has, or says what a tool costs and how it is shown")
+        .answers(&[200, 201])
+        .example(json!({
+            "description": "Charges a customer's card", "examples": ["charge the card on file"], "usd_per_call": 0.02,
+        }));
     let call = about("Calls a tool").takes::<tools::CallRequest>().example(json!({"arguments": {}}));
     Routes::new("tools")
         .get("/v1/tools", tools::all, "The tools of other servers, and those that were declared")
@@ -292,7 +295,8 @@ fn tool_routes() -> Routes {
 }
 
 fn access_routes() -> Routes {
-    let put = about("Makes or changes a principal").creates().example(json!({"id": "agent:writer"}));
+    let put =
+        about("Makes or changes a principal").answers(&[200, 201]).example(json!({"id": "agent:writer"}));
     let issue = about("A new token; its secret is shown once").creates().secret();
     let open = about("Signs a browser in to the console, with a cookie and a key for its header")
         .creates()
@@ -318,7 +322,7 @@ fn access_routes() -> Routes {
 
 fn grant_routes() -> Routes {
     let put = about("Allows or denies something")
-        .creates()
+        .answers(&[200, 201])
         .example(json!({"to": "agent:writer", "path": "/docs/**", "verbs": ["list", "read"]}));
     let gate = about("Changes below it need an approval")
         .answers(&[200, 201])
@@ -356,7 +360,7 @@ fn approval_routes() -> Routes {
 
 fn budget_routes() -> Routes {
     let put = about("What may be spent")
-        .creates()
+        .answers(&[200, 201])
         .example(json!({"holder": "agent:writer", "limits": {"usd": "1.50"}}));
     Routes::new("budgets")
         .get("/v1/budgets", budgets::all, "The budgets, and what is left of them")
@@ -384,8 +388,14 @@ fn observe_routes() -> Routes {
 /// Whatever is not declared above. Discovery paths of OAuth end here too, and must: a client that finds metadata
 /// there drops the token it was given.
 pub async fn unknown_route(method: Method, uri: Uri) -> Problem {
+    let hint = match uri.path() {
+        path if path.len() > 1 && path.ends_with('/') => {
+            "routes have no `/` at their end; `/docs/routes` lists them"
+        }
+        _ => "`/docs/routes` lists the routes",
+    };
     Problem {
-        hint: Some("`/docs/routes` lists the routes"),
+        hint: Some(hint),
         ..Problem::not_found(format!("there is no route `{method} {}`", shown(&uri)))
     }
 }
@@ -394,6 +404,11 @@ pub async fn unknown_route(method: Method, uri: Uri) -> Problem {
 pub async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("`{}` does not take `{method}`", shown(&uri));
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// Of something that is there now: 201 where it was not before.
+fn made(is_new: bool) -> StatusCode {
+    if is_new { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 fn shown(uri: &Uri) -> String {

@@ -60,8 +60,14 @@ pub async fn feedback(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
-    Body(feedback): Body<Feedback>,
+    Body(mut feedback): Body<Feedback>,
 ) -> Result<Json<Learned>, Problem> {
+    // An agent's id begins with what it is; a tool's does not, and some write it so all the same.
+    for entry in [&mut feedback.right, &mut feedback.wrong].into_iter().flatten() {
+        if let Some(tool) = entry.strip_prefix("tool:") {
+            *entry = tool.to_owned();
+        }
+    }
     let learned = app.bridge.run(move || session.route_feedback(&feedback)).await?;
     Ok(Json(Learned { learned }))
 }

@@ -10,9 +10,32 @@ use waypost_engine::api::{
 };
 
 use super::extract::{Body, NoParams, Params, Path};
-use crate::paging::{Page, PageParams, find, page_in_order};
+use crate::paging::{Page, PageParams, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
+
+/// Of `GET /v1/snapshots`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    /// Of this one alone.
+    workspace: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Of `GET /v1/snapshots/diff`. A state is a snapshot's id or name, and where `workspace` is named also a `seq` or a time.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatesParams {
+    /// The state before.
+    from: String,
+    /// The state after; today where it is missing.
+    #[serde(alias = "with")]
+    to: Option<String>,
+    workspace: Option<String>,
+}
 
 /// Of `POST /v1/snapshots`; without a workspace every one that may be changed as a whole.
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -60,21 +83,21 @@ pub struct PruneRequest {
 pub async fn all(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
-    Params(params): Params<PageParams>,
+    Params(params): Params<ListParams>,
 ) -> Result<Json<Page<SnapshotInfo>>, Problem> {
-    let snapshots = app.bridge.run(move || session.snapshots()).await?;
-    page_in_order(snapshots, &params).map(Json)
+    let ListParams { workspace, limit, cursor } = params;
+    let snapshots = app.bridge.run(move || session.snapshots_of(workspace.as_deref())).await?;
+    page_in_order(snapshots, &PageParams { limit, cursor }).map(Json)
 }
 
-/// `GET /v1/snapshots/{id}`.
+/// `GET /v1/snapshots/{id}`, by its id or name, as for all routes below it.
 pub async fn one(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<Json<SnapshotInfo>, Problem> {
-    let all = app.bridge.run(move || session.snapshots()).await?;
-    find(all, "snapshot", &id, |one| &one.id).map(Json)
+    app.bridge.run(move || session.snapshot(&id)).await.map(Json)
 }
 
 /// `POST /v1/snapshots`.
@@ -106,6 +129,17 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     app.bridge.run(move || session.remove_snapshot(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/snapshots/diff`.
+pub async fn diff_states(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Params(params): Params<StatesParams>,
+) -> Result<Json<SnapshotDiff>, Problem> {
+    let StatesParams { from, to, workspace } = params;
+    let diff = move || session.diff_states(&from, to.as_deref(), workspace.as_deref());
+    app.bridge.run(diff).await.map(Json)
 }
 
 /// `GET /v1/snapshots/{id}/diff`.

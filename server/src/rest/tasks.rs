@@ -12,10 +12,10 @@ use waypost_engine::api::{
 use waypost_engine::tasks::TaskState;
 
 use super::extract::{Body, NoParams, Params, Path};
-use super::locks::ttl;
 use crate::paging::{Order, Page, PageParams, page, page_in_order};
 use crate::problem::Problem;
 use crate::serve::App;
+use crate::times::{patience, ttl};
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -186,7 +186,7 @@ pub async fn claim(
     let claimed = match body.wait_seconds.filter(|seconds| *seconds > 0) {
         None => app.bridge.run(move || claimed(&session, &request, Duration::ZERO)).await?,
         Some(seconds) => {
-            let patience = Duration::from_secs(seconds);
+            let patience = patience(seconds, "wait_seconds")?;
             app.wait(session, move |session| claimed(session, &request, patience)).await?
         }
     };

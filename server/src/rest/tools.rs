@@ -16,6 +16,7 @@ use waypost_engine::api::{
 use waypost_engine::budget::{priority_schema, read_priority};
 
 use super::extract::{Body, NoParams, Params, Path};
+use super::made;
 use crate::mcp::budget_bytes;
 use crate::paging::{Page, PageParams, page};
 use crate::problem::Problem;
@@ -116,12 +117,13 @@ pub async fn put(
     Path(id): Path<String>,
     Params(NoParams {}): Params<NoParams>,
     Body(put): Body<ToolPut>,
-) -> Result<Json<ToolInfo>, Problem> {
+) -> Result<(StatusCode, Json<ToolInfo>), Problem> {
     if let Some(other) = put.id.filter(|other| *other != id) {
         let other: String = other.chars().take(80).collect();
         return Err(Problem::invalid(format!("`id` is `{other}`: expected `{id}`, as in the URL, or none")));
     }
-    app.bridge.run(move || session.put_tool(&id, put.declaration)).await.map(Json)
+    let tool = app.bridge.run(move || session.put_tool(&id, put.declaration)).await?;
+    Ok((made(tool.created), Json(tool)))
 }
 
 /// `DELETE /v1/tools/{id}`.

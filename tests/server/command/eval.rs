@@ -81,12 +81,34 @@ fn a_set_that_asks_nothing_is_refused_by_the_name_of_its_file() {
 }
 
 #[test]
+fn a_gold_answer_stands_where_it_is_said_to() {
+    let question = |doc_id: &str, answer: &Value| {
+        let asked = "When was the Eiffel Tower completed?";
+        format!("\n{}\n", value!({"id": "a", "question": asked, "doc_id": doc_id, "answers": [answer]}))
+    };
+    let check = |question: &str, expected: &str| {
+        let files = [("corpus.jsonl", CORPUS), ("qa.jsonl", question)];
+        check_refused("answers", &files, &[], &["qa.jsonl`, line 2", expected]);
+    };
+    let right = value!({"text": "1889", "start": 50, "end": 54});
+    let folder = set(&[("corpus.jsonl", CORPUS), ("qa.jsonl", &question("p1", &right))]);
+    assert_eq!(report("answers", folder.path(), &[]).0["results"]["ask"]["answer_in_quotes"], 1.0);
+    check(&question("p9", &right), "`p9`");
+    check(&question("p1", &value!({"text": "1889", "start": 51, "end": 55})), "889.");
+    check(&question("p1", &value!({"text": "1889", "start": 900, "end": 904})), "`1889`");
+    check(&question("p1", &value!({"text": "1889", "start": 50})), "`end`");
+    check("\n{\"question\": \"When?\", \"answers\": [{\"text\": \"1889\"}]}\n", "`doc_id`");
+}
+
+#[test]
 fn answers_are_measured_by_the_questions_that_there_are() {
     let none = r#"{"id": "n", "question": "How many calories does a banana have?", "answers": []}"#;
     let some = r#"{"id": "a", "question": "When was the Eiffel Tower completed?", "doc_id": "p1", "answers": [{"text": "1889"}]}"#;
     let has = |qa: &str, name: &str| {
         let folder = set(&[("corpus.jsonl", CORPUS), ("qa.jsonl", qa)]);
-        !report("answers", folder.path(), &[]).0["results"]["ask"][name].is_null()
+        let metrics = report("answers", folder.path(), &[]).0["results"]["ask"].clone();
+        assert!(metrics.as_object().unwrap().contains_key(name), "{name}: {metrics}");
+        !metrics[name].is_null()
     };
     for name in ["gold_doc_first", "gold_doc_top3", "answer_in_quotes"] {
         assert!(has(some, name) && !has(none, name), "{name}");
@@ -113,13 +135,14 @@ fn a_route_that_stands_there_twice_is_one() {
 }
 
 #[test]
-fn routing_leaves_out_what_was_not_measured() {
+fn routing_gives_no_figure_for_what_was_not_measured() {
     let metrics = |queries: &str| {
         let folder = set(&[("routes.jsonl", ROUTES), ("queries.jsonl", queries)]);
         report("routing", folder.path(), &[]).0["results"]["lexical"].clone()
     };
-    let outside =
-        metrics("{\"text\": \"who wrote Hamlet\", \"route\": null}\n{\"text\": \"square root of nine\"}\n");
+    let outside = metrics(
+        "{\"text\": \"who wrote Hamlet\", \"route\": null}\n{\"text\": \"square root of nine\", \"routes\": []}\n",
+    );
     for name in ["accuracy", "hit@1", "hit@5", "ndcg@5", "coverage", "error", "auroc"] {
         assert!(outside[name].is_null(), "{name}: {outside}");
     }
@@ -127,6 +150,42 @@ fn routing_leaves_out_what_was_not_measured() {
     let inside = metrics("{\"text\": \"play some jazz\", \"route\": \"music\"}\n");
     assert_eq!(inside["accuracy"], 1.0, "{inside}");
     assert!(inside["oos_recall"].is_null() && inside["oos_precision"].is_null(), "{inside}");
+    assert!(inside.as_object().unwrap().keys().eq(outside.as_object().unwrap().keys()), "{inside} {outside}");
+}
+
+#[test]
+fn a_query_says_where_it_goes() {
+    for unsaid in
+        ["{\"text\": \"play some jazz\"}\n", "{\"text\": \"play some jazz\", \"rout\": \"music\"}\n"]
+    {
+        let queries = format!("{{\"text\": \"skip this song\", \"route\": \"music\"}}\n{unsaid}");
+        let files = [("routes.jsonl", ROUTES), ("queries.jsonl", &queries)];
+        check_refused("routing", &files, &[], &["queries.jsonl`, line 2", "`route`"]);
+    }
+}
+
+#[test]
+fn examples_are_chosen_of_routes_alone() {
+    let files = [("corpus.jsonl", CORPUS), ("queries.jsonl", QUERIES), ("qrels.tsv", QRELS)];
+    check_refused("retrieval", &files, &["--shots", "3"], &["`--shots`", "`routing`"]);
+}
+
+#[test]
+fn a_document_has_a_text() {
+    let corpus =
+        format!("{CORPUS}{}", "{\"id\": \"p4\", \"title\": \"Granite\", \"txt\": \"Granite is hard.\"}\n");
+    let files = [("corpus.jsonl", corpus.as_str()), ("queries.jsonl", QUERIES), ("qrels.tsv", QRELS)];
+    check_refused("retrieval", &files, &[], &["corpus.jsonl`, line 4", "`text`"]);
+}
+
+#[test]
+fn parts_of_a_set_may_be_named_by_language_and_by_split() {
+    let folder =
+        set(&[("corpus.en.jsonl", CORPUS), ("queries.test.jsonl", QUERIES), ("qrels.test.tsv", QRELS)]);
+    let (report, said) = report("retrieval", folder.path(), &[]);
+    assert_eq!(report["split"], "test", "{report}");
+    assert_eq!(report["results"]["lexical"]["ndcg@10"], 1.0, "{report}");
+    assert!(said.contains("corpus.en.jsonl` is taken") && said.contains("for `corpus`"), "{said}");
 }
 
 #[test]

@@ -98,6 +98,37 @@ fn a_program_is_told_what_is_wrong_with_its_command_line() {
 }
 
 #[test]
+fn a_question_has_a_word() {
+    let home = indexed();
+    for (command, field) in [("search", "`query`"), ("ask", "`question`"), ("route", "`intent`")] {
+        for typed in ["", "  "] {
+            let output = waypost(home.path(), &[command, typed, "--json"]);
+            assert_eq!(output.status.code(), Some(2), "{command} {typed:?}: {}", told(&output));
+            let message = json(&output)["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(field) && message.contains("without a word: expected"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_none_is_told_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, expected) in [
+        ("WAYPOST_ROUTE_MAX_ERROR", "a share above 0 and below 1"),
+        ("WAYPOST_INDEXING_MAX_LOAD", "a load above 0"),
+        ("WAYPOST_GENERATE_TIMEOUT_S", "a number of seconds"),
+        ("WAYPOST_WEBHOOK_RETRY_SECONDS", "seconds, separated by commas"),
+    ] {
+        for typed in ["abc", "0.1,x"] {
+            let refused = waypost_with(folder.path(), (name, typed), &["config"]);
+            assert_eq!(refused.status.code(), Some(2), "{name}: {}", told(&refused));
+            let expected = format!("{name} is `{typed}`: expected {expected}");
+            assert!(told(&refused).contains(&expected), "{expected}: {}", told(&refused));
+        }
+    }
+}
+
+#[test]
 fn help_shows_how_a_command_is_used() {
     let folder = tempfile::tempdir().unwrap();
     for command in [
@@ -195,6 +226,10 @@ fn the_tour_is_one_object_for_programs() {
         assert!(token.starts_with("wp_"), "{principal}");
     }
     assert!(told(&toured).contains("Larkweir Ltd"), "people read it on standard error");
+    let listed = json(&waypost(folder.path(), &["workspace", "list", "--json", "--home", "demo"]));
+    for workspace in listed["items"].as_array().unwrap() {
+        assert_eq!(workspace["index"]["pending_files"], 0, "its agents wrote too: {workspace}");
+    }
 }
 
 #[test]

@@ -27,8 +27,8 @@ fn two_declared() -> Server {
     charge["inputSchema"] = json!({"type": "object", "properties": {"amount": {"type": "integer"}}});
     charge["usd_per_call"] = json!(0.5);
     charge["pinned"] = json!(true);
-    server.admin().put_tool("create_charge", &charge).is(200);
-    server.admin().put_tool("post.weigh", &about("parcel weight")).is(200);
+    server.admin().put_tool("create_charge", &charge).is(201);
+    server.admin().put_tool("post.weigh", &about("parcel weight")).is(201);
     server
 }
 
@@ -176,7 +176,7 @@ fn a_server_describes_its_own_tools() {
     let priced = admin.put_tool("fix.echo", &json!({"usd_per_call": 0.25})).is(200).json();
     assert_eq!((text(&priced, "description"), text(&priced, "server")), ("Repeats.", "fix"), "{priced}");
     assert_eq!((&priced["usd_per_call"], &priced["declared"]), (&json!(0.25), &Value::Null), "{priced}");
-    admin.put_tool("fix", &json!({"description": "Mends things."})).is(200);
+    admin.put_tool("fix", &json!({"description": "Mends things."})).is(201);
     assert_eq!(admin.tool_ids(""), ["fix", "fix.echo"]);
 }
 

@@ -137,7 +137,7 @@ impl User<'_> {
         let effect = if verbs.starts_with('!') { "deny" } else { "allow" };
         let verbs: Vec<&str> = verbs.trim_start_matches('!').split(',').collect();
         let grant = json!({"to": to, "tool": tool, "verbs": verbs, "effect": effect, "arguments": arguments});
-        self.post("/v1/grants", &grant).is(201);
+        self.post("/v1/grants", &grant).was_put();
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "`json!` is written in the call")]

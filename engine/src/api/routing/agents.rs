@@ -51,6 +51,9 @@ pub struct AgentInfo {
     /// What is wrong with its entry beside the others, where this answers a registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lint: Option<Vec<Finding>>,
+    /// Whether it was new where it was just put.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 impl Session {
@@ -160,7 +163,7 @@ impl Session {
         let row = cards::agent(&self.engine.catalog, &id)?;
         let row = row.ok_or_else(|| absent_agent(&id))?;
         let lint = self.lint_entry(&(EntryKind::Agent, id))?;
-        Ok(AgentInfo { lint: Some(lint), ignored, ..self.agent_info(row)? })
+        Ok(AgentInfo { lint: Some(lint), ignored, created: is_new, ..self.agent_info(row)? })
     }
 
     /// Forgets an agent's card; its principal, grants and inbox stay.
@@ -255,6 +258,7 @@ impl Session {
             updated_at: rfc3339(row.updated_ms),
             ignored: Vec::new(),
             lint: None,
+            created: false,
         })
     }
 }

@@ -98,21 +98,24 @@ impl Session {
             };
         }
         let rule = self.require_admin(ACTION, id)?;
-        let row = self.note_failure(ACTION, Verb::Admin, id, self.declare(id, put, &rule))?;
+        let declared = self.declare(id, put, &rule);
+        let (row, is_new) = self.note_failure(ACTION, Verb::Admin, id, declared)?;
         self.engine.toolbox.reload(&self.engine.catalog)?;
         let lint = self.lint_entry(&(EntryKind::Tool, id.to_owned()))?;
-        Ok(ToolInfo { lint: Some(lint), ..self.show_tool(&row) })
+        Ok(ToolInfo { lint: Some(lint), created: is_new, ..self.show_tool(&row) })
     }
 
-    fn declare(&self, id: &str, put: ToolDeclaration, rule: &str) -> Result<ToolRow> {
+    /// The tool's row, and whether it was new.
+    fn declare(&self, id: &str, put: ToolDeclaration, rule: &str) -> Result<(ToolRow, bool)> {
         let id = ToolId::new(id)?;
         self.may_be_declared(&id, &put)?;
         let settings = put.settings();
         check(&settings)?;
         let spec = put.spec(&id)?;
         let now_ms = self.now_ms();
-        self.engine.catalog.write(|tx| -> Result<ToolRow> {
+        self.engine.catalog.write(|tx| -> Result<(ToolRow, bool)> {
             let known = tx.tool(id.as_str())?;
+            let is_new = known.is_none();
             let mut row = known.unwrap_or_else(|| ToolRow::new(id.clone(), "", "", now_ms));
             let hash = spec.hash();
             row.declare(spec, &self.actor.principal, now_ms);
@@ -120,7 +123,7 @@ impl Session {
             tx.put_tool(&row)?;
             tx.close_approvals_at(QUARANTINE, id.as_str(), None, "the tool was declared", now_ms)?;
             self.record_in(tx, ACTION, Verb::Admin, id.as_str(), &hash, rule)?;
-            Ok(row)
+            Ok((row, is_new))
         })
     }
 

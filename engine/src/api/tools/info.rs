@@ -52,6 +52,9 @@ pub struct ToolInfo {
     /// What is wrong with its entry beside the others, where this answers a declaration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lint: Option<Vec<Finding>>,
+    /// Whether it was new where it was just put.
+    #[serde(skip)]
+    pub created: bool,
 }
 
 /// The approved spec of a tool, or of what was never approved the frame.
@@ -154,6 +157,7 @@ impl ToolInfo {
             approved_at: row.approved_ms.map(rfc3339),
             approved_by: row.approved_by.clone().filter(|_| decides),
             lint: None,
+            created: false,
         }
     }
 }

@@ -22,7 +22,7 @@ use tantivy::{Index, IndexSettings};
 pub use ranking::{Bm25Query, Held};
 pub use reader::{LexicalQuery, Searcher};
 pub use scope::{DocSet, FileSet};
-pub use writer::WorkspaceIndex;
+pub use writer::{Stale, WorkspaceIndex};
 
 use super::IndexError;
 

@@ -25,6 +25,15 @@ pub struct WorkspaceIndex {
     current: RwLock<Arc<Searcher>>,
 }
 
+/// What became of an index that is not what would be built now, and why it is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// An empty one has its place.
+    Replaced(String),
+    /// It is as it was.
+    Left(String),
+}
+
 impl WorkspaceIndex {
     /// Opens the index in `folder`; one that was built with another fingerprint, or is damaged, is thrown away
     /// and an empty one takes its place. The second value says why, when that happened.
@@ -32,13 +41,37 @@ impl WorkspaceIndex {
     /// # Errors
     /// [`IndexError`] where the folder can't be used.
     pub fn open(folder: &Path, fingerprint: &Fingerprint) -> Result<(Self, Option<String>), IndexError> {
+        let (index, stale) = Self::open_or_leave(folder, fingerprint, false)?;
+        Ok((index, stale.map(|(Stale::Replaced(why) | Stale::Left(why))| why)))
+    }
+
+    /// As [`Self::open`], for who does not fill it: an index that can be read stays, whatever it was built with.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as_it_is(
+        folder: &Path,
+        fingerprint: &Fingerprint,
+    ) -> Result<(Self, Option<Stale>), IndexError> {
+        Self::open_or_leave(folder, fingerprint, true)
+    }
+
+    fn open_or_leave(
+        folder: &Path,
+        fingerprint: &Fingerprint,
+        leaves: bool,
+    ) -> Result<(Self, Option<Stale>), IndexError> {
         let in_folder = |source| IndexError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(in_folder)?;
         let reason = match guarded("index", || Self::open_existing(folder, fingerprint)) {
             Ok(index) if index.position().fingerprint.does_for(fingerprint) => return Ok((index, None)),
             Ok(index) => {
                 let found = index.position().fingerprint;
-                (found != Fingerprint { format: 0, ..found.clone() }).then(|| difference(&found, fingerprint))
+                let is_new = found == Fingerprint { format: 0, ..found.clone() };
+                if leaves && !is_new {
+                    return Ok((index, Some(Stale::Left(difference(&found, fingerprint)))));
+                }
+                (!is_new).then(|| difference(&found, fingerprint))
             }
             Err(error) => Some(error.to_string()),
         };
@@ -51,7 +84,7 @@ impl WorkspaceIndex {
             semantic_seq: 0,
             fingerprint: fingerprint.clone(),
         })?;
-        Ok((index, reason))
+        Ok((index, reason.map(Stale::Replaced)))
     }
 
     fn open_existing(folder: &Path, fingerprint: &Fingerprint) -> Result<Self, IndexError> {

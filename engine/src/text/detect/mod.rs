@@ -101,6 +101,11 @@ pub fn named_type(name: &str) -> Option<&'static str> {
     names::by_name(name).map(|named| named.mime_type)
 }
 
+/// Whether a programming language has such a name, or its files such an ending.
+pub(super) fn is_programming_language(name: &str) -> bool {
+    names::is_code(name)
+}
+
 /// The type of a file, by content first, then by name.
 pub(super) fn file_type(name: &str, bytes: &[u8]) -> FileType {
     flat::refined(at_a_glance(name, bytes), bytes)

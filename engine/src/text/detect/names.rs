@@ -131,6 +131,11 @@ pub(super) fn by_name(name: &str) -> Option<FileType> {
     by_ending(whole.or_else(|| name.rsplit_once('.').map(|(_, ending)| ending))?)
 }
 
+/// Whether source code has this ending, or a language of it this name.
+pub(super) fn is_code(name: &str) -> bool {
+    CODE.iter().any(|(endings, _, language)| *language == name || endings.split(' ').any(|end| end == name))
+}
+
 fn by_ending(ending: &str) -> Option<FileType> {
     let listed = |endings: &str| endings.split(' ').any(|listed| listed == ending);
     let text = TEXTS.iter().find(|(endings, ..)| listed(endings));

@@ -106,6 +106,8 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Outcome {
     let [writer, reader] = handover::AGENTS.map(|agent| told.tokens.get(agent).map_or("", String::as_str));
     handover::show(&engine, writer, reader, voice)?;
     if args.exit {
+        // The agents have written meanwhile, and no server comes that would take it in.
+        super::check::index_all(&engine)?;
         return told.print(globals);
     }
     for (principal, token) in &told.tokens {
@@ -230,7 +232,8 @@ fn show(engine: &Arc<Engine>, tour: Tour, tokens: &Tokens, voice: Voice) -> Resu
             voice.say(format!("\n{STRONG}?{STRONG:#} {question}  {FAINT}as {principal}{FAINT:#}"));
             let request = AskRequest { question: question.clone(), ..AskRequest::default() };
             let reply = engine.session(token)?.ask(&request)?;
-            voice.say(super::ask::text(&reply));
+            let cited = reply.citations.iter().map(|cited| (cited.n as u64, cited.citation.clone()));
+            voice.say(super::ask::told(&reply.answer, &cited.collect::<Vec<_>>()));
             let (took_ms, confidence) = (reply.took_ms, reply.confidence);
             voice.say(format!("  {FAINT}{took_ms:.1} ms, confidence {confidence:.2}{FAINT:#}"));
             answered.push(Answered { question: question.clone(), principal, reply });

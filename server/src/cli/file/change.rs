@@ -128,7 +128,7 @@ fn print(globals: &Globals, did: &str, reply: &WriteReply) -> Outcome {
         return Ok(0);
     }
     let now = match reply.version {
-        Some(version) => format!("  {} bytes  {FAINT}{version}{FAINT:#}", reply.size),
+        Some(version) => format!("  {} bytes  {FAINT}{version}{FAINT:#}", reply.size.unwrap_or_default()),
         None => String::new(),
     };
     anstream::println!("{did} {STRONG}{}{STRONG:#}{now}", output::safe(&reply.path));

@@ -77,7 +77,7 @@ pub const EDIT_FILE: Spec = Spec {
     needs: Session::may_edit,
     effect: Effect::Replaces,
     title: "Edit a file",
-    description: "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer this to write_file for small changes.",
+    description: "Replace exact texts in a file; each `oldText` must stand there exactly once. Gives the diff. Prefer it to write_file for small changes.",
     input: || {
         json!({
             "properties": {
@@ -163,14 +163,15 @@ pub const READ_FILE: Spec = Spec {
     needs: reads,
     effect: Effect::Reads,
     title: "Read a file",
-    description: "Read a text file's lines, from the start, from `start_line`, or the first/last N (`head`/`tail`: \
-                 give one of the three). Use after search, with a hit's path and lines. If `next_line` comes back, \
-                 read on from there.",
+    description: "Read a text file's lines, from the start, from `start_line`, or the first/last N (`head`/`tail`). \
+                 Use after search, with a hit's path and lines. Read on from `next_line`; in a long line from \
+                 `next_byte` as `start_byte`.",
     input: || {
         json!({
             "properties": {
                 "path": {"type": "string"},
                 "start_line": {"type": "integer", "description": "from 1"},
+                "start_byte": number(),
                 "head": {"type": "integer"},
                 "tail": {"type": "integer"},
                 "version": {"type": "string", "description": "an older version"},
@@ -182,7 +183,10 @@ pub const READ_FILE: Spec = Spec {
     },
     output: || {
         json!({
-            "properties": {"text": text(), "lines": list(), "total_lines": number(), "next_line": number(), "version": text()},
+            "properties": {
+                "text": text(), "lines": list(), "total_lines": number(), "next_line": number(), "next_byte": number(),
+                "version": text(),
+            },
             "required": ["text", "version"],
         })
     },
@@ -195,7 +199,7 @@ pub const READ_MULTIPLE_FILES: Spec = Spec {
     needs: reads,
     effect: Effect::Reads,
     title: "Read several files",
-    description: "Read the beginnings of several text files at once. A file that can't be read has an `error` in its place.",
+    description: "Read the beginnings of several text files at once. A file that can't be read has an `error` instead.",
     input: || {
         json!({
             "properties": {"paths": {"type": "array", "items": text()}, "max_tokens": number()},
@@ -240,7 +244,7 @@ pub const WRITE_FILE: Spec = Spec {
     needs: writes,
     effect: Effect::ReplacesOnce,
     title: "Write a file",
-    description: "Write a whole text file, new or in place of the old one. Give `expected_version` from your last read so that nobody's newer change is lost.",
+    description: "Write a whole text file, new or over the old one. Give `expected_version` from your last read so that nobody's newer change is lost.",
     input: || {
         json!({
             "properties": {"path": text(), "content": text(), "expected_version": expected(), "fence": fence()},

@@ -150,7 +150,7 @@ pub const URL_IMPORT: Spec = Spec {
                     "type": "object",
                     "properties": {"depth": number(), "max_pages": number(), "same_prefix": flag()},
                 },
-                "refresh": {"type": "boolean", "description": "default true: only if it has changed"},
+                "refresh": {"type": "boolean", "description": "default true: only if changed"},
                 "accept": texts(),
                 "expected_version": text(),
                 "timeout_seconds": number(),
@@ -177,8 +177,8 @@ pub const VERIFY_CITATIONS: Spec = Spec {
     needs: reads,
     effect: Effect::Reads,
     title: "Verify citations",
-    description: "Check that quotes still stand in the files, byte for byte. Use before relying on citations from \
-                 earlier. Each gets status valid, stale (`now`: its place today) or invalid.",
+    description: "Check that quotes or hits still stand in the files. Use before relying on citations from earlier. \
+                 Each gets status valid, stale (`now`: its place today) or invalid.",
     input: || {
         json!({
             "properties": {
@@ -194,7 +194,7 @@ pub const VERIFY_CITATIONS: Spec = Spec {
                             "end_byte": {"type": "integer"},
                             "quote": {"type": "string"},
                         },
-                        "required": ["path", "version", "start_byte", "end_byte", "quote"],
+                        "required": ["path", "version", "start_byte", "end_byte"],
                     },
                 },
             },

@@ -75,7 +75,7 @@ pub const FIND_AGENTS: Spec = Spec {
         json!({
             "properties": {
                 "intent": {"type": "string"},
-                "query": {"type": "string", "description": "the same as `intent`"},
+                "query": {"type": "string", "description": "as `intent`"},
                 "limit": {"type": "integer"},
                 "max_tokens": {"type": "integer"},
             },
@@ -96,7 +96,7 @@ pub const FIND_TOOLS: Spec = Spec {
         json!({
             "properties": {
                 "query": {"type": "string"},
-                "intent": {"type": "string", "description": "the same as `query`"},
+                "intent": {"type": "string", "description": "as `query`"},
                 "limit": {"type": "integer"},
                 "max_tokens": {"type": "integer"},
             },

@@ -64,7 +64,7 @@ pub const CREATE_TASK: Spec = Spec {
     effect: Effect::Adds,
     title: "Create a task",
     description: "Leave a task for others: for `to`, for whoever has the `capability`, or for anybody. With `inbox` it lies in the \
-                 inbox of agent `to`.",
+                 inbox of `to`.",
     input: || {
         json!({
             "properties": {
@@ -82,7 +82,7 @@ pub const CREATE_TASK: Spec = Spec {
                 "name": text(),
                 "inbox": flag(),
             },
-            "required": ["workspace", "title"],
+            "required": ["workspace"],
         })
     },
     output: || json!({"properties": {"task_id": text(), "state": text()}, "required": ["task_id", "state"]}),
