@@ -160,6 +160,11 @@ impl RelPath {
             || self.0.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// Whether one of its names is one that a home may have; see [`is_home_name`].
+    pub fn names_home(&self) -> bool {
+        self.0.split('/').any(is_home_name)
+    }
+
     /// The same name for every spelling that differs only in case or form: two files never share one.
     pub fn key(&self) -> String {
         fold(&self.0)
@@ -185,7 +190,17 @@ pub fn is_home_name(name: &str) -> bool {
 
 /// Names of files that say what to leave out, or hold secrets of programs: they can be read, and are not indexed.
 pub fn is_unsearched_name(name: &str) -> bool {
-    matches!(name, ".gitignore" | ".ignore" | ".waypostignore") || name.starts_with(".env")
+    is_ignore_name(name) || is_secrets_name(name)
+}
+
+/// Names of files that say what to leave out.
+pub fn is_ignore_name(name: &str) -> bool {
+    matches!(name, ".gitignore" | ".ignore" | ".waypostignore")
+}
+
+/// Names of files that hold secrets of programs.
+pub fn is_secrets_name(name: &str) -> bool {
+    matches!(name, ".env" | ".envrc") || name.starts_with(".env.")
 }
 
 /// Text without case and in composed form (NFC), for comparing names. Each character is folded alone (simple case folding,
@@ -350,6 +365,16 @@ mod tests {
         }
         for name in ["waypost.md", "workspaces.md", "workspace", "my-workspaces"] {
             assert!(!is_home_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn files_with_secrets_and_files_that_say_what_to_leave_out_are_not_searched() {
+        for name in [".env", ".env.local", ".envrc", ".gitignore", ".ignore", ".waypostignore"] {
+            assert!(is_unsearched_name(name), "{name:?}");
+        }
+        for name in [".envoy.yaml", ".environment", "env", "a.env", "gitignore"] {
+            assert!(!is_unsearched_name(name), "{name:?}");
         }
     }
 

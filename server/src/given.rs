@@ -1,14 +1,23 @@
 //! Takes JSON that somebody sent, gives a value of ours, or says what is wrong with it in words of JSON and not of our types.
 //!
-//! A member that is `null` counts as one that is missing, unless its null means something.
+//! A member that is `null` counts as one that is missing, unless its null means something. A member that is not known is refused
+//! all the same.
 
-use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Members among which the one to blame is looked for; nothing that is asked here has more.
 const MAX_MEMBERS: usize = 32;
+/// Of a value in which the member to blame is looked for: it is read once for each.
+const MAX_EXPLAINED_BYTES: usize = 64 << 10;
 /// Characters of a wrong value that are told.
 const MAX_SHOWN: usize = 80;
+/// What [`not_null`] says.
+const NO_NULL: &str = "null says nothing here";
 
 /// Reads a value.
 ///
@@ -17,18 +26,91 @@ const MAX_SHOWN: usize = 80;
 pub fn read<T: DeserializeOwned>(mut given: Value) -> Result<T, String> {
     let read = T::deserialize(&given);
     let read = match read {
-        Err(_) if drop_nulls(&mut given) => T::deserialize(&given),
+        Err(_) if drop_some_nulls(&mut given, |name| !refuses_null::<T>(name)) => T::deserialize(&given),
         read => read,
     };
     read.map_err(|error| told::<T>(&given, &error.to_string()))
 }
 
-/// Takes members away that are `null`; whether there were any.
-pub fn drop_nulls(given: &mut Value) -> bool {
+/// Whether a member is not known, or must not be null.
+fn refuses_null<T: DeserializeOwned>(name: &str) -> bool {
+    let alone = Value::Object([(name.to_owned(), Value::Null)].into_iter().collect());
+    refusal::<T>(&alone).is_some_and(|why| why.starts_with("unknown field") || why == NO_NULL)
+}
+
+/// For members whose absence gives more than any value of theirs: a null is refused.
+pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(given: D) -> Result<T, D::Error> {
+    Option::deserialize(given)?.ok_or_else(|| D::Error::custom(NO_NULL))
+}
+
+/// Takes members away that are `null`.
+pub fn drop_nulls(given: &mut Value) {
+    drop_some_nulls(given, |_| true);
+}
+
+/// Whether there were any.
+fn drop_some_nulls(given: &mut Value, may: impl Fn(&str) -> bool) -> bool {
     let Some(members) = given.as_object_mut() else { return false };
     let n_given = members.len();
-    members.retain(|_, value| !value.is_null());
+    members.retain(|name, value| !(value.is_null() && may(name)));
     members.len() < n_given
+}
+
+/// JSON in which no object names a member twice; a [`Value`] would keep the last of them.
+pub struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(given: D) -> Result<Self, D::Error> {
+        given.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some((name, Self)) = members.next_entry::<String, Self>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format!("duplicate field `{name}`")));
+            }
+            names.insert(name);
+        }
+        Ok(self)
+    }
 }
 
 fn told<T: DeserializeOwned>(given: &Value, wrong: &str) -> String {
@@ -44,6 +126,9 @@ fn told<T: DeserializeOwned>(given: &Value, wrong: &str) -> String {
 /// The member without which nothing is wrong, or something else.
 fn blamed<T: DeserializeOwned>(given: &Value, wrong: &str) -> Option<String> {
     let members = given.as_object().filter(|members| members.len() <= MAX_MEMBERS)?;
+    if serde_json::to_vec(given).map_or(0, |written| written.len()) > MAX_EXPLAINED_BYTES {
+        return None;
+    }
     let is_to_blame = |name: &&String| {
         let mut others = members.clone();
         others.remove(*name);
@@ -138,6 +223,8 @@ mod tests {
         #[serde(default)]
         kinds: Vec<Word>,
         limit: Option<usize>,
+        #[serde(default, deserialize_with = "not_null")]
+        only: Vec<String>,
     }
 
     #[test]
@@ -145,7 +232,31 @@ mod tests {
         let read = read::<Asked>(json!({"query": "x", "mode": null, "kinds": null, "limit": null}));
         let read = read.unwrap();
         assert_eq!((read.query.as_str(), read.kinds.len(), read.limit), ("x", 0, None));
-        assert!(read.mode.is_none());
+        assert!(read.mode.is_none() && read.only.is_empty());
+    }
+
+    #[test]
+    fn a_null_that_is_not_known_or_would_give_more_is_refused() {
+        let refused = |given: Value| read::<Asked>(given).unwrap_err();
+        assert!(refused(json!({"query": "x", "mdoe": null})).starts_with("unknown field `mdoe`"));
+        assert!(
+            refused(json!({"query": "x", "mdoe": null, "kinds": null})).starts_with("unknown field `mdoe`")
+        );
+        assert_eq!(refused(json!({"query": "x", "only": null})), "`only`: null says nothing here");
+    }
+
+    #[test]
+    fn a_member_is_named_once_however_deep() {
+        let twice = |text: &str| serde_json::from_str::<Once>(text).err().map(|error| error.to_string());
+        assert_eq!(twice(r#"{"a": [1, -1, 0.5, true, null, "x", {"a": {}}], "b": {"a": 1}}"#), None);
+        assert!(twice(r#"{"b": [{"a": 1, "c": null, "a": 2}]}"#).unwrap().starts_with("duplicate field `a`"));
+    }
+
+    #[test]
+    fn of_a_large_value_the_member_to_blame_is_not_looked_for() {
+        let large = "x".repeat(MAX_EXPLAINED_BYTES);
+        let refused = read::<Asked>(json!({"query": large, "limit": "3"})).unwrap_err();
+        assert_eq!(refused, "invalid type: string \"3\", expected a whole number, 0 or more");
     }
 
     #[test]

@@ -253,6 +253,28 @@ fn folders_that_are_put_into_the_home_are_its_workspaces() {
 }
 
 #[test]
+fn folders_that_an_older_home_had_let_go_stay_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    for name in ["docs", "gone"] {
+        engine.create_workspace(&called(name)).unwrap();
+    }
+    drop(engine);
+    // As a home was before it took folders in by itself.
+    let catalog = rusqlite::Connection::open(folder.path().join(".waypost/catalog.db")).unwrap();
+    let older = "DELETE FROM workspaces WHERE name = 'gone'; DELETE FROM meta WHERE key = 'takes_in'";
+    catalog.execute_batch(older).unwrap();
+    drop(catalog);
+    let engine = open(folder.path());
+    let names = || engine.workspace_names().iter().map(ToString::to_string).collect::<Vec<_>>();
+    engine.take_in_folders().unwrap();
+    assert_eq!(names(), ["docs"]);
+    fs::create_dir(folder.path().join("workspaces/later")).unwrap();
+    engine.take_in_folders().unwrap();
+    assert_eq!(names(), ["docs", "later"]);
+}
+
+#[test]
 fn nothing_is_written_into_a_folder_that_was_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let engine = attached(folder.path(), "herons\n");

@@ -232,5 +232,10 @@ Quiet herons.
     assert_eq!(paths(&house.search_in("herons", waypost_engine::search::Mode::Lexical, 10)), ["a.md"]);
     let env = house.session().read_file("/w/sub/.env.local", None, None).unwrap();
     assert_eq!(env.bytes, b"TOKEN=herons\n");
+    // Written through Waypost they have a row, and are not found either.
+    let options = waypost_engine::api::WriteOptions::default();
+    house.session().write_file("/w/.env", b"TOKEN=herons\n", &options).unwrap();
+    house.index();
+    assert_eq!(paths(&house.search_in("herons", waypost_engine::search::Mode::Lexical, 10)), ["a.md"]);
     assert!(house.engine.check(false).unwrap().findings.is_empty());
 }

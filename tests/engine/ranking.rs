@@ -66,7 +66,7 @@ Die Verk\u{e4}ufer in M\u{fc}nchen.
     let cases = [
         ("K\u{e4}ufer", "decomposed.md", "Ka\u{308}ufer"),
         ("zurich", "decomposed.md", "Zu\u{308}rich"),
-        ("\"die Geb\u{fc}hr in Z\u{fc}rich\"", "decomposed.md", "die"),
+        ("\"die Geb\u{fc}hr in Z\u{fc}rich\"", "decomposed.md", "Gebu\u{308}hr"),
         ("Mu\u{308}nchen", "composed.md", "M\u{fc}nchen"),
         ("विश्वविद्यालय", "hindi.md", "विश्वविद्यालय"),
         ("שלום", "pointed.md", "שָׁלוֹם"),

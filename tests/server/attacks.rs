@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::mcp::Client;
-use crate::support::{PATIENCE, Server, status};
+use crate::support::{PATIENCE, Server, bare_command, status};
 
 const SECRET: &str = "outsidesecret";
 
@@ -351,9 +351,8 @@ fn attack_30_names_that_deceive_are_not_made_and_not_shown_as_they_are() {
     std::fs::create_dir(&docs).unwrap();
     std::fs::write(docs.join("invoice\u{202e}fdp.md"), "a walrus\u{1b}[31m was\u{202e} here\n").unwrap();
     let run = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"))
+        let output = bare_command()
             .current_dir(&docs)
-            .env_remove("WAYPOST_HOME")
             .env("WAYPOST_MODELS", folder.path().join("no-models"))
             .arg("--offline")
             .args(arguments)

@@ -1,20 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 use waypost_engine::api::{Engine, EngineOptions, FindRequest, restore_home};
 
-use crate::support::Server;
+use crate::support::{Server, bare_command};
 
 /// The binary, offline and without a model.
 fn waypost(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_waypost"))
+    bare_command()
         .current_dir(folder)
-        .env_remove("WAYPOST_HOME")
-        .env_remove("WAYPOST_TOKEN")
         .env("WAYPOST_MODELS", folder.join("no-models"))
         .arg("--offline")
         .args(arguments)

@@ -1,11 +1,9 @@
-use std::process::Command;
-
 use serde_json::{Value, json};
 use waypost::problem::Problem;
 use waypost_engine::api::{Charge, ChargeKind, Handover, Priority, Session, Usage};
 
 use crate::mcp::Client;
-use crate::support::Server;
+use crate::support::{Server, bare_command};
 use crate::users::{User, text};
 
 fn start() -> Server {
@@ -13,7 +11,7 @@ fn start() -> Server {
 }
 
 fn put(admin: &User<'_>, holder: &str, limits: Value) -> String {
-    let made = admin.post("/v1/budgets", &json!({"holder": holder, "limits": limits})).is(201).json();
+    let made = admin.post("/v1/budgets", &json!({"holder": holder, "limits": limits})).was_put().json();
     text(&made, "id").to_owned()
 }
 
@@ -211,9 +209,8 @@ fn a_trace_that_goes_in_circles_waits_for_a_person() {
 fn the_command_line_manages_budgets() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        let output = bare_command()
             .current_dir(folder.path())
-            .env_remove("WAYPOST_HOME")
             .env("WAYPOST_MODELS", folder.path().join("no-models"))
             .args(["--offline", "--home", ".", "--json"])
             .args(arguments)

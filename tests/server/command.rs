@@ -14,15 +14,16 @@ mod catching_up;
 mod folders;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
+use crate::support::bare_command;
+
 /// Runs the binary in a folder, offline and without a model.
 pub fn waypost(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_waypost"))
+    bare_command()
         .current_dir(folder)
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", folder.join("no-models"))
         .arg("--offline")
         .args(arguments)
@@ -270,7 +271,7 @@ fn routes_are_found_as_often_as_was_measured() {
         return;
     }
     let folder = Path::new(&sets).join("clinc150");
-    let mut eval = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    let mut eval = bare_command();
     eval.args(["eval", "routing"]).arg(&folder).args(["--shots", "5", "--json"]);
     let report = json(&eval.output().unwrap());
     let found = &report["results"]["hybrid"];

@@ -309,7 +309,7 @@ fn what_changes_nothing_is_no_change() {
     let refused = admin.ask("PUT", "/v1/files/docs/log.md", &[("if-match", "\"bad\"")], "x");
     refused.refuses(412, "version_conflict");
     assert!(
-        text(&refused.json(), "detail").contains("expected a version, as the `ETag`"),
+        text(&refused.json(), "detail").contains("expected the version of a file, as the `ETag`"),
         "{}",
         refused.text()
     );

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::outage::Process;
+use crate::support::bare_command;
 use crate::users::eventually;
 
 const MIB: usize = 1 << 20;
@@ -131,7 +132,7 @@ fn row_37_a_full_disk_refuses_writes_clearly_keeps_reads_and_needs_no_restart() 
     });
 
     server.stop();
-    let checked = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let checked = bare_command()
         .args(["--offline", "check", "--home"])
         .arg(&home)
         .env("WAYPOST_MODELS", home.join("no-models"))

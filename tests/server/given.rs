@@ -54,6 +54,14 @@ fn a_value_of_a_wrong_type_is_told_with_its_name_and_what_may_be() {
     let twice = admin.ask("POST", "/v1/search", &json_body, "{\"query\": \"a\", \"query\": \"b\"}");
     twice.refuses(400, "invalid_request");
     assert!(twice.text().contains("`query` is given twice"), "{}", twice.text());
+    for twice in [
+        "{\"query\": \"a\", \"query\": \"b\", \"limit\": null}",
+        "{\"query\": \"a\", \"mode\": null, \"filters\": {\"author\": \"a\", \"author\": \"b\"}}",
+    ] {
+        let refused = admin.ask("POST", "/v1/search", &json_body, twice);
+        refused.refuses(400, "invalid_request");
+        assert!(refused.text().contains("is given twice"), "{}", refused.text());
+    }
 }
 
 #[test]
@@ -71,6 +79,9 @@ fn a_null_is_as_good_as_nothing() {
     agent.post("/v1/memory/remember", &note).is(201);
     let task = json!({"workspace": "docs", "title": "Count", "priority": null, "review": null});
     admin.post("/v1/tasks", &task).is(201);
+    admin.post("/v1/search", &json!({"query": "walrus", "mdoe": null})).refuses(400, "invalid_request");
+    let grant = json!({"to": "agent:a", "tool": "pay.*", "verbs": ["call"], "arguments": null});
+    admin.post("/v1/grants", &grant).refuses(400, "invalid_request");
     in_both_eras(&server, |client| {
         let (found, failed) = client.call("search", json!({"query": "walrus", "mode": null, "limit": null}));
         assert!(!failed && found["hits"][0]["path"] == "/docs/a.md", "{found}");

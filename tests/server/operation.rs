@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::command::{json, waypost};
 use crate::outage::Process;
+use crate::support::bare_command;
 
 /// No test waits longer for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -252,10 +253,9 @@ fn a_server_that_says_it_is_there_can_be_stopped_at_once() {
 #[test]
 fn the_tour_names_the_address_that_is_served() {
     let folder = tempfile::tempdir().unwrap();
-    let mut tour = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let mut tour = bare_command()
         .args(["demo", "--offline", "--listen", "127.0.0.1:0", "--home"])
         .arg(folder.path().join("demo"))
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", folder.path().join("no-models"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -397,7 +397,7 @@ fn spans_of_requests_belong_to_their_senders_trace() {
 fn a_relay_ends_with_its_client_wherever_that_stopped() {
     let home = home();
     let process = Process::start(home.path(), "127.0.0.1:0");
-    let mut relay = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let mut relay = bare_command()
         .args(["mcp", "--url", &process.url])
         .env("WAYPOST_TOKEN", process.token.as_ref().unwrap())
         .stdin(Stdio::piped())

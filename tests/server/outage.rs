@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::receiver::{Answer, Receiver};
+use crate::support::bare_command;
 
 /// Paths that are written, each by one writer alone.
 const N_PATHS: usize = 40;
@@ -39,7 +40,7 @@ impl Process {
 
     /// With these variables of the environment; its log goes where it is told.
     pub fn start_with(home: &Path, listen: &str, variables: &[(&str, &str)], log: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        let mut child = bare_command()
             .args(["serve", "--offline", "--json", "--listen", listen, "--home"])
             .arg(home)
             .env("WAYPOST_MODELS", home.join("no-models"))

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use crate::support::PATIENCE;
 
@@ -46,6 +47,8 @@ impl Got {
 pub enum Answer {
     Status(u16),
     With(u16, &'static str, String),
+    /// This status, once it is said that it is time.
+    Held(watch::Receiver<bool>, u16),
     Silence,
 }
 
@@ -134,6 +137,10 @@ async fn take(State(post): State<Arc<Post>>, headers: HeaderMap, body: Bytes) ->
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Answer::With(status, name, value) => {
             (StatusCode::from_u16(status).unwrap(), [(name, value)]).into_response()
+        }
+        Answer::Held(mut is_time, status) => {
+            is_time.wait_for(|is_time| *is_time).await.unwrap();
+            StatusCode::from_u16(status).unwrap().into_response()
         }
         Answer::Silence => std::future::pending().await,
     }

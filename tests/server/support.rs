@@ -1,6 +1,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -235,6 +236,13 @@ pub fn status(answer: &str) -> u16 {
         .nth(1)
         .and_then(|code| code.parse().ok())
         .unwrap_or_else(|| panic!("no answer: {answer:?}"))
+}
+
+/// The binary, with nothing in its environment that names a home or a server of whoever runs the tests.
+pub fn bare_command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    command.env_remove("WAYPOST_HOME").env_remove("WAYPOST_URL").env_remove("WAYPOST_TOKEN");
+    command
 }
 
 fn agent() -> ureq::Agent {

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::command::{json as read, waypost};
 use crate::mcp::Client;
 use crate::outage::Process;
 use crate::receiver::Receiver;
-use crate::support::Server;
+use crate::support::{Server, bare_command};
 use crate::users::text;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -190,10 +190,9 @@ fn where_spans_are_sent_what_nobody_named_is_one_trace_as_well() {
 
 /// Lists a folder over standard input and output, in the trace of a `traceparent`.
 fn list_over_stdio(home: &Path, traceparent: &str) {
-    let mut ours = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let mut ours = bare_command()
         .args(["mcp", "--offline", "--home"])
         .arg(home)
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", home.join("no-models"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

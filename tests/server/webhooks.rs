@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use tokio::sync::watch;
 use waypost_engine::api::Schedule;
 
 use crate::receiver::{Answer, Got, Receiver};
-use crate::support::Server;
+use crate::support::{PATIENCE, Server};
 use crate::users::eventually;
 
 /// Makes a webhook on everything in `docs`; gives its id and secret.
@@ -201,15 +202,17 @@ fn of_one_path_nothing_overtakes_a_failure_and_other_paths_go_on() {
     assert_eq!(order.len(), distinct.len(), "an event came back after a later one of its path: {order:?}");
 }
 
-/// A server and a receiver that refuses the first event: there is a second to act in before that comes again.
-fn start_refused() -> (Server, Receiver) {
+/// A server and a receiver that refuses the first event, not before it is told to: so much there is time to act in.
+fn start_refused() -> (Server, Receiver, watch::Sender<bool>) {
     let schedule = Schedule {
-        waits: vec![Duration::from_secs(1); 3],
-        timeout: Duration::from_secs(2),
+        waits: vec![Duration::from_millis(20); 3],
+        timeout: PATIENCE,
         pause_after: Duration::from_secs(600),
     };
     let server = Server::start_hooked("//- a.md\nAlpha.\n", schedule);
-    (server, Receiver::start(|n, _| Answer::Status(if n == 0 { 500 } else { 200 })))
+    let (tell, told) = watch::channel(false);
+    let mind = move |n, _: &Got| if n == 0 { Answer::Held(told.clone(), 500) } else { Answer::Status(200) };
+    (server, Receiver::start(mind), tell)
 }
 
 fn told(got: &[Got]) -> Vec<(String, String)> {
@@ -218,7 +221,7 @@ fn told(got: &[Got]) -> Vec<(String, String)> {
 
 #[test]
 fn what_becomes_of_a_moved_file_waits_for_what_was_told_of_it_before() {
-    let (server, receiver) = start_refused();
+    let (server, receiver, tell) = start_refused();
     subscribe(&server, &receiver.url(), &json!({"kinds": "file.*"}));
     put(&server, "/docs/draft.md", "Draft.");
     receiver.wait_for(1);
@@ -226,8 +229,10 @@ fn what_becomes_of_a_moved_file_waits_for_what_was_told_of_it_before() {
     assert!(moved.status < 300, "{}", moved.text());
     put(&server, "/docs/final.md", "Final.");
     put(&server, "/docs/other.md", "Other.");
+    // Another file does not wait.
+    receiver.wait_until(|got| got.iter().any(|one| one.path() == "/docs/other.md"));
+    tell.send(true).unwrap();
     let got = told(&receiver.wait_for(5));
-    assert_eq!(got[1].1, "/docs/other.md", "another file does not wait: {got:?}");
     let of_file: Vec<(&str, &str)> = got
         .iter()
         .filter(|(_, path)| path != "/docs/other.md")
@@ -244,7 +249,7 @@ fn what_becomes_of_a_moved_file_waits_for_what_was_told_of_it_before() {
 
 #[test]
 fn what_is_told_of_a_task_comes_in_order_wherever_its_file_lies() {
-    let (server, receiver) = start_refused();
+    let (server, receiver, tell) = start_refused();
     subscribe(&server, &receiver.url(), &json!({"kinds": "task.*"}));
     let made = server.post("/v1/tasks", &json!({"workspace": "docs", "title": "Count"})).json();
     receiver.wait_for(1);
@@ -252,6 +257,7 @@ fn what_is_told_of_a_task_comes_in_order_wherever_its_file_lies() {
     let done = json!({"task_id": made["task_id"], "fence": claimed["task"]["fence"]});
     let done = server.post("/v1/tasks/complete", &done);
     assert!(done.status < 300, "{}", done.text());
+    tell.send(true).unwrap();
     let kinds: Vec<String> = told(&receiver.wait_for(4)).into_iter().map(|(event, _)| event).collect();
     assert_eq!(kinds, ["task.created", "task.created", "task.claimed", "task.completed"]);
 }

@@ -146,9 +146,24 @@ fn words_of(texts: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String
 
 /// Bytes of the settings that a Markdown file begins with, between lines of `---` or `+++`: they are about the file.
 fn front_matter(text: &str) -> usize {
-    let Some(fence) = ["---\n", "+++\n"].into_iter().find(|fence| text.starts_with(fence)) else { return 0 };
-    let end = text.match_indices(fence).skip(1).find(|(at, _)| text[..*at].ends_with('\n'));
-    end.map_or(0, |(at, fence)| at + fence.len())
+    let mut lines = text.split_inclusive('\n');
+    let (Some(fence), Some(first)) = (lines.next(), lines.next()) else { return 0 };
+    let sets = match fence.trim_end() {
+        "---" => ':',
+        "+++" => '=',
+        _ => return 0,
+    };
+    if !first.contains(sets) {
+        return 0;
+    }
+    let mut end = fence.len() + first.len();
+    for line in lines {
+        end += line.len();
+        if line.trim_end() == fence.trim_end() {
+            return end;
+        }
+    }
+    0
 }
 
 /// The question's words, each with its weight.
@@ -200,6 +215,26 @@ impl Candidate {
         match self.over.last() {
             Some(heading) => format!("{heading}. {}", self.support.quote),
             None => self.support.quote.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn front_matter_is_settings_between_two_fences() {
+        for (text, expected) in [
+            ("---\ntitle: A\n---\nB", 17),
+            ("---\r\ntitle: A\r\n---\r\nB", 20),
+            ("+++\ntitle = 'A'\n+++\n", 20),
+            ("---\n\nA rule, and below it\n\n---\n", 0),
+            ("---\ntitle: A\n", 0),
+            ("Text\n---\n", 0),
+            ("", 0),
+        ] {
+            assert_eq!(front_matter(text), expected, "{text:?}");
         }
     }
 }

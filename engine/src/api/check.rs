@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::catalog::FileRow;
-use crate::id::{FileId, Seq, VersionId};
+use crate::id::{FileId, Seq, VersionId, is_unsearched_name};
 use crate::index::Searcher;
 
 /// What a check found.
@@ -260,8 +260,11 @@ fn check_missing(
     Ok(())
 }
 
-/// Whether a file has anything to index: one with nothing but white space has no chunk.
+/// Whether a file has anything to index: one with nothing but white space has no chunk, and some are not indexed by their name.
 fn has_text(engine: &Engine, row: &FileRow) -> Result<bool> {
+    if is_unsearched_name(row.path.file_name()) {
+        return Ok(false);
+    }
     let Ok(Some(bytes)) = engine.blobs.get(row.state.version) else { return Ok(false) };
     let document = engine.reader.read(row.state.version, row.path.file_name(), &bytes)?;
     Ok(document.is_ok_and(|document| {

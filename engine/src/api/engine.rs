@@ -25,7 +25,7 @@ use crate::change::Place;
 use crate::clock::Clock;
 use crate::delivery::{Office, Schedule};
 use crate::embed::Embedder;
-use crate::id::{RelPath, WorkspaceName};
+use crate::id::{RelPath, WorkspaceName, is_ignore_name, is_secrets_name};
 use crate::import::Pace;
 use crate::index::{ANALYZER_VERSION, FileSet, Fingerprint, INDEX_FORMAT};
 use crate::ingest::{self, BackgroundSettings, Context, OnProgress, ScanReport, Semantic};
@@ -656,8 +656,13 @@ impl Engine {
             (Some(entry), Some(row)) => {
                 entry.size_bytes != row.state.size_bytes || entry.mtime_ns != row.state.mtime_ns
             }
+            // No walk finds it.
+            (Some(_), None) => !is_secrets_name(path.file_name()),
             (None, None) => {
-                is_folder || self.catalog.has_files_below(workspace.row.id, &path).unwrap_or(true)
+                // One that said what to leave out has no row, and may have gone.
+                is_folder
+                    || is_ignore_name(path.file_name())
+                    || self.catalog.has_files_below(workspace.row.id, &path).unwrap_or(true)
             }
             _ => true,
         }

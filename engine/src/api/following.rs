@@ -6,6 +6,12 @@ use super::workspace::OpenWorkspace;
 use crate::id::{RelPath, Seq, VersionId, WorkspaceName, join_path, split_path};
 use crate::journal;
 use crate::search::Citation;
+use crate::store::StoreError;
+
+/// Other files of the same bytes that are read, at most.
+const MAX_COPIES: usize = 16;
+/// Moves of a file that are followed, at most.
+const MAX_MOVES: usize = 32;
 
 impl Session {
     /// Where a text stands today, of what the asker may read: where its file was moved to, or else another file of the same
@@ -21,8 +27,11 @@ impl Session {
         {
             return Ok(Some(found));
         }
-        for row in self.engine.catalog.files_of_version(workspace.row.id, citation.version)? {
-            if let Some(found) = self.found_in(&workspace.row.name, &row.path, citation)? {
+        let name = &workspace.row.name;
+        let copies = self.engine.catalog.files_of_version(workspace.row.id, citation.version)?;
+        let copies = copies.into_iter().filter(|row| self.readable(name, &row.path).is_some());
+        for row in copies.take(MAX_COPIES) {
+            if let Some(found) = self.found_in(name, &row.path, citation)? {
                 return Ok(Some(found));
             }
         }
@@ -42,7 +51,7 @@ impl Session {
         let had_it = past.iter().find(|entry| entry.version == Some(version));
         let mut since = had_it.map_or(Seq(0), |entry| entry.seq);
         let mut found = None;
-        loop {
+        for _ in 0..MAX_MOVES {
             let is_end = |entry: &&journal::Past| entry.seq > since && entry.version.is_none();
             let Some(end) = past.iter().rev().find(is_end) else { return Ok(found) };
             let Some(to) = &end.other_path else { return Ok(None) };
@@ -52,6 +61,7 @@ impl Session {
             past = journal::history(catalog, next.row.id, &path)?;
             found = Some((name, path));
         }
+        Ok(found)
     }
 
     /// The place of a citation's text in another file, where it may be read and says it.
@@ -62,9 +72,12 @@ impl Session {
         citation: &Citation,
     ) -> Result<Option<Citation>> {
         let Some(workspace) = self.readable(name, path) else { return Ok(None) };
-        let Some((bytes, _)) = workspace.tree.read(path, self.engine.max_file_bytes)? else {
-            return Ok(None);
+        let read = match workspace.tree.read(path, self.engine.max_file_bytes) {
+            // It has other bytes by now.
+            Err(StoreError::TooLarge { .. }) => None,
+            read => read?,
         };
+        let Some((bytes, _)) = read else { return Ok(None) };
         let version = VersionId::of(&bytes);
         let document = self.read_text(path, version, &bytes)?;
         let now = document.and_then(|document| citation.reanchor(version, &document.text, &document.located));

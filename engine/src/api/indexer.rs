@@ -14,9 +14,10 @@ use crate::ingest::{self, Background, CHUNKS_PER_SLICE, IngestError, Progress, T
 
 /// Waiting signals at most; a workspace that is already waiting needs no second one.
 const MAX_SIGNALS: usize = 64;
-/// A turn of embedding ends after so long where others wait; what comes new is heard after each slice.
+/// A turn of embedding ends after so long; what comes new is heard after each slice.
 const TURN: Duration = Duration::from_secs(10);
-/// How often merged segments are taken up, and folders looked for that came, went or were replaced, whatever else happens.
+/// How often merged segments are taken up, and folders looked for that came, went or were replaced; after [`TURN`] at the
+/// latest, whatever else happens.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// Keeps every workspace's index up to its files: one thread, which the watchers wake.
@@ -83,7 +84,7 @@ impl Indexer {
 
 impl Drop for Indexer {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.ended.store(true, Ordering::SeqCst);
         self.shared.halt();
         // A full queue wakes the thread as well.
         let _ = self.shared.signals.try_send(Signal::End);
@@ -96,26 +97,31 @@ impl Drop for Indexer {
 impl Shared {
     /// Ends what is under way.
     fn halt(&self) {
-        self.halted.store(true, Ordering::Relaxed);
+        self.halted.store(true, Ordering::SeqCst);
     }
 
     /// The flag of what begins now.
     fn begin(&self) -> &AtomicBool {
-        self.halted.store(self.ended.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.halted.store(false, Ordering::SeqCst);
+        // Looked at afterwards: an end that comes in between is not undone.
+        if self.ended.load(Ordering::SeqCst) {
+            self.halt();
+        }
         &self.halted
     }
 
     /// Whether whatever embeds has to make room.
     fn is_called(&self) -> bool {
-        self.called.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+        self.called.load(Ordering::SeqCst) || self.ended.load(Ordering::SeqCst)
     }
 
     fn signal(&self, signal: Signal) {
-        self.called.store(true, Ordering::Relaxed);
         match self.signals.try_send(signal) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(_)) => self.overflown.store(true, Ordering::Relaxed),
+            Err(TrySendError::Full(_)) => self.overflown.store(true, Ordering::SeqCst),
         }
+        // Afterwards: a call that is cleared before its signal is there would be answered by nobody.
+        self.called.store(true, Ordering::SeqCst);
     }
 
     fn warn(&self, line: String) {
@@ -134,6 +140,8 @@ struct Worker {
     watchers: BTreeMap<WorkspaceName, (Weak<OpenWorkspace>, Watcher)>,
     /// Trees to look at, in their order.
     dirty: VecDeque<WorkspaceName>,
+    /// Trees to look at once what gives no signal has been looked after again: they could not be looked at.
+    late: BTreeSet<WorkspaceName>,
     /// Journals to read.
     behind: BTreeSet<WorkspaceName>,
     /// Chunks to embed.
@@ -150,6 +158,7 @@ impl Worker {
             shared,
             watchers: BTreeMap::new(),
             dirty: VecDeque::new(),
+            late: BTreeSet::new(),
             behind: BTreeSet::new(),
             turns: Turns::default(),
             looked_after: Instant::now(),
@@ -164,10 +173,11 @@ impl Worker {
             }
             if self.looked_after.elapsed() >= REFRESH {
                 self.look_after();
+                std::mem::take(&mut self.late).into_iter().for_each(|name| self.see(name));
             }
-            self.shared.called.store(false, Ordering::Relaxed);
+            self.shared.called.store(false, Ordering::SeqCst);
             signals.try_iter().for_each(|signal| self.take(signal));
-            if self.shared.overflown.swap(false, Ordering::Relaxed) {
+            if self.shared.overflown.swap(false, Ordering::SeqCst) {
                 self.engine.workspace_names().into_iter().for_each(|name| self.see(name));
             }
             self.watch_all();
@@ -231,6 +241,10 @@ impl Worker {
         // It can be opened anew only where nobody holds it.
         drop(workspace);
         self.look_after();
+        // Where somebody held it, what was to be done is done later.
+        if self.engine.workspace(name).is_some() {
+            self.late.insert(name.clone());
+        }
         None
     }
 
@@ -247,15 +261,13 @@ impl Worker {
         if !workspace.row.intelligence {
             return Ok(());
         }
-        let Self { engine, shared, background, turns, .. } = self;
-        let others_wait = !turns.is_empty();
+        let Self { engine, shared, background, .. } = self;
         let done = background.run(|| {
             let context = engine.context(workspace, shared.begin());
             let begun = Instant::now();
             // A turn ends after a slice and never before its first one, so that each brings something on.
             let mut look_up = |_| {
-                let is_over = others_wait && begun.elapsed() > TURN;
-                if is_over || shared.is_called() || background.rests().is_some() {
+                if is_over(begun.elapsed(), shared.is_called(), background.rests().is_some()) {
                     shared.halt();
                 }
             };
@@ -285,6 +297,10 @@ impl Worker {
     fn look(&mut self, name: WorkspaceName) {
         let Some(workspace) = self.current(&name) else { return };
         let seen = ingest::scan(&self.engine.context(&workspace, self.shared.begin()), &mut |_| {});
+        if matches!(seen, Err(IngestError::Cancelled)) {
+            // The workspace was to end, and may stay after all.
+            self.late.insert(name.clone());
+        }
         let seen = seen.map(|report| workspace.note_left_out(&report.skipped));
         note(&self.shared, &name, seen.map_err(Error::from));
         self.behind.insert(name);
@@ -342,6 +358,12 @@ impl Worker {
     }
 }
 
+/// Whether a turn of embedding ends after the slice that was done: somebody calls, the machine is to rest, or it took long
+/// enough, whether others wait or not, for what gives no signal is looked after between turns.
+fn is_over(took: Duration, is_called: bool, rests: bool) -> bool {
+    is_called || rests || took > TURN
+}
+
 /// Chunks of a workspace that have no vector.
 fn n_bare(workspace: &OpenWorkspace) -> u64 {
     let searcher = workspace.index.searcher();
@@ -362,5 +384,19 @@ fn note(shared: &Shared, name: &WorkspaceName, result: Result<()>) {
             tracing::error!(workspace = %name, %error, "indexing failed");
             shared.warn(format!("{name}: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_by_a_call_by_rest_or_by_time_alone() {
+        assert!(!is_over(Duration::ZERO, false, false));
+        assert!(!is_over(TURN, false, false));
+        assert!(is_over(TURN + Duration::from_millis(1), false, false));
+        assert!(is_over(Duration::ZERO, true, false));
+        assert!(is_over(Duration::ZERO, false, true));
     }
 }

@@ -115,8 +115,11 @@ impl Session {
         let all = store::locks(&self.engine.catalog, self.now_ms())?;
         let seen = all.into_iter().filter(|lock| {
             let may_read = |path: &str| self.decide(Verb::Read, path).allowed;
-            let text = lock.pattern.as_str();
-            lock.principal == self.actor.principal || (may_read(&lock.pattern.base()) && may_read(text))
+            let (text, base) = (lock.pattern.as_str(), lock.pattern.base());
+            // A lock says that its workspace is there.
+            let in_sight =
+                || split_path(&base).map_or(true, |(name, _)| self.seen_workspace(name.as_str()).is_ok());
+            lock.principal == self.actor.principal || (may_read(&base) && may_read(text) && in_sight())
         });
         Ok(seen.map(|lock| show(&lock)).collect())
     }

@@ -13,6 +13,7 @@ mod budgets;
 mod carrying;
 mod changing;
 mod check;
+mod closing;
 mod compacting;
 mod comparing;
 mod consuming;

@@ -1,23 +1,21 @@
-//! Workspaces of a home: made, attached, taken in, opened, opened anew, switched and let go.
+//! Workspaces of a home: made, attached, taken in, opened and opened anew. How their use ends is in `closing`.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, TryLockError};
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::catalog::WorkspaceRow;
 use crate::change::ChangeError;
-use crate::id::{WorkspaceId, WorkspaceName, is_private_name};
+use crate::id::{WorkspaceName, is_private_name};
 use crate::index::{Stale, WorkspaceIndex};
 use crate::store::{StoreError, Tree};
 
-/// How long the end of a workspace waits for those who still work on it.
-const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
-/// Between two looks.
-const CLOSE_STEP: std::time::Duration = std::time::Duration::from_millis(5);
+/// How long a workspace whose folder was replaced waits for those who still work on it; it is tried again soon.
+const REOPEN_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Engine {
     pub(super) fn open_workspace(&self, row: WorkspaceRow) -> Result<Arc<OpenWorkspace>> {
@@ -83,18 +81,36 @@ impl Engine {
         Ok(())
     }
 
+    /// Opens a workspace of the catalog; one that can't be opened is not available, and tried again while serving.
+    pub(super) fn open_or_note(&self, row: WorkspaceRow) -> Result<()> {
+        let name = row.name.clone();
+        let opened = self.open_workspace(row);
+        let mut unavailable = self.unavailable.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match opened {
+            Ok(_) => {
+                unavailable.remove(&name);
+                Ok(())
+            }
+            Err(error) => {
+                unavailable.insert(name, error.to_string());
+                Err(error)
+            }
+        }
+    }
+
     /// Workspaces whose folder can't be opened now, each with the reason.
     pub fn unavailable(&self) -> Vec<(WorkspaceName, String)> {
         let unavailable = self.unavailable.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         unavailable.iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
     }
 
-    fn take_opening(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn take_opening(&self) -> MutexGuard<'_, ()> {
         self.opening.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Takes in folders that are new in the home, opens what was not available and is there again, and anew what stands under
-    /// another folder by now. What has gone is not available from then on.
+    /// another folder by now. What has gone is not available from then on. One that fails keeps nobody from the others; the
+    /// first failure is told.
     pub(super) fn reopen(&self) -> Result<()> {
         // Who makes or lets go of a workspace now is waited for by nobody; the next look is soon.
         let _opening = match self.opening.try_lock() {
@@ -102,31 +118,31 @@ impl Engine {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
-        let taken_in = self.take_in_all().map(drop);
+        let mut outcome = self.take_in_all().map(drop);
         let unavailable = self.unavailable();
         if !unavailable.is_empty() {
             for row in self.catalog.workspaces()? {
                 if unavailable.iter().any(|(name, _)| *name == row.name) {
-                    self.open_if_there(row)?;
+                    outcome = outcome.and(self.open_if_there(row));
                 }
             }
         }
         for workspace in self.open_workspaces() {
             if !workspace.tree.is_current() {
-                self.open_anew(workspace)?;
+                outcome = outcome.and(self.open_anew(workspace));
             }
         }
-        taken_in
+        outcome
     }
 
     /// What can't be opened now, for whatever reason, is tried again later.
     fn open_anew(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
         let row = workspace.row.clone();
         let name = row.name.clone();
-        match self.close(workspace) {
-            // It is opened anew all the same.
-            Err(Error::Index(error)) => tracing::debug!(workspace = %name, %error, "an index ends badly"),
-            closed => closed?,
+        if let Err(error) = self.close(workspace, REOPEN_PATIENCE) {
+            // The next look is soon.
+            tracing::debug!(workspace = %name, %error, "a workspace is opened anew later");
+            return Ok(());
         }
         let opened = self.open_if_there(row);
         if let Err(error) = &opened {
@@ -166,16 +182,39 @@ impl Engine {
         folders.sort();
         let rows = self.catalog.workspaces()?;
         folders.retain(|(name, _)| rows.iter().all(|row| row.name.as_str() != name));
-        let mut told = Vec::new();
+        self.begin_to_take_in(if rows.is_empty() { &[] } else { &folders })?;
+        let (mut told, mut outcome) = (Vec::new(), Ok(()));
         for (name, is_folder) in folders {
-            let Err(why) = self.take_in_folder(&name, is_folder)? else { continue };
+            let why = match self.take_in_folder(&name, is_folder) {
+                Ok(Ok(())) => continue,
+                Ok(Err(why)) => why,
+                // One that fails keeps nobody from the others.
+                Err(error) => {
+                    outcome = outcome.and(Err(error));
+                    continue;
+                }
+            };
             let mut passed_over = self.passed_over.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             if passed_over.insert(name.clone()) {
                 tracing::warn!(folder = %name, why, "a folder of the home is no workspace");
                 told.push(format!("`workspaces/{name}` is no workspace: {why}"));
             }
         }
-        Ok(told)
+        outcome.map(|()| told)
+    }
+
+    /// A home of before folders were taken in by themselves: what lies there without a workspace is what an operator let go.
+    fn begin_to_take_in(&self, folders: &[(String, bool)]) -> Result<()> {
+        if self.catalog.takes_in()? {
+            return Ok(());
+        }
+        self.catalog.write(|tx| {
+            for name in folders.iter().filter_map(|(name, _)| WorkspaceName::new(name).ok()) {
+                tx.let_go(&name)?;
+            }
+            tx.note_takes_in()
+        })?;
+        Ok(())
     }
 
     /// Takes in one folder, or says why it can't be a workspace.
@@ -256,7 +295,7 @@ impl Engine {
             });
         }
         if self.workspace(name).is_none() {
-            self.open_workspace(row)?;
+            self.open_or_note(row)?;
             self.wake(name);
         }
         Ok(())
@@ -313,115 +352,5 @@ impl Engine {
                 other: other.to_string(),
             })),
         }
-    }
-
-    /// Switches the indexing of a workspace; switched off, its index goes, and its files and versions stay.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], or where catalog or index can't be written.
-    pub(super) fn set_intelligence(&self, name: &WorkspaceName, intelligence: bool) -> Result<()> {
-        let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
-        let _opening = self.take_opening();
-        let workspace = self.workspace(name).ok_or_else(absent)?;
-        if workspace.row.intelligence == intelligence {
-            return Ok(());
-        }
-        let id = workspace.row.id;
-        self.catalog.write(|tx| tx.set_intelligence(id, intelligence))?;
-        let row = WorkspaceRow { intelligence, ..workspace.row.clone() };
-        self.close(workspace)?;
-        if !intelligence {
-            self.remove_index(id)?;
-        }
-        self.open_workspace(row)?;
-        self.wake(name);
-        Ok(())
-    }
-
-    /// Forgets a workspace; the folder of an attached one stays as it is, that of any other goes when `and_files`, and else
-    /// waits until a workspace of its name is made again.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], or where catalog or folders can't be changed.
-    pub(super) fn remove_workspace(&self, name: &WorkspaceName, and_files: bool) -> Result<()> {
-        let absent = || Error::NotFound { what: "workspace", name: name.to_string() };
-        let _opening = self.take_opening();
-        let row = match self.workspace(name) {
-            Some(workspace) => {
-                let row = workspace.row.clone();
-                self.close(workspace)?;
-                row
-            }
-            // One whose folder is missing can be let go, too.
-            None => {
-                self.unavailable.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(name);
-                let rows = self.catalog.workspaces()?;
-                rows.into_iter().find(|row| row.name == *name).ok_or_else(absent)?
-            }
-        };
-        self.catalog.write(|tx| {
-            if !row.attached && !and_files {
-                tx.let_go(name)?;
-            }
-            tx.remove_workspace(row.id)
-        })?;
-        self.remove_index(row.id)?;
-        if and_files && !row.attached && row.root.exists() {
-            let in_folder = |source| Error::Folder { path: row.root.clone(), source };
-            std::fs::remove_dir_all(&row.root).map_err(in_folder)?;
-        }
-        self.wake(name);
-        Ok(())
-    }
-
-    /// Ends the use of a workspace: whoever indexes it is told to end, and everybody else is waited for, for at most ten
-    /// seconds.
-    fn close(&self, mut workspace: Arc<OpenWorkspace>) -> Result<()> {
-        let name = workspace.row.name.clone();
-        workspace.closing.store(true, Ordering::Relaxed);
-        self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&name);
-        let deadline = std::time::Instant::now() + CLOSE_PATIENCE;
-        loop {
-            // The writer's lock on the folder ends with the last user of the old index.
-            match Arc::try_unwrap(workspace) {
-                Ok(workspace) => return Ok(workspace.index.close()?),
-                Err(shared) if std::time::Instant::now() < deadline => {
-                    workspace = shared;
-                    std::thread::sleep(CLOSE_STEP);
-                }
-                Err(shared) => {
-                    shared.closing.store(false, Ordering::Relaxed);
-                    let mut open = self.workspaces.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    open.insert(name.clone(), shared);
-                    drop(open);
-                    // What was broken off goes on.
-                    self.wake(&name);
-                    return Err(Error::WorkspaceBusy { name: name.to_string() });
-                }
-            }
-        }
-    }
-
-    fn remove_index(&self, id: WorkspaceId) -> Result<()> {
-        let folder = self.layout.index(id);
-        match std::fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Folder { path: folder, source })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn drop_index(&self, workspace: Arc<OpenWorkspace>) -> Result<()> {
-        let _opening = self.take_opening();
-        let row = workspace.row.clone();
-        match self.close(workspace) {
-            // It goes all the same.
-            Err(Error::Index(error)) => tracing::debug!(workspace = %row.name, %error, "an index ends badly"),
-            closed => closed?,
-        }
-        self.remove_index(row.id)?;
-        self.open_workspace(row)?;
-        Ok(())
     }
 }

@@ -300,7 +300,10 @@ impl Session {
                 return Err(error.into());
             }
         };
-        if self.engine.is_private(&name, &below) {
+        // The disk is looked at for those alone who may do something there.
+        let may_look = || Verb::ALL.into_iter().any(|verb| self.decide(verb, path).allowed);
+        let is_of_home = || below.names_home() && may_look() && self.engine.is_private(&name, &below);
+        if below.is_hidden() || is_of_home() {
             self.record("path.refused", Verb::Read, path, "", Outcome::Denied, "private")?;
             // As of any path: whether its workspace is there is told only to who may see that.
             return Err(self.absent(path, what));
@@ -382,7 +385,7 @@ impl Session {
     /// A workspace of which one path may be read.
     pub(super) fn readable(&self, name: &WorkspaceName, path: &RelPath) -> Option<Arc<OpenWorkspace>> {
         let allowed =
-            !self.engine.is_private(name, path) && self.decide(Verb::Read, &join_path(name, path)).allowed;
+            self.decide(Verb::Read, &join_path(name, path)).allowed && !self.engine.is_private(name, path);
         allowed.then(|| self.engine.workspace(name)).flatten()
     }
 }

@@ -60,25 +60,20 @@ impl Session {
             }
         };
         if !name.is_empty() {
-            self.check_unused(name, &workspaces)?;
+            workspaces.iter().try_for_each(|workspace| self.check_unused(name, workspace))?;
         }
         workspaces.iter().map(|workspace| self.snapshot_one(workspace, name)).collect()
     }
 
     /// Refuses a name that would no longer tell which snapshot is meant; of one that may not be seen nothing is told.
-    fn check_unused(&self, name: &str, workspaces: &[Arc<OpenWorkspace>]) -> Result<()> {
-        let seen = self.seen_snapshots()?;
-        let is_taken = |workspace: &&Arc<OpenWorkspace>| {
-            let id = workspace.row.id;
-            seen.iter().any(|(snapshot, _)| snapshot.workspace == id && snapshot.name == name)
-        };
-        match workspaces.iter().find(is_taken) {
-            None => Ok(()),
-            Some(workspace) => {
-                let path = format!("snapshot {name} of /{}", workspace.row.name);
-                Err(Error::Change(ChangeError::Exists { path }))
-            }
+    fn check_unused(&self, name: &str, workspace: &OpenWorkspace) -> Result<()> {
+        let row = &workspace.row;
+        let mut seen = self.seen_snapshots()?.into_iter();
+        if seen.any(|(snapshot, _)| snapshot.workspace == row.id && snapshot.name == name) {
+            let path = format!("snapshot {name} of /{}", row.name);
+            return Err(Error::Change(ChangeError::Exists { path }));
         }
+        Ok(())
     }
 
     fn snapshot_one(&self, workspace: &OpenWorkspace, name: &str) -> Result<SnapshotInfo> {
@@ -89,10 +84,14 @@ impl Session {
         // With the turn taken no write is half way between catalog and tree.
         let turn = self.engine.place(workspace).take_turn();
         let snapshot = self.engine.catalog.write(|tx| {
+            // Another one may have taken the name meanwhile; from here on nobody can.
+            if !name.is_empty() {
+                self.check_unused(name, workspace)?;
+            }
             let snapshot =
                 tx.take_snapshot(&id, workspace.row.id, name, &self.actor.principal, self.now_ms())?;
             self.record_in(tx, "snapshot.take", Verb::Write, &root, &id, &rule)?;
-            Ok::<_, crate::change::ChangeError>(snapshot)
+            Ok::<_, Error>(snapshot)
         })?;
         drop(turn);
         self.show_snapshot(&snapshot, &workspace.row.name)

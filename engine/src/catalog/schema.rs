@@ -452,10 +452,13 @@ CREATE TABLE handover_use (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX handover_use_updated ON handover_use (updated_ms);
 ",
-    // What else than its path a delivery keeps its order with.
+    // What else than its path a delivery keeps its order with; where bytes lie; and that in a home that is new, whatever lies among
+    // its folders is taken in.
     "
 ALTER TABLE deliveries ADD COLUMN also TEXT;
 CREATE INDEX deliveries_also ON deliveries (webhook, also, seq) WHERE state = 'pending' AND also IS NOT NULL;
+CREATE INDEX files_version ON files (workspace, version);
+INSERT OR IGNORE INTO meta (key, value) SELECT 'takes_in', '1' WHERE NOT EXISTS (SELECT 1 FROM workspaces);
 ",
 ];
 

@@ -34,6 +34,10 @@ fn let_go_key(name: &WorkspaceName) -> String {
     format!("let_go/{name}")
 }
 
+/// Under this key the catalog keeps that folders of the home are taken in by themselves. A home that is new has it from the
+/// start; an older one does not know what was let go.
+const TAKES_IN: &str = "takes_in";
+
 /// Where a folder is after its home has moved; `None` where it stays.
 fn moved(root: &Path, before: &Path, home: &Path) -> Option<PathBuf> {
     let below = root.strip_prefix(before).ok()?;
@@ -83,6 +87,14 @@ impl Catalog {
         Ok(self.meta(&let_go_key(name))?.is_some())
     }
 
+    /// Whether it is known what of the home's folders was let go.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn takes_in(&self) -> Result<bool, CatalogError> {
+        Ok(self.meta(TAKES_IN)?.is_some())
+    }
+
     /// Notes that a workspace's index holds something.
     ///
     /// # Errors
@@ -111,7 +123,7 @@ impl Tx<'_> {
             "INSERT INTO workspaces (name, root, attached, created_ms) VALUES (?1, ?2, ?3, ?4)",
             params![name.as_str(), root.to_string_lossy(), attached, now_ms],
         )?;
-        self.sql().execute("DELETE FROM meta WHERE key = ?1", [let_go_key(name)])?;
+        self.forget_let_go(name)?;
         find(self.sql(), name)?.ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))
     }
 }
@@ -184,6 +196,23 @@ impl Tx<'_> {
     /// [`CatalogError::Sqlite`].
     pub fn let_go(&self, name: &WorkspaceName) -> Result<(), CatalogError> {
         self.set_meta(&let_go_key(name), "1")
+    }
+
+    /// Forgets that a workspace was let go: its folder is gone, or it is made again.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn forget_let_go(&self, name: &WorkspaceName) -> Result<(), CatalogError> {
+        self.sql().execute("DELETE FROM meta WHERE key = ?1", [let_go_key(name)])?;
+        Ok(())
+    }
+
+    /// Notes that it is known what of the home's folders was let go.
+    ///
+    /// # Errors
+    /// [`CatalogError::Sqlite`].
+    pub fn note_takes_in(&self) -> Result<(), CatalogError> {
+        self.set_meta(TAKES_IN, "1")
     }
 
     /// Forgets a workspace with its files; what the journal tells of it stays.

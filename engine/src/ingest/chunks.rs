@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{Context, IngestError};
 use crate::catalog::{FileRow, ReadingNote};
 use crate::embed::Embedder;
-use crate::id::FileId;
+use crate::id::{FileId, is_unsearched_name};
 use crate::index::{ChunkRecord, NewChunk};
 use crate::reader::Reading;
 use crate::text::{self, Chunk, ChunkOptions, Document, TokenCounter, WordEstimate};
@@ -60,8 +60,12 @@ fn prepare_one(context: &Context<'_>, file: FileId) -> Result<Prepared, IngestEr
     prepare_bytes(context, &row, &bytes)
 }
 
-/// Whether a file may give text: one that gave none is tried again by another extractor, and once archives are allowed.
+/// Whether a file may give text: one that gave none is tried again by another extractor, and once archives are allowed. What no walk
+/// finds is not indexed either where Waypost wrote it.
 fn is_worth_reading(context: &Context<'_>, row: &FileRow) -> bool {
+    if is_unsearched_name(row.path.file_name()) {
+        return false;
+    }
     match &row.state.skipped {
         None => true,
         Some((code, _)) if code == "too_large" || code == "unreadable" => false,

@@ -29,12 +29,13 @@ pub struct ScanReport {
 pub fn scan(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<ScanReport, IngestError> {
     let place = &context.place;
     place.tree.check_current()?;
-    let mut found = place.tree.walk();
+    let walk = || place.tree.walk_while(|| context.go_on().is_ok()).ok_or(IngestError::Cancelled);
+    let mut found = walk()?;
     if !found.left.is_empty() {
         let turn = place.take_turn();
         change::recover(place, &found.left)?;
         drop(turn);
-        found = place.tree.walk();
+        found = walk()?;
     }
     // The walk goes by the folder's name: what it found of another one says nothing of what is gone.
     place.tree.check_current()?;

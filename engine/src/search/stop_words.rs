@@ -11,8 +11,9 @@ impl StopWords {
     pub fn of<'a>(words: impl Iterator<Item = &'a str> + Clone) -> Self {
         let held = |list: &[&str]| words.clone().filter(|word| list.binary_search(word).is_ok()).count();
         let others = [GERMAN, SPANISH, FRENCH];
-        let best =
-            others.into_iter().rev().max_by_key(|list| held(list)).filter(|list| held(list) > held(ENGLISH));
+        let best = others.into_iter().rev().max_by_key(|list| held(list));
+        // One alone may be a word of an English query, as in `mit license`.
+        let best = best.filter(|list| held(list) >= 2 && held(list) > held(ENGLISH));
         Self(best.unwrap_or(ENGLISH))
     }
 
@@ -55,7 +56,7 @@ const FRENCH: &[&str] = &[
     "a", "au", "aux", "avec", "ce", "ces", "cette", "combien", "comment", "dans", "de", "des", "du", "elle",
     "en", "est", "et", "eu", "faut", "il", "ils", "je", "la", "le", "les", "leur", "leurs", "lui", "mais",
     "mes", "mon", "ne", "nos", "notre", "nous", "on", "ont", "ou", "où", "par", "pas", "peut", "plus",
-    "pour", "pourquoi", "quand", "que", "quel", "quelle", "quelles", "quels", "qui", "quoi", "s", "sa", "se",
+    "pour", "pourquoi", "quand", "que", "quel", "quelle", "quelles", "quels", "qui", "quoi", "sa", "se",
     "ses", "si", "son", "sont", "sur", "un", "une", "vos", "votre", "vous", "y", "à", "été", "être",
 ];
 
@@ -90,6 +91,9 @@ mod tests {
             ("cuántos habitantes son de la isla", &["habitantes", "isla"]),
             ("combien coûte le billet", &["coûte", "billet"]),
             ("refund policy", &["refund", "policy"]),
+            ("mit license", &["mit", "license"]),
+            ("war crimes", &["war", "crimes"]),
+            ("men s plus size", &["men", "s", "plus", "size"]),
         ] {
             assert_eq!(kept(query), expected, "{query}");
         }

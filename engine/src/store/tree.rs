@@ -169,10 +169,7 @@ impl Tree {
     /// Whether a folder is a home; one that can't be looked into counts as one.
     fn is_home(&self, folder: &str) -> bool {
         match self.open_below(folder) {
-            Ok(Some(at)) => match rustix::fs::statat(&at, HOME_MARK, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(_) => true,
-                Err(error) => !is_absent(error),
-            },
+            Ok(Some(at)) => has_mark(&at),
             Ok(None) => false,
             Err(_) => true,
         }
@@ -185,6 +182,11 @@ impl Tree {
     /// All files that may be indexed, by path: without those that `.gitignore` or `.waypostignore` leave out, without such files
     /// themselves, and without Waypost's own folder. Links are not followed.
     pub fn walk(&self) -> Found {
+        self.walk_while(|| true).unwrap_or_default()
+    }
+
+    /// As [`Self::walk`]; `None` where it was told to end before it was through, for part of a tree says nothing of what is gone.
+    pub fn walk_while(&self, goes_on: impl Fn() -> bool) -> Option<Found> {
         let mut found = Found::default();
         let walk = WalkBuilder::new(&self.root)
             .hidden(false)
@@ -195,6 +197,9 @@ impl Tree {
             .sort_by_file_name(|a, b| a.cmp(b))
             .build();
         for entry in walk {
+            if !goes_on() {
+                return None;
+            }
             match entry {
                 Ok(entry) if entry.file_type().is_none_or(|kind| kind.is_dir()) => {}
                 Ok(entry) => self.sort_entry(&entry, &mut found),
@@ -206,7 +211,7 @@ impl Tree {
             }
         }
         found.files.sort_by(|a, b| a.path.cmp(&b.path));
-        found
+        Some(found)
     }
 
     fn sort_entry(&self, entry: &ignore::DirEntry, found: &mut Found) {
@@ -401,7 +406,7 @@ impl Tree {
     pub fn list(&self, path: &RelPath) -> Result<Option<Vec<Named>>, StoreError> {
         let failed = |error: Errno| StoreError::io("list", path.as_str(), error.into());
         let Some(folder) = self.folder(path)? else { return Ok(None) };
-        let is_home = self.is_home(path.as_str());
+        let is_home = has_mark(&folder);
         let mut names = Vec::new();
         for entry in Dir::read_from(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -579,6 +584,14 @@ fn may_be_shown(place: &Path) -> bool {
         is_home_name(name) && mark.is_some_and(|mark| mark.symlink_metadata().is_ok())
     };
     name.starts_with(ASIDE) || !(is_private_name(name) || is_of_home())
+}
+
+/// Whether an open folder is a home; one that can't be looked into counts as one.
+fn has_mark(folder: &OwnedFd) -> bool {
+    match rustix::fs::statat(folder, HOME_MARK, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => true,
+        Err(error) => !is_absent(error),
+    }
 }
 
 fn open_folder(at: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {

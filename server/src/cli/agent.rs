@@ -231,7 +231,7 @@ fn told(finding: &Value) -> String {
     let entries: Vec<&str> = items(finding, "entries").iter().filter_map(Value::as_str).collect();
     format!(
         "{BAD}{}{BAD:#} {STRONG}{}{STRONG:#}: {}",
-        text(finding, "fault"),
+        output::safe(text(finding, "fault")),
         output::safe(&entries.join(", ")),
         output::safe(text(finding, "detail"))
     )
@@ -241,9 +241,9 @@ fn line(entry: &Value) {
     let held = entry["holder"].as_str().map(|holder| format!(", held by {}", output::safe(holder)));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}{}  {FAINT}{} old, {} attempts{}{FAINT:#}",
-        text(entry, "task_id"),
+        output::safe(text(entry, "task_id")),
         output::safe(text(entry, "path")),
-        text(entry, "state"),
+        output::safe(text(entry, "state")),
         held.unwrap_or_default(),
         age(entry["age_seconds"].as_i64().unwrap_or_default()),
         entry["attempts"],

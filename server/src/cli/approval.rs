@@ -131,11 +131,11 @@ fn line(approval: &Value) {
     let act = approval["act"]["act"].as_str().unwrap_or("change");
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}: {act} {}  {FAINT}{}{FAINT:#}",
-        text(approval, "id"),
-        text(approval, "state"),
+        output::safe(text(approval, "id")),
+        output::safe(text(approval, "state")),
         output::safe(text(approval, "requester")),
         output::safe(text(approval, "path")),
-        text(approval, "created_at")
+        output::safe(text(approval, "created_at"))
     );
 }
 
@@ -148,8 +148,8 @@ fn show(approval: &Value) -> Result<()> {
         }
         _ => anstream::println!(
             "  {FAINT}gate {}, waits until {}{FAINT:#}",
-            text(approval, "gate"),
-            text(approval, "expires_at")
+            output::safe(text(approval, "gate")),
+            output::safe(text(approval, "expires_at"))
         ),
     }
     match approval["diff"].as_str() {

@@ -189,7 +189,7 @@ fn print_usage(reply: &Value) {
         let key = keys.iter().find_map(|key| row[*key].as_str()).unwrap_or_default();
         anstream::println!("{STRONG}{}{STRONG:#}  {}", output::safe(key), sums(row));
     }
-    let (from, to) = (text(reply, "from"), text(reply, "to"));
+    let (from, to) = (output::safe(text(reply, "from")), output::safe(text(reply, "to")));
     anstream::println!("{FAINT}{from} to {to}, in all{FAINT:#}  {}", sums(&reply["total"]));
 }
 
@@ -211,13 +211,14 @@ fn line(budget: &Value) {
         .find_map(|kind| Some(format!(" on {kind} {}", budget["target"][*kind].as_str()?)))
         .unwrap_or_default();
     let state = &budget["state"];
-    let resets = state["resets_at"].as_str().map(|at| format!("  resets at {at}")).unwrap_or_default();
+    let resets =
+        state["resets_at"].as_str().map(|at| format!("  resets at {}", output::safe(at))).unwrap_or_default();
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}{} per {}: {}{FAINT}{resets}{}{FAINT:#}",
-        text(budget, "id"),
+        output::safe(text(budget, "id")),
         output::safe(text(budget, "holder")),
         output::safe(&target),
-        text(budget, "period"),
+        output::safe(text(budget, "period")),
         amounts(&budget["limits"], state),
         output::aside(text(budget, "note"))
     );
@@ -226,7 +227,7 @@ fn line(budget: &Value) {
 /// What is left of what, by unit; red where little is.
 fn amounts(limits: &Value, state: &Value) -> String {
     let shown = limits.as_object().into_iter().flat_map(Map::iter).map(|(unit, limit)| {
-        let text = format!("{} of {} {unit} left", plain(&state["left"][unit]), plain(limit));
+        let text = format!("{} of {} {} left", plain(&state["left"][unit]), plain(limit), output::safe(unit));
         let is_short = items(state, "warnings").iter().any(|short| short == unit.as_str());
         if is_short { format!("{BAD}{text}{BAD:#}") } else { text }
     });
@@ -234,5 +235,5 @@ fn amounts(limits: &Value, state: &Value) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), output::safe)
 }

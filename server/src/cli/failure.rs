@@ -66,7 +66,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         return UNAVAILABLE;
     }
     if let Some(refused) = error.downcast_ref::<Refused>() {
-        return exit_code_of_status(refused.status);
+        return exit_code_of_refusal(refused.status, refused.code.as_deref());
     }
     match error.downcast_ref() {
         Some(RelayError::Broken { .. }) => return UNAVAILABLE,
@@ -83,11 +83,14 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn exit_code_of_status(status: u16) -> u8 {
-    match status {
-        400 | 405 | 413 | 415 | 422 => USAGE,
-        401 | 403 => REFUSED,
-        408 | 429 | 502..=504 => UNAVAILABLE,
+/// As the same would end at home. An answer without a code is none of Waypost's: whoever should say something is not there.
+fn exit_code_of_refusal(status: u16, code: Option<&str>) -> u8 {
+    match (status, code) {
+        (401 | 403, _) => REFUSED,
+        (_, None) => UNAVAILABLE,
+        (_, Some("budget_exceeded")) => NOTHING,
+        (400 | 405 | 415 | 422, _) => USAGE,
+        (408 | 424 | 429 | 502..=504, _) => UNAVAILABLE,
         _ => NOTHING,
     }
 }
@@ -98,5 +101,28 @@ fn exit_code_of(kind: ErrorKind) -> u8 {
         ErrorKind::Unauthorized | ErrorKind::Denied => REFUSED,
         ErrorKind::Unavailable => UNAVAILABLE,
         _ => NOTHING,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_refuses_ends_as_it_does_at_home() {
+        for (status, code, exit_code) in [
+            (400, Some("invalid_request"), USAGE),
+            (403, Some("forbidden"), REFUSED),
+            (404, Some("not_found"), NOTHING),
+            (413, Some("too_large"), NOTHING),
+            (429, Some("budget_exceeded"), NOTHING),
+            (429, Some("rate_limited"), UNAVAILABLE),
+            (424, Some("fetch_failed"), UNAVAILABLE),
+            (401, None, REFUSED),
+            (404, None, UNAVAILABLE),
+            (200, None, UNAVAILABLE),
+        ] {
+            assert_eq!(exit_code_of_refusal(status, code), exit_code, "{status} {code:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use waypost_engine::api::{AppendMessages, Engine, MemoryFilter, Session, ThreadRequest};
+use waypost_engine::api::{AppendMessages, Engine, Error, MemoryFilter, Session, ThreadRequest};
 use waypost_engine::id::split_path;
 
 use super::home::{self, Fetch};
@@ -253,7 +253,7 @@ fn remember(globals: &Globals, at: &At, args: &RememberArgs) -> Outcome {
         "on_conflict": args.on_conflict.to_possible_value().map(|name| name.get_name().to_owned()),
         "supersedes": args.supersedes,
     });
-    let reply = place.asked(Session::remember, &["memory", "remember"], body)?;
+    let reply = place.asked(Session::remember, &["memory", "remember"], body).map_err(with_flag)?;
     if reply["written"] == true {
         index(engine, text(&reply, "path"))?;
     }
@@ -270,7 +270,7 @@ fn append(globals: &Globals, at: &At, args: &AppendArgs) -> Outcome {
     });
     let thread = &args.thread;
     let at_home = |session: &Session, request: &AppendMessages| session.append_messages(thread, request);
-    let reply = place.asked(at_home, &["memory", "threads", thread, "messages"], body)?;
+    let reply = place.asked(at_home, &["memory", "threads", thread, "messages"], body).map_err(with_flag)?;
     index(engine, text(&reply, "path"))?;
     output::one(globals.json, &reply, |reply| {
         anstream::println!(
@@ -280,6 +280,14 @@ fn append(globals: &Globals, at: &At, args: &AppendArgs) -> Outcome {
         );
     })?;
     Ok(0)
+}
+
+/// In a home with several workspaces the flag is named to whoever left it out.
+fn with_flag(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(Error::Invalid { field: "workspace", .. }) => error.context("`-w` names the workspace"),
+        _ => error,
+    }
 }
 
 /// In a home no server runs that would do it, and the next command may recall the note.
@@ -316,7 +324,7 @@ fn recall(globals: &Globals, at: &At, args: &RecallArgs) -> Outcome {
 
 fn print_kept(reply: &Value) {
     let path = output::safe(text(reply, "path"));
-    anstream::println!("{STRONG}{}{STRONG:#}  {path}", text(reply, "status"));
+    anstream::println!("{STRONG}{}{STRONG:#}  {path}", output::safe(text(reply, "status")));
     for similar in items(reply, "similar") {
         let kind = match similar["differs"].as_str() {
             Some(differs) => format!("{BAD}contradiction{BAD:#} ({})", output::safe(differs)),

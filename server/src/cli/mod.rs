@@ -47,7 +47,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use waypost_engine::api::Error;
 
@@ -79,6 +80,9 @@ pub struct Globals {
     /// Directory that holds everything; without it the nearest folder upwards with a `.waypost`
     #[arg(long, global = true, env = "WAYPOST_HOME", value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub home: Option<PathBuf>,
+    /// Whether a flag names it, and not the environment.
+    #[arg(skip)]
+    pub home_is_flag: bool,
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -204,17 +208,27 @@ pub type Outcome = anyhow::Result<u8>;
 
 /// Reads the command line and runs it.
 pub fn run() -> ExitCode {
-    let mut cli = match Cli::try_parse() {
+    let cli = match read() {
         Ok(cli) => cli,
         Err(error) => return failure::tell_usage(&error),
     };
-    // A variable that is set to nothing counts as not set, as everywhere.
-    cli.globals.home = cli.globals.home.filter(|home| !home.as_os_str().is_empty());
     let json = cli.globals.json;
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failure::tell(&error, json),
     }
+}
+
+fn read() -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let globals = &mut cli.globals;
+    // A variable that is set to nothing counts as not set, as everywhere.
+    globals.home = globals.home.take().filter(|home| !home.as_os_str().is_empty());
+    let is_flag = matches.value_source("home") == Some(ValueSource::CommandLine);
+    globals.home_is_flag = is_flag && globals.home.is_some();
+    Ok(cli)
 }
 
 fn dispatch(cli: Cli) -> Outcome {

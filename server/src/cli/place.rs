@@ -3,10 +3,9 @@
 //! Takes what is to be done in both forms, a call of the engine and a request to `/v1`, gives what either answers, as JSON. Nouns:
 //! [`Place`], [`Server`], [`Ask`].
 
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Pages of a list that are asked for at most.
 const MAX_PAGES: usize = 10_000;
+/// The status of an answer that has nothing to say.
+const NO_CONTENT: u16 = 204;
+/// Items of a page, from the second one on: as many as a server gives.
+const PAGE_ITEMS: &str = "1000";
 
 /// The flags that name a server.
 #[derive(Args, Clone)]
@@ -31,15 +34,8 @@ pub struct At {
     /// without `--url` and `--home`, `WAYPOST_URL` names it
     #[arg(id = "server_url", long = "url", global = true, value_name = "URL")]
     url: Option<String>,
-    /// Token to act with there
-    #[arg(
-        id = "server_token",
-        long = "token",
-        global = true,
-        env = "WAYPOST_TOKEN",
-        value_name = "T",
-        hide_env_values = true
-    )]
+    /// Token to act with there; without it, `WAYPOST_TOKEN` has it
+    #[arg(id = "server_token", long = "token", global = true, value_name = "T")]
     token: Option<String>,
 }
 
@@ -59,16 +55,26 @@ impl At {
 
     /// The server that is named.
     pub fn server(&self, globals: &Globals) -> Result<Option<Server>> {
-        let url = self.url.clone().or_else(|| usual_server(globals));
-        url.map(|url| Server::at(&url, self.token.as_deref())).transpose()
+        let Some(url) = self.url.clone().or_else(|| usual_server(globals)) else {
+            ensure!(
+                self.token.is_none(),
+                "`--token` is for a server, and none is named: expected `--url`, or `WAYPOST_URL` without `--home`"
+            );
+            return Ok(None);
+        };
+        let token = self.token.clone().or_else(|| set_to("WAYPOST_TOKEN"));
+        Server::at(&url, token.as_deref()).map(Some)
     }
 }
 
 /// The server that the environment names, where no flag names a home.
 fn usual_server(globals: &Globals) -> Option<String> {
-    let usual_home = std::env::var_os("WAYPOST_HOME").filter(|home| !home.is_empty());
-    let is_usual = globals.home.as_deref().map(Path::as_os_str) == usual_home.as_deref();
-    std::env::var("WAYPOST_URL").ok().filter(|url| is_usual && !url.is_empty())
+    if globals.home_is_flag { None } else { set_to("WAYPOST_URL") }
+}
+
+/// A variable of the environment; one that is empty counts as not set.
+fn set_to(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Where a command acts.
@@ -171,6 +177,8 @@ impl<'a> Ask<'a> {
 pub struct Refused {
     /// Its status.
     pub status: u16,
+    /// Of a problem; what has none did not come from Waypost.
+    pub code: Option<String>,
     /// In its words.
     detail: String,
 }
@@ -179,10 +187,11 @@ impl Refused {
     /// Of an answer that is a problem, or is none.
     pub fn of(status: u16, body: &[u8]) -> Self {
         let said: Value = serde_json::from_slice(body).unwrap_or_default();
-        let detail = said["detail"]
-            .as_str()
-            .map_or_else(|| format!("the server answered {status}, and no problem of ours"), str::to_owned);
-        Self { status, detail }
+        let detail = said["detail"].as_str().map_or_else(
+            || format!("the server answered {status}, and nothing that Waypost says"),
+            str::to_owned,
+        );
+        Self { status, code: said["code"].as_str().map(str::to_owned), detail }
     }
 }
 
@@ -195,12 +204,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// At an address, of which only scheme, host and port count.
+    /// At an address of scheme, host and port; it is not repeated where it is another, for a word to keep may stand in it.
     fn at(url: &str, token: Option<&str>) -> Result<Self> {
-        let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let address = address.filter(Url::has_host).with_context(|| {
-            format!("`{url}` is no URL of a server: expected one such as http://127.0.0.1:7077")
-        })?;
+        let address = Url::parse(url).ok().filter(is_plain).context(
+            "that is no URL of a server: expected scheme, host and port alone, such as http://127.0.0.1:7077",
+        )?;
         let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let client = Client::new(Reach::new(&[host]).map_err(EngineError::from)?);
         Ok(Self { client, url: address, bearer: format!("Bearer {}", token.unwrap_or_default()) })
@@ -224,19 +232,27 @@ impl Server {
     /// A list with the items of all its pages.
     pub fn whole(&self, mut ask: Ask<'_>) -> Result<Value> {
         let mut list = self.ask(ask.clone())?;
+        let (mut items, mut cursor) = (taken(&mut list), cursor_of(&list));
         for _ in 1..MAX_PAGES {
-            let Some(cursor) = list["next_cursor"].as_str() else { break };
-            ask = ask.with("cursor", Some(cursor));
+            let Some(after) = cursor else { break };
+            ask = ask.with("cursor", Some(&after)).with("limit", Some(PAGE_ITEMS));
             let mut page = self.ask(ask.clone())?;
-            let items = [taken(&mut list), taken(&mut page)].concat();
-            list["items"] = items.into();
-            list["next_cursor"] = page["next_cursor"].clone();
+            items.append(&mut taken(&mut page));
+            cursor = cursor_of(&page);
+        }
+        if let Some(list) = list.as_object_mut() {
+            list.insert("items".to_owned(), items.into());
+            list.remove("next_cursor");
         }
         Ok(list)
     }
 
     fn ask(&self, ask: Ask<'_>) -> Result<Value> {
         let Ask { method, way, query, body } = ask;
+        // In an address they would lead elsewhere.
+        if let Some(name) = way.iter().find(|name| matches!(**name, "" | "." | "..")) {
+            bail!("`{name}` is no name");
+        }
         let mut url = self.route(&way);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -261,16 +277,26 @@ impl Server {
         if !(200..300).contains(&answer.status) {
             return Err(Refused::of(answer.status, &answer.body).into());
         }
-        if answer.body.is_empty() {
+        if answer.status == NO_CONTENT {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&answer.body).context("the server's answer is no JSON")
+        serde_json::from_slice(&answer.body).map_err(|_| Refused::of(answer.status, &[]).into())
     }
+}
+
+fn is_plain(url: &Url) -> bool {
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let is_anonymous = url.username().is_empty() && url.password().is_none();
+    matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare && is_anonymous
 }
 
 /// As a server says it, so that both are told alike: a figure has the digits that it is printed with.
 fn said(value: &impl Serialize) -> Result<Value> {
     Ok(serde_json::from_str(&serde_json::to_string(value)?)?)
+}
+
+fn cursor_of(list: &Value) -> Option<String> {
+    list["next_cursor"].as_str().map(str::to_owned)
 }
 
 /// The items of a list, which has none from then on.

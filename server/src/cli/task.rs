@@ -188,9 +188,9 @@ fn line(task: &Value) {
     let to = task["to"].as_str().map(|to| format!(" for {}", output::safe(to)));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {}{}{}  {FAINT}{} of {} attempts{}{FAINT:#}",
-        text(task, "task_id"),
+        output::safe(text(task, "task_id")),
         output::safe(text(task, "path")),
-        text(task, "state"),
+        output::safe(text(task, "state")),
         to.unwrap_or_default(),
         held.unwrap_or_default(),
         task["attempts"],

@@ -133,8 +133,8 @@ fn line(token: &Value) {
         token["last_used_at"].as_str().map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}{}  {state}{}  {FAINT}{used}{FAINT:#}",
-        text(token, "id"),
-        text(token, "principal"),
+        output::safe(text(token, "id")),
+        output::safe(text(token, "principal")),
         output::aside(text(token, "name")),
         narrowed(&token["limits"])
     );

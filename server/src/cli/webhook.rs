@@ -248,7 +248,7 @@ fn line(webhook: &Value) {
     let state = if is_active { "active" } else { text(webhook, "paused_because") };
     anstream::println!(
         "{STRONG}{}{STRONG:#}  {}  {} on {}  {FAINT}{}, {}{}{FAINT:#}",
-        text(webhook, "id"),
+        output::safe(text(webhook, "id")),
         output::safe(&target),
         some(listed("kinds", ", ")),
         output::safe(&some(listed("paths", ", "))),
@@ -270,11 +270,11 @@ fn delivery_line(delivery: &Value) {
     };
     anstream::println!(
         "{}  {state}  {} {}  {FAINT}{} attempts, {}  {}{FAINT:#}",
-        text(delivery, "updated_at"),
-        text(delivery, "event"),
+        output::safe(text(delivery, "updated_at")),
+        output::safe(text(delivery, "event")),
         output::safe(text(delivery, "path")),
         delivery["attempts"],
         output::safe(&last),
-        text(delivery, "id")
+        output::safe(text(delivery, "id"))
     );
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::output;
@@ -19,7 +19,13 @@ pub struct Document {
     pub id: String,
     #[serde(default)]
     pub title: String,
+    /// None at all where it is null, and another thing than a line without one.
+    #[serde(deserialize_with = "text_or_null")]
     pub text: String,
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_default())
 }
 
 /// A query of a retrieval set.
@@ -91,8 +97,8 @@ pub fn read_numbered<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>
 }
 
 fn tidy(fields: &mut serde_json::Map<String, Value>) {
-    // What is null is missing.
-    fields.retain(|name, value| !value.is_null() || name == "route");
+    // What is null is missing; of a route and of a text it says something.
+    fields.retain(|name, value| !value.is_null() || ["route", "text"].contains(&name.as_str()));
     if let Some(id) = fields.remove("_id") {
         fields.entry("id").or_insert(id);
     }
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_id_may_be_a_number_and_be_called_otherwise_and_counts_once() {
-        let text = "{\"_id\": 7, \"title\": null, \"text\": \"a\"}\n\n{\"_id\": \"x\", \"id\": \"8\", \"text\": \"\"}\n{\"id\": 7, \"text\": \"b\"}\n";
+        let text = "{\"_id\": 7, \"title\": null, \"text\": \"a\"}\n\n{\"_id\": \"x\", \"id\": \"8\", \"text\": null}\n{\"id\": 7, \"text\": \"b\"}\n";
         let (_folder, path) = written("corpus.jsonl", text);
         let documents = read_once(&path, "document", |document: &Document| &document.id).unwrap();
         let read: Vec<(&str, &str)> =

@@ -17,16 +17,18 @@ pub struct Part {
     endings: [&'static str; 2],
     /// Whether a folder of this name may hold a file for each split.
     has_folder: bool,
+    /// Whether the file of one split holds for the others; what is asked and judged does not.
+    is_shared: bool,
 }
 
 const JSONL: [&str; 2] = ["jsonl", "jsonl.gz"];
 const TSV: [&str; 2] = ["tsv", "tsv.gz"];
 
-pub const CORPUS: Part = Part { name: "corpus", endings: JSONL, has_folder: false };
-pub const QUERIES: Part = Part { name: "queries", endings: JSONL, has_folder: false };
-pub const QRELS: Part = Part { name: "qrels", endings: TSV, has_folder: true };
-pub const QA: Part = Part { name: "qa", endings: JSONL, has_folder: false };
-pub const ROUTES: Part = Part { name: "routes", endings: JSONL, has_folder: false };
+pub const CORPUS: Part = Part { name: "corpus", endings: JSONL, has_folder: false, is_shared: true };
+pub const QUERIES: Part = Part { name: "queries", endings: JSONL, has_folder: false, is_shared: false };
+pub const QRELS: Part = Part { name: "qrels", endings: TSV, has_folder: true, is_shared: false };
+pub const QA: Part = Part { name: "qa", endings: JSONL, has_folder: false, is_shared: false };
+pub const ROUTES: Part = Part { name: "routes", endings: JSONL, has_folder: false, is_shared: true };
 
 /// What is taken where no split is asked for.
 const USUAL: &str = "test";
@@ -64,7 +66,8 @@ impl<'a> Files<'a> {
         Ok(Self { folder, split })
     }
 
-    /// The file of one kind: that of the split, or the bare one, which holds for all of them, or the only one there is.
+    /// The file of one kind: that of the split, or the bare one, which holds for all of them; of corpus and routes
+    /// also the only one there is.
     ///
     /// # Errors
     /// Where there is none of them.
@@ -102,10 +105,10 @@ impl Part {
         self.names(split).into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
     }
 
-    /// The file of the only split that there is for this part.
+    /// The file of the only split that there is for this part, where it holds for others.
     fn lone(self, folder: &Path) -> Option<PathBuf> {
         let splits = BTreeSet::from_iter(self.splits(folder));
-        let split = splits.first().filter(|_| splits.len() == 1)?;
+        let split = splits.first().filter(|_| self.is_shared && splits.len() == 1)?;
         self.find(folder, Some(split))
     }
 
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_there_once_holds_for_every_split() {
+    fn a_corpus_that_is_there_once_holds_for_every_split_and_its_questions_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
         ["corpus.en.jsonl.gz", "queries.test.jsonl.gz", "qrels.test.tsv"].iter().for_each(|name| write(name));
@@ -159,7 +162,8 @@ mod tests {
         };
         assert_eq!(found(CORPUS, None).as_deref(), Some("corpus.en.jsonl.gz"));
         assert_eq!(found(QRELS, None).as_deref(), Some("qrels.test.tsv"));
-        assert_eq!(found(QUERIES, Some("en")).as_deref(), Some("queries.test.jsonl.gz"));
+        assert_eq!(found(CORPUS, Some("test")).as_deref(), Some("corpus.en.jsonl.gz"));
+        assert_eq!(found(QUERIES, Some("en")), None, "those of `test` are not asked under another name");
         write("corpus.de.jsonl");
         assert_eq!(found(CORPUS, None), None, "of two nobody knows which is meant");
         assert_eq!(found(CORPUS, Some("de")).as_deref(), Some("corpus.de.jsonl"));

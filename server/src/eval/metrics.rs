@@ -44,7 +44,7 @@ pub fn auroc(higher: &[f64], lower: &[f64]) -> f64 {
     wins / (higher.len() as f64 * lower.len() as f64)
 }
 
-/// Figures by name; `None`: there was nothing to measure it by. A kind of measurement has the same names always.
+/// Figures by name; `None`: there was nothing to measure it by. The table has a column for it all the same, JSON has no member.
 pub type Metrics = BTreeMap<String, Option<f64>>;
 
 /// Each part as its share of a whole, by name. A share of nothing would read as perfect, or as none.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use waypost_engine::embed::Embedder;
 
 use corpus::Corpus;
@@ -61,8 +61,17 @@ pub struct Report {
     /// `None`: the set is in one piece.
     split: Option<String>,
     model: Option<String>,
+    #[serde(serialize_with = "measured")]
     results: Results,
     speed: Speed,
+}
+
+/// The figures that there are.
+fn measured<S: Serializer>(results: &Results, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(results.iter().map(|(mode, metrics)| {
+        let figures = metrics.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+        (mode, figures.collect::<BTreeMap<&String, f64>>())
+    }))
 }
 
 /// What one kind of measurement gives: its results, its speed, and the split that they are over.

@@ -10,6 +10,7 @@ use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 /// A longer line is refused, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -23,6 +24,8 @@ pub struct Lines<R, W> {
     line: Vec<u8>,
     is_too_long: bool,
     write: Arc<Mutex<W>>,
+    /// Writes the answer to what was no message.
+    answering: Option<JoinHandle<()>>,
 }
 
 /// What a line is.
@@ -38,20 +41,21 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
     /// Over a pair of streams.
     pub fn new(read: R, write: W) -> Self {
         let (read, write) = (BufReader::new(read), Arc::new(Mutex::new(write)));
-        Self { read, line: Vec::new(), is_too_long: false, write }
+        Self { read, line: Vec::new(), is_too_long: false, write, answering: None }
     }
 
-    /// The next line as a message; `None` at the end.
+    /// The next line as a message; `None` at the end. The last one may have no end of its own.
     async fn next_line(&mut self) -> Option<Read> {
         loop {
             let there = match self.read.fill_buf().await {
-                Ok([]) => return None,
+                Ok([]) if self.line.is_empty() && !self.is_too_long => return None,
                 Ok(there) => there,
                 Err(error) => {
                     tracing::error!(%error, "standard input can't be read");
                     return None;
                 }
             };
+            let is_last = there.is_empty();
             let end = there.iter().position(|byte| *byte == b'\n');
             let n_bytes = end.map_or(there.len(), |end| end + 1);
             if self.line.len() + n_bytes <= MAX_LINE_BYTES {
@@ -61,7 +65,7 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
                 self.line.clear();
             }
             self.read.consume(n_bytes);
-            if end.is_none() {
+            if end.is_none() && !is_last {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
@@ -91,13 +95,22 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            // Nothing more is read until it is written, so they do not heap up, and the last one is not lost at the end.
+            if let Some(answering) = &mut self.answering {
+                let _ = answering.await;
+                self.answering = None;
+            }
             match self.next_line().await? {
                 Read::Message(message) => return Some(*message),
                 Read::Nothing => {}
                 Read::Wrong(answer) => {
                     let write = Arc::clone(&self.write);
                     // Half an answer would spoil the next one, so it is written by somebody who can't be called away.
-                    tokio::spawn(async move { write_line(&write, answer.to_string().into_bytes()).await });
+                    self.answering = Some(tokio::spawn(async move {
+                        if let Err(error) = write_line(&write, answer.to_string().into_bytes()).await {
+                            tracing::debug!(%error, "an answer can't be written");
+                        }
+                    }));
                 }
             }
         }
@@ -167,7 +180,23 @@ mod tests {
             assert!(answer.as_object().unwrap().contains_key("id"), "{answer}");
             told.push((answer["error"]["code"].as_i64().unwrap(), answer["id"].clone()));
         }
-        told.sort_by_key(|(code, id)| (*code, !id.is_null()));
         assert_eq!(told, [(-32700, Value::Null), (-32600, Value::Null), (-32600, json!(7))]);
+    }
+
+    #[tokio::test]
+    async fn a_last_line_without_an_end_is_read_and_answered() {
+        for (said, is_message) in
+            [("{\"jsonrpc\": \"2.0\", \"id\": 2, \"method\": \"ping\"}", true), ("{\"id\": 7}", false)]
+        {
+            let mut written = Vec::new();
+            let (answers, write) = tokio::io::duplex(1 << 16);
+            let mut lines = Lines::new(said.as_bytes(), write);
+            assert_eq!(lines.receive().await.is_some(), is_message, "{said}");
+            assert!(lines.receive().await.is_none());
+            drop(lines);
+            let mut answers = BufReader::new(answers);
+            answers.read_until(b'\n', &mut written).await.unwrap();
+            assert_eq!(written.is_empty(), is_message, "{said}");
+        }
     }
 }

@@ -18,7 +18,7 @@ mod changes;
 mod completion;
 mod confirming;
 mod imports;
-mod lines;
+pub(crate) mod lines;
 mod memory;
 mod offers;
 mod pinned;

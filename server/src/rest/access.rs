@@ -77,7 +77,7 @@ pub struct GrantRequest {
     #[serde(alias = "verb", deserialize_with = "super::extract::verbs")]
     verbs: BTreeSet<Verb>,
     effect: Option<Effect>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::given::not_null")]
     arguments: BTreeMap<String, OneOrMany>,
     #[serde(default)]
     note: String,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use waypost_engine::access::Verb;
 
-use crate::given::{self, in_plain_words};
+use crate::given::{self, Once, in_plain_words};
 use crate::incoming;
 use crate::problem::Problem;
 use crate::serve::{MAX_BODY_BYTES, MAX_FILE_BODY_BYTES};
@@ -100,9 +100,12 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Problem::new(StatusCode::BAD_REQUEST, "invalid_json", in_plain_words(&error.to_string()))
     })?;
     let has_nulls = given.as_object().is_some_and(|members| members.values().any(Value::is_null));
+    // A name that stands there twice is lost on the way.
+    if let Err(twice) = serde_json::from_slice::<Once>(bytes) {
+        return Err(Problem::invalid(in_plain_words(&twice.to_string())));
+    }
     let said = match given::read(given) {
         Ok(read) if has_nulls => return Ok(read),
-        // A name that stands there twice is lost on the way.
         Ok::<T, _>(_) => in_plain_words(&wrong.to_string()),
         Err(said) => said,
     };

@@ -11,7 +11,6 @@ use reqwest::{Client, Response, StatusCode, Url, header};
 use rmcp::model::{
     ClientJsonRpcMessage, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
 };
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, InsufficientScopeError, StreamableHttpClientTransportConfig,
@@ -25,6 +24,7 @@ use tokio::time::timeout;
 
 use super::connection::{self, MIN_MESSAGE_BYTES};
 use super::error::UpstreamError;
+use crate::mcp::lines::Lines;
 
 /// Messages on their way to the server at most.
 const MAX_UNDER_WAY: usize = 256;
@@ -89,7 +89,7 @@ pub async fn relay(url: &str, token: &str, toolsets: Option<&[String]>) -> Resul
     let far = StreamableHttpClientTransport::with_client(client.clone(), config);
     let knocking = tokio::spawn(knock(client, address, token.to_owned()));
     let (read, write) = stdio_pipes();
-    let carried = carry(AsyncRwTransport::new_server(read, write), far).await;
+    let carried = carry(Lines::new(read, write), far).await;
     // What the server itself says is plainer than how the connection ended.
     knocking.await.unwrap_or(Ok(()))?;
     carried.map_err(|ended| match ended {

@@ -94,9 +94,16 @@ fn a_gold_answer_stands_where_it_is_said_to() {
     let folder = set(&[("corpus.jsonl", CORPUS), ("qa.jsonl", &question("p1", &right))]);
     assert_eq!(report("answers", folder.path(), &[]).0["results"]["ask"]["answer_in_quotes"], 1.0);
     check(&question("p9", &right), "`p9`");
-    check(&question("p1", &value!({"text": "1889", "start": 51, "end": 55})), "889.");
-    check(&question("p1", &value!({"text": "1889", "start": 900, "end": 904})), "`1889`");
-    check(&question("p1", &value!({"text": "1889", "start": 50})), "`end`");
+    for misplaced in [
+        value!({"text": "1889", "start": 51, "end": 55}),
+        value!({"text": "1889", "start": 900, "end": 904}),
+        value!({"text": "1889", "start": 50}),
+    ] {
+        let folder = set(&[("corpus.jsonl", CORPUS), ("qa.jsonl", &question("p1", &misplaced))]);
+        let (report, said) = report("answers", folder.path(), &[]);
+        assert_eq!(report["results"]["ask"]["answer_in_quotes"], 1.0, "by its text: {report}");
+        assert!(said.contains("where it is said: 1") && said.contains("qa.jsonl`, line 2"), "{said}");
+    }
     check("\n{\"question\": \"When?\", \"answers\": [{\"text\": \"1889\"}]}\n", "`doc_id`");
 }
 
@@ -107,8 +114,7 @@ fn answers_are_measured_by_the_questions_that_there_are() {
     let has = |qa: &str, name: &str| {
         let folder = set(&[("corpus.jsonl", CORPUS), ("qa.jsonl", qa)]);
         let metrics = report("answers", folder.path(), &[]).0["results"]["ask"].clone();
-        assert!(metrics.as_object().unwrap().contains_key(name), "{name}: {metrics}");
-        !metrics[name].is_null()
+        metrics.as_object().unwrap().contains_key(name)
     };
     for name in ["gold_doc_first", "gold_doc_top3", "answer_in_quotes"] {
         assert!(has(some, name) && !has(none, name), "{name}");
@@ -144,13 +150,12 @@ fn routing_gives_no_figure_for_what_was_not_measured() {
         "{\"text\": \"who wrote Hamlet\", \"route\": null}\n{\"text\": \"square root of nine\", \"routes\": []}\n",
     );
     for name in ["accuracy", "hit@1", "hit@5", "ndcg@5", "coverage", "error", "auroc"] {
-        assert!(outside[name].is_null(), "{name}: {outside}");
+        assert!(outside.get(name).is_none(), "{name}: {outside}");
     }
     assert!(outside["oos_recall"].is_f64(), "{outside}");
     let inside = metrics("{\"text\": \"play some jazz\", \"route\": \"music\"}\n");
     assert_eq!(inside["accuracy"], 1.0, "{inside}");
-    assert!(inside["oos_recall"].is_null() && inside["oos_precision"].is_null(), "{inside}");
-    assert!(inside.as_object().unwrap().keys().eq(outside.as_object().unwrap().keys()), "{inside} {outside}");
+    assert!(inside.get("oos_recall").is_none() && inside.get("oos_precision").is_none(), "{inside}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use super::{json, waypost};
+use crate::support::bare_command;
 
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -84,9 +85,8 @@ fn an_answer_that_can_not_be_written_is_an_error_and_no_panic() {
     write(&folder.path().join("a.md"), "A walrus swims in the bay.\n");
     assert_eq!(waypost(folder.path(), &["index", "."]).status.code(), Some(0));
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let output = bare_command()
         .current_dir(folder.path())
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", folder.path().join("no-models"))
         .args(["--offline", "search", "walrus", "--json"])
         .stdout(Stdio::from(full))

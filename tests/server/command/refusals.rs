@@ -4,6 +4,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use super::{json, waypost};
+use crate::support::bare_command;
 
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -11,9 +12,8 @@ fn told(output: &Output) -> String {
 
 /// As [`waypost`], with a variable of the environment and without `--offline`, for commands that fetch nothing.
 fn waypost_with(folder: &Path, (name, text): (&str, &str), arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_waypost"))
+    bare_command()
         .current_dir(folder)
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", folder.join("no-models"))
         .env(name, text)
         .args(arguments)

@@ -1,10 +1,10 @@
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json as value};
 
 use super::{json, waypost};
 use crate::outage::Process;
-use crate::support::Server;
+use crate::support::{Server, bare_command};
 use crate::users::text;
 
 fn told(output: &Output) -> String {
@@ -130,20 +130,45 @@ fn questions_are_put_to_the_server_that_has_the_home() {
 #[test]
 fn the_environment_names_a_server_and_a_flag_a_home() {
     let server = Server::start(TRAVEL);
-    let run = |flags: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let run_in = |usual_home: &str, flags: &[&str]| {
+        bare_command()
             .current_dir(server.folder.path())
             .envs([("WAYPOST_URL", server.url("")), ("WAYPOST_TOKEN", server.token.clone())])
-            .env("WAYPOST_HOME", "home")
+            .env("WAYPOST_HOME", usual_home)
             .args(["--offline", "--json", "task", "list"])
             .args(flags)
             .output()
             .unwrap()
     };
+    let run = |flags: &[&str]| run_in("home", flags);
     assert!(done(&run(&[]))["items"].is_array());
     let home = server.folder.path().join("home");
     assert_eq!(run(&["--home", home.to_str().unwrap()]).status.code(), Some(4), "it is held");
+    assert_eq!(run(&["--home", "home"]).status.code(), Some(4), "a flag is one, whatever it says");
     assert!(done(&run(&["--home", "other"]))["items"].is_array(), "a token names no server");
+    assert!(done(&run_in("", &[]))["items"].is_array());
+    let unserved = run(&["--home", "other", "--token", "wp_0_0"]);
+    assert_eq!(unserved.status.code(), Some(2), "{}", told(&unserved));
+    assert!(told(&unserved).contains("`--token`"), "{}", told(&unserved));
+}
+
+#[test]
+fn a_server_is_named_by_scheme_host_and_port_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        "127.0.0.1:7077",
+        "http://x:secret@127.0.0.1:1",
+        "http://127.0.0.1:1/secret",
+        "http://127.0.0.1:1/?secret",
+    ] {
+        let refused = waypost(folder.path(), &["task", "list", "--url", url]);
+        assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+        assert!(!told(&refused).contains("secret"), "{}", told(&refused));
+    }
+    for name in ["", ".", ".."] {
+        let refused = waypost(folder.path(), &["agent", "show", name, "--url", "http://127.0.0.1:1"]);
+        assert!(told(&refused).contains("is no name"), "{}", told(&refused));
+    }
 }
 
 #[test]

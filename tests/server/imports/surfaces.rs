@@ -7,6 +7,7 @@ use waypost_engine::api::{ImportRequest, Stop, WriteOptions};
 use super::{SECTION, failures_told, is_absent, server};
 use crate::mcp::Client;
 use crate::site::{Site, ok};
+use crate::support::bare_command;
 
 #[test]
 fn who_does_not_want_it_any_more_ends_it() {
@@ -111,8 +112,7 @@ fn the_command_imports_and_tells_by_its_exit_code_what_came_of_it() {
     let site = Site::pages(SECTION);
     let folder = tempfile::tempdir().unwrap();
     let waypost = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"))
-            .env_remove("WAYPOST_HOME")
+        let output = bare_command()
             .env("WAYPOST_MODELS", folder.path().join("no-models"))
             .arg("--home")
             .arg(folder.path().join("home"))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Fixture, tool, wait_until_gone};
 use crate::outage::Process;
+use crate::support::bare_command;
 use crate::users::{eventually, text};
 
 /// A home whose settings name the fixture as `fix`, with further lines.
@@ -18,11 +19,10 @@ fn home(fixture: &Fixture, more: &str) -> tempfile::TempDir {
 }
 
 fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    let mut command = bare_command();
     command
         .args(["--offline", "--home"])
         .arg(home)
-        .env_remove("WAYPOST_HOME")
         .env("WAYPOST_MODELS", home.join("no-models"))
         .env("SECRET_OF_OURS", "geheim")
         .env("KEY_FOR_IT", "ihres");

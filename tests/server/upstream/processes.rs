@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, is_alive, plan, said, serve, settings, tool, wait_until_gone};
-use crate::support::Server;
+use crate::support::{Server, bare_command};
 use crate::users::{eventually, text};
 
 fn pids(fixture: &Fixture) -> Vec<u64> {
@@ -102,7 +102,7 @@ fn servers_end_with_us_when_we_are_killed() {
         text_of(&sleeper)
     );
     std::fs::write(home.path().join("waypost.toml"), toml).unwrap();
-    let mut ours = Command::new(env!("CARGO_BIN_EXE_waypost"))
+    let mut ours = bare_command()
         .args(["serve", "--offline", "--json", "--listen", "127.0.0.1:0", "--home"])
         .arg(home.path())
         .current_dir(home.path())

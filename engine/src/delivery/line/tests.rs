@@ -190,7 +190,8 @@ fn enter(table: &mut Table, spilled: Vec<Arc<Posted>>) {
 fn play(all: &[Arc<Posted>], chances: &[u8], restart_at: usize) -> Vec<u64> {
     let mut table = Table::new();
     let mut arrived: Vec<u64> = Vec::new();
-    let mut jobs: Vec<Job> = Vec::new();
+    // Each with what comes after it in the table, which a sender looks up before it sends.
+    let mut jobs: Vec<(Job, Vec<Head>)> = Vec::new();
     let mut line = Line::default();
     let mut chances = chances.iter().cycle().copied();
     for step in 0..100_000 {
@@ -210,17 +211,24 @@ fn play(all: &[Arc<Posted>], chances: &[u8], restart_at: usize) -> Vec<u64> {
             enter(&mut table, line.offer(next, true));
         }
         if chance % 5 != 1 {
-            jobs.extend(line.next(now_ms));
+            jobs.extend(line.next(now_ms).map(|job| {
+                let next = match &job {
+                    Job::Fresh(_) => Vec::new(),
+                    Job::Held(head) => {
+                        head.keys.iter().filter_map(|key| oldest(&table, key, Some(head.seq))).collect()
+                    }
+                };
+                (job, next)
+            }));
         }
         if chance % 2 == 0 && !jobs.is_empty() {
-            let job = jobs.remove(usize::from(chance) % jobs.len());
+            let (job, next) = jobs.remove(usize::from(chance) % jobs.len());
             let (seq, keys) = (job.seq(), job.keys().to_vec());
             let outcome = if chance % 7 < 2 {
                 table.insert(seq, (keys, true));
                 Outcome::Held { due_ms: now_ms + 2 }
             } else {
                 arrived.push(seq.0);
-                let next = keys.iter().filter_map(|key| oldest(&table, key, Some(seq))).collect();
                 table.insert(seq, (keys, false));
                 Outcome::Finished { next }
             };
