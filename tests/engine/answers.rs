@@ -61,14 +61,18 @@ Ask at the front desk and leave your badge.
 
 Swim.
 //- crane.html
-<h1>Who repairs the crane on the quay</h1><p>Thies Petersen does that.</p><h1>Opening hours</h1><p>Nine to five.</p>
+<h1>Who repairs the crane on the quay</h1><p>Thies Petersen from the yard by the lock does that.</p><h1>Opening hours</h1><p>Nine to five.</p>
 //- sign.md
 # Lanterns hang at the northern pier
 ",
     );
     for (question, path, quote) in [
         ("How do I get a locker key?", "/w/faq.md", "Ask at the front desk and leave your badge."),
-        ("Who repairs the crane on the quay?", "/w/crane.html", "Thies Petersen does that."),
+        (
+            "Who repairs the crane on the quay?",
+            "/w/crane.html",
+            "Thies Petersen from the yard by the lock does that.",
+        ),
         ("Where do lanterns hang at the pier?", "/w/sign.md", "# Lanterns hang at the northern pier"),
     ] {
         let reply = house.ask(question);

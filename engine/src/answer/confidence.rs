@@ -9,10 +9,10 @@ use super::passages::Evidence;
 /// Below this the answer is an honest none.
 pub const DEFAULT_MIN: f32 = 0.5;
 
-const INTERCEPT: f32 = -4.25;
-const COSINE: f32 = 4.2;
-const WORDS: f32 = 1.6;
-const MARGIN: f32 = 7.6;
+const INTERCEPT: f32 = -4.6;
+const COSINE: f32 = 4.1;
+const WORDS: f32 = 2.0;
+const MARGIN: f32 = 6.7;
 
 /// Without a model words alone have to do.
 const INTERCEPT_OF_WORDS: f32 = -5.0;

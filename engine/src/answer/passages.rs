@@ -26,6 +26,8 @@ const OVERHEAD: f32 = 0.5;
 /// A further sentence is cited only if its weight is at least this share of the best one's.
 const KEEP_SHARE: f32 = 0.55;
 
+/// Sentences of fewer words are compared without their heading.
+const MIN_WORDS_IN_CONTEXT: usize = 7;
 /// Sentences that may all be of an answer; those behind them tell what bears on the question no more than by chance.
 const N_FIRST: usize = 3;
 /// So many behind them are looked at.
@@ -46,7 +48,7 @@ pub struct Support {
     pub weight: f32,
     /// The share of the question's words that it holds, by weight; those of its headings count for less.
     pub words: f32,
-    /// Cosine of question and sentence under its heading, where there is a model.
+    /// Cosine of question and sentence, a longer one under its heading, where there is a model.
     pub cosine: Option<f32>,
 }
 
@@ -210,11 +212,12 @@ impl Candidate {
         self.names_only || self.support.quote.starts_with('#')
     }
 
-    /// The sentence below its innermost heading.
+    /// The sentence below its innermost heading. Of a few words it stands alone: it would be mostly its heading.
     fn in_context(&self) -> String {
-        match self.over.last() {
-            Some(heading) => format!("{heading}. {}", self.support.quote),
-            None => self.support.quote.clone(),
+        let quote = &self.support.quote;
+        match self.over.last().filter(|_| text::words(quote).nth(MIN_WORDS_IN_CONTEXT - 1).is_some()) {
+            Some(heading) => format!("{heading}. {quote}"),
+            None => quote.clone(),
         }
     }
 }
