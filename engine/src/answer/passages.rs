@@ -52,12 +52,25 @@ pub struct Support {
     pub cosine: Option<f32>,
 }
 
+/// Title and headings, outermost first, with their words.
+#[derive(Default)]
+struct Over {
+    names: Vec<String>,
+    words: BTreeSet<String>,
+}
+
+impl Over {
+    fn new(names: Vec<String>) -> Self {
+        let words = names.iter().flat_map(|name| index::terms(name)).map(|term| term.text).collect();
+        Self { names, words }
+    }
+}
+
 /// A sentence that is weighed, and what stands over it.
 struct Candidate {
     support: Support,
-    /// Title and headings, outermost first.
-    over: Vec<String>,
-    /// Whether those say all that it says.
+    over: Arc<Over>,
+    /// Whether that says all that it says.
     names_only: bool,
 }
 
@@ -125,25 +138,24 @@ fn candidates(hits: &Hits, asked: &Asked<'_>) -> Vec<Candidate> {
 fn read(hit_idx: usize, record: &ChunkRecord, asked: &Asked<'_>) -> Vec<Candidate> {
     let is_first = record.span.start == 0 && record.mime_type == "text/markdown";
     let body = if is_first { front_matter(&record.text) } else { 0 };
-    let of = |span: Span| {
-        let quote = span.of(&record.text)?;
+    let mut over = Arc::new(Over::default());
+    let mut found = Vec::new();
+    for span in text::sentences(&record.text, Span::new(body, record.text.len())) {
+        let Some(quote) = span.of(&record.text) else { continue };
         if quote.len() < MIN_SENTENCE_BYTES || quote.len() > MAX_QUOTE_BYTES {
-            return None;
+            continue;
         }
         let span = in_document(record.span, span);
-        let over: Vec<String> = record.title.iter().chain(record.headings_at(span.start)).cloned().collect();
-        let (words, overhead) = (words_of([quote]), words_of(&over));
-        let share = asked.share(words.iter()) + OVERHEAD * asked.share(overhead.difference(&words));
-        let names_only = words.is_subset(&overhead);
-        let quote = quote.to_owned();
-        let support = Support { hit: hit_idx, span, quote, weight: 0.0, words: share, cosine: None };
-        Some(Candidate { support, over, names_only })
-    };
-    text::sentences(&record.text, Span::new(body, record.text.len())).into_iter().filter_map(of).collect()
-}
-
-fn words_of(texts: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
-    texts.into_iter().flat_map(|text| index::terms(text.as_ref())).map(|term| term.text).collect()
+        let names = || record.title.iter().chain(record.headings_at(span.start));
+        if !names().eq(&over.names) {
+            over = Arc::new(Over::new(names().cloned().collect()));
+        }
+        let (words, names_only) = asked.share(quote, &over.words);
+        let support =
+            Support { hit: hit_idx, span, quote: quote.to_owned(), weight: 0.0, words, cosine: None };
+        found.push(Candidate { support, over: Arc::clone(&over), names_only });
+    }
+    found
 }
 
 /// Bytes of the settings that a Markdown file begins with, between lines of `---` or `+++`: they are about the file.
@@ -180,10 +192,24 @@ impl<'a> Asked<'a> {
         Self { weights, total: terms.iter().map(|(_, weight)| weight).sum() }
     }
 
-    /// The share of them that stands among some words, in `[0, 1]`.
-    fn share<'w>(&self, words: impl Iterator<Item = &'w String>) -> f32 {
-        let held: f32 = words.filter_map(|word| self.weights.get(word.as_str())).sum();
-        if self.total > 0.0 { held / self.total } else { 0.0 }
+    /// The share that a sentence holds, where what only its headings hold counts for less, and whether they say all that it says.
+    fn share(&self, quote: &str, over: &BTreeSet<String>) -> (f32, bool) {
+        let mut said: Vec<&str> = Vec::new();
+        let mut names_only = true;
+        index::each_term(quote, |term| {
+            names_only &= over.contains(&term.text);
+            if let Some((word, _)) = self.weights.get_key_value(term.text.as_str())
+                && !said.contains(word)
+            {
+                said.push(word);
+            }
+        });
+        let weight = |word: &str| self.weights.get(word).copied().unwrap_or_default();
+        let own: f32 = said.iter().map(|word| weight(word)).sum();
+        let others = over.iter().filter(|word| !said.contains(&word.as_str()));
+        let overhead: f32 = others.map(|word| weight(word)).sum();
+        let held = own + OVERHEAD * overhead;
+        (if self.total > 0.0 { held / self.total } else { 0.0 }, names_only)
     }
 }
 
@@ -215,7 +241,7 @@ impl Candidate {
     /// The sentence below its innermost heading. Of a few words it stands alone: it would be mostly its heading.
     fn in_context(&self) -> String {
         let quote = &self.support.quote;
-        match self.over.last().filter(|_| text::words(quote).nth(MIN_WORDS_IN_CONTEXT - 1).is_some()) {
+        match self.over.names.last().filter(|_| text::words(quote).nth(MIN_WORDS_IN_CONTEXT - 1).is_some()) {
             Some(heading) => format!("{heading}. {quote}"),
             None => quote.clone(),
         }
