@@ -1,7 +1,8 @@
 //! That the cited sentences answer the question: a logistic function of three plain facts.
 //!
 //! By how much the best sentence stands out of the rest says most: where nothing answers, many sentences bear on the subject
-//! alike. Fitted on questions with an answer and without (`benches/README.md`); the number is an order, not a probability.
+//! alike. Fitted on questions with an answer and without (`benches/README.md`), but for the intercept, which refuses two thirds of
+//! those without; the number is an order, not a probability.
 
 use super::Support;
 use super::passages::Evidence;
