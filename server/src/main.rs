@@ -1,11 +1,14 @@
 //! The `waypost` command.
 
+// Its macros are for all rooms below.
+#[macro_use]
+mod output;
+
 mod cli;
 mod config;
 mod eval;
 mod logs;
 mod models;
-mod output;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! What a person at a terminal sees: bars on stderr, colour where it is a terminal, JSON for programs.
 
-use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::fmt::{Arguments, Display};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -11,6 +12,19 @@ use waypost_engine::api::{Error, ImportProgress};
 use waypost_engine::ingest::{Progress, Stage};
 
 use crate::logs::{self, LogFormat};
+
+/// Prints a line on standard output, without colours where that is no terminal.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::output::print(format_args!($($text)*)) };
+}
+
+/// Prints a line on standard error, as `out` does on the other one.
+macro_rules! err {
+    ($($text:tt)*) => { $crate::output::print_aside(format_args!($($text)*)) };
+}
+
+/// Why standard output could not be written, once it could not.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 /// Paths, headings.
 pub const STRONG: Style = AnsiColor::Cyan.on_default().bold();
@@ -22,6 +36,33 @@ pub const MATCH: Style = AnsiColor::Yellow.on_default().bold();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// What went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
+
+/// What `out` does. What could not be written is told in the end, by [`written`].
+pub fn print(line: Arguments<'_>) {
+    if let Err(error) = writeln!(anstream::stdout().lock(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first reason is the one that counts.
+        UNWRITTEN.get_or_init(|| error);
+    }
+}
+
+/// What `err` does. Where standard error can't be written there is nobody to tell.
+pub fn print_aside(line: Arguments<'_>) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Whether all of `out` reached standard output. A reader that has seen enough is no failure.
+pub fn written() -> anyhow::Result<()> {
+    match UNWRITTEN.get() {
+        Some(error) => Err(unwritten(io::Error::new(error.kind(), error.to_string()))),
+        None => Ok(()),
+    }
+}
+
+fn unwritten(source: io::Error) -> anyhow::Error {
+    Error::Output { what: "to standard output", source }.into()
+}
 
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -45,9 +86,9 @@ impl Voice {
     /// Tells something.
     pub fn say(self, text: impl Display) {
         if self.for_programs {
-            anstream::eprintln!("{text}");
+            err!("{text}");
         } else {
-            anstream::println!("{text}");
+            out!("{text}");
         }
     }
 }
@@ -58,7 +99,7 @@ pub fn note(text: &str) {
         tracing::warn!("{text}");
         return;
     }
-    anstream::eprintln!("{FAINT}note: {}{FAINT:#}", safe(text));
+    err!("{FAINT}note: {}{FAINT:#}", safe(text));
 }
 
 /// What went wrong, outermost first; a cause that was told already is not told again.
@@ -78,7 +119,7 @@ pub fn list<T: Serialize>(for_programs: bool, items: &[T], line: impl Fn(&T)) ->
         return json(&serde_json::json!({"items": items}));
     }
     if items.is_empty() {
-        anstream::eprintln!("{FAINT}none{FAINT:#}");
+        err!("{FAINT}none{FAINT:#}");
     }
     items.iter().for_each(line);
     Ok(())
@@ -98,7 +139,7 @@ pub fn done(for_programs: bool, did: &str, what: &str) -> anyhow::Result<()> {
     if for_programs {
         return json(&serde_json::json!({did: what}));
     }
-    anstream::println!("{did} {STRONG}{}{STRONG:#}", safe(what));
+    out!("{did} {STRONG}{}{STRONG:#}", safe(what));
     Ok(())
 }
 
@@ -109,11 +150,9 @@ pub fn aside(text: &str) -> String {
 
 /// Writes bytes to standard output as they are. A reader that has seen enough is no failure.
 pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::Output { what: "to standard output", source }.into())
-        }
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(unwritten(source)),
         _ => Ok(()),
     }
 }
@@ -121,7 +160,7 @@ pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
 /// Prints a unified difference: coloured and made safe on a terminal, and as it is anywhere else, for there it may be
 /// a patch that somebody wants to apply.
 pub fn diff(text: &str) -> anyhow::Result<()> {
-    if !std::io::stdout().is_terminal() {
+    if !io::stdout().is_terminal() {
         return raw(text.as_bytes());
     }
     for line in text.lines() {
@@ -131,7 +170,7 @@ pub fn diff(text: &str) -> anyhow::Result<()> {
             Some(b'@') => FAINT,
             _ => Style::new(),
         };
-        anstream::println!("{style}{}{style:#}", safe(line));
+        out!("{style}{}{style:#}", safe(line));
     }
     Ok(())
 }
@@ -174,7 +213,7 @@ impl Bar {
                 Stage::Reading => ("reading  ", "files"),
                 Stage::Embedding => ("embedding", "chunks"),
             };
-            let target = if std::io::stderr().is_terminal() {
+            let target = if io::stderr().is_terminal() {
                 ProgressDrawTarget::stderr()
             } else {
                 ProgressDrawTarget::hidden()
@@ -214,7 +253,7 @@ pub struct ImportBar(ProgressBar);
 impl ImportBar {
     /// Not yet visible.
     pub fn new() -> Self {
-        let target = match std::io::stderr().is_terminal() {
+        let target = match io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };

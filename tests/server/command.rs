@@ -7,6 +7,12 @@ mod refusals;
 /// Commands that manage a home while a server has it.
 mod remote;
 
+/// Who may act and who may do what, told alike at a server and at home.
+mod remote_access;
+
+/// Files, their locks and snapshots, and tools, told alike at a server and at home.
+mod remote_files;
+
 /// Questions to a home whose files have changed.
 mod catching_up;
 

@@ -148,9 +148,9 @@ fn report(globals: &Globals, reply: &Value) -> Outcome {
 fn print_lint(reply: &Value) {
     let findings = items(reply, "findings");
     for finding in findings {
-        anstream::println!("{}", told(finding));
+        out!("{}", told(finding));
         for example in items(finding, "examples").iter().filter_map(Value::as_str) {
-            anstream::println!("  {FAINT}{}{FAINT:#}", output::safe(example));
+            out!("  {FAINT}{}{FAINT:#}", output::safe(example));
         }
     }
     let checked = match (reply["accuracy"].as_f64(), reply["entries"].as_u64()) {
@@ -161,12 +161,12 @@ fn print_lint(reply: &Value) {
         (None, Some(1)) => "one entry: nothing to tell it apart from".to_owned(),
         (None, _) => "no examples to check with".to_owned(),
     };
-    anstream::println!("{FAINT}{} findings · {checked}{FAINT:#}", findings.len());
+    out!("{FAINT}{} findings · {checked}{FAINT:#}", findings.len());
 }
 
 fn agent_line(agent: &Value) {
     let open = agent["standing"]["open_tasks"].as_u64().map(|n_tasks| format!("  {n_tasks} open"));
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}{}",
         output::safe(text(agent, "id")),
         output::safe(text(agent, "name")),
@@ -177,22 +177,22 @@ fn agent_line(agent: &Value) {
 fn print_agent(agent: &Value) -> Result<()> {
     let (card, _) = AgentCard::read(agent)?;
     agent_line(agent);
-    anstream::println!("  {}", output::safe(&card.description));
+    out!("  {}", output::safe(&card.description));
     for capability in &card.capabilities {
-        anstream::println!("  · {}", output::safe(&capability.name));
+        out!("  · {}", output::safe(&capability.name));
         print_examples("    ", &capability.examples);
     }
     print_examples("  ", &card.examples);
     if !card.counterexamples.is_empty() {
-        anstream::println!("  not for it:");
+        out!("  not for it:");
         print_examples("    ", &card.counterexamples);
     }
     let terms = terms(&card);
     if !terms.is_empty() {
-        anstream::println!("  {}", terms.join(" · "));
+        out!("  {}", terms.join(" · "));
     }
     if let Some(reason) = agent["standing"]["unavailable"].as_str() {
-        anstream::println!("  {BAD}takes nothing now{BAD:#}: {}", output::safe(reason));
+        out!("  {BAD}takes nothing now{BAD:#}: {}", output::safe(reason));
     }
     print_findings(items(agent, "lint"));
     Ok(())
@@ -200,7 +200,7 @@ fn print_agent(agent: &Value) -> Result<()> {
 
 fn print_examples(indent: &str, examples: &[String]) {
     for example in examples {
-        anstream::println!("{indent}{FAINT}\"{}\"{FAINT:#}", output::safe(example));
+        out!("{indent}{FAINT}\"{}\"{FAINT:#}", output::safe(example));
     }
 }
 
@@ -223,7 +223,7 @@ fn terms(card: &AgentCard) -> Vec<String> {
 /// What is wrong with an entry beside the others, below what was taken in.
 pub fn print_findings(findings: &[Value]) {
     for finding in findings {
-        anstream::println!("  {}", told(finding));
+        out!("  {}", told(finding));
     }
 }
 
@@ -239,7 +239,7 @@ fn told(finding: &Value) -> String {
 
 fn line(entry: &Value) {
     let held = entry["holder"].as_str().map(|holder| format!(", held by {}", output::safe(holder)));
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}  {}{}  {FAINT}{} old, {} attempts{}{FAINT:#}",
         output::safe(text(entry, "task_id")),
         output::safe(text(entry, "path")),

@@ -129,7 +129,7 @@ fn decide(globals: &Globals, place: &Place, id: &str, grant: bool, reason: Optio
 
 fn line(approval: &Value) {
     let act = approval["act"]["act"].as_str().unwrap_or("change");
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}  {}: {act} {}  {FAINT}{}{FAINT:#}",
         output::safe(text(approval, "id")),
         output::safe(text(approval, "state")),
@@ -144,9 +144,9 @@ fn show(approval: &Value) -> Result<()> {
     match (approval["decided_by"].as_str(), approval["decided_at"].as_str()) {
         (Some(by), Some(at)) => {
             let reason = output::aside(text(approval, "reason"));
-            anstream::println!("  {FAINT}decided by {by} {at}{reason}{FAINT:#}");
+            out!("  {FAINT}decided by {by} {at}{reason}{FAINT:#}");
         }
-        _ => anstream::println!(
+        _ => out!(
             "  {FAINT}gate {}, waits until {}{FAINT:#}",
             output::safe(text(approval, "gate")),
             output::safe(text(approval, "expires_at"))
@@ -155,7 +155,7 @@ fn show(approval: &Value) -> Result<()> {
     match approval["diff"].as_str() {
         Some(diff) => output::diff(diff),
         None => {
-            anstream::println!("  {FAINT}what would change can't be shown: no text, or too long{FAINT:#}");
+            out!("  {FAINT}what would change can't be shown: no text, or too long{FAINT:#}");
             Ok(())
         }
     }

@@ -54,7 +54,7 @@ pub fn run(globals: &Globals, args: &AskArgs) -> Outcome {
         output::json(&reply)?;
     } else {
         let citations = cited.iter().map(numbered).collect::<Result<Vec<_>>>()?;
-        anstream::println!("{}", told(text(&reply, "answer"), &citations));
+        out!("{}", told(text(&reply, "answer"), &citations));
         print_status(&reply, cited.len());
     }
     asking::tell_pending(&place, &reply);

@@ -109,7 +109,7 @@ pub fn run(globals: &Globals, command: &AuditCommand) -> Outcome {
             }
             output::list(false, &rows, line)?;
             if let Some(next) = next {
-                anstream::eprintln!("{FAINT}there may be more: `--after {next}`{FAINT:#}");
+                err!("{FAINT}there may be more: `--after {next}`{FAINT:#}");
             }
             Ok(0)
         }
@@ -126,7 +126,7 @@ pub fn run(globals: &Globals, command: &AuditCommand) -> Outcome {
 
 fn line(row: &AuditRow) {
     let style = if row.outcome == "allowed" { GOOD } else { BAD };
-    anstream::println!(
+    out!(
         "{FAINT}{}  {}{FAINT:#}  {STRONG}{}{STRONG:#}  {style}{}{style:#}  {}  {}  {FAINT}{}  {}{FAINT:#}",
         row.number,
         row.at,
@@ -160,13 +160,9 @@ fn verify(globals: &Globals, session: &Session) -> Outcome {
         let valid = broken.is_none();
         output::json(&json!({"valid": valid, "records": records, "break": broken, "broken": broken}))?;
     } else if let Some(broken) = &broken {
-        anstream::println!(
-            "{BAD}record {}: {}{BAD:#}  {FAINT}{records} records read{FAINT:#}",
-            broken.number,
-            broken.what
-        );
+        out!("{BAD}record {}: {}{BAD:#}  {FAINT}{records} records read{FAINT:#}", broken.number, broken.what);
     } else {
-        anstream::println!("{GOOD}{records} records, and the chain holds{GOOD:#}");
+        out!("{GOOD}{records} records, and the chain holds{GOOD:#}");
     }
     Ok(if broken.is_none() { 0 } else { NOTHING })
 }

@@ -66,10 +66,10 @@ pub fn run(globals: &Globals, args: &BackupArgs) -> Outcome {
         output::json(&serde_json::json!({"file": args.file, "size": size}))?;
     } else {
         let shown = output::safe(&args.file.display().to_string());
-        anstream::println!(
+        out!(
             "{GOOD}wrote{GOOD:#} {STRONG}{shown}{STRONG:#} {FAINT}{size} bytes, readable for you alone{FAINT:#}"
         );
-        anstream::eprintln!("{FAINT}note: it holds the home's keys{FAINT:#}");
+        err!("{FAINT}note: it holds the home's keys{FAINT:#}");
     }
     Ok(0)
 }
@@ -129,32 +129,26 @@ pub fn restore(globals: &Globals, args: &RestoreArgs) -> Outcome {
         output::json(&serde_json::json!({"restored": restored, "findings": findings}))?;
     } else {
         let (at, files) = (output::safe(&restored.home.display().to_string()), restored.entries);
-        anstream::println!(
+        out!(
             "{GOOD}restored{GOOD:#} {STRONG}{at}{STRONG:#} {FAINT}as of {}, {files} files{FAINT:#}",
             restored.created_at
         );
         for workspace in restored.workspaces.iter().filter(|workspace| workspace.attached.is_some()) {
             let folder = output::safe(workspace.attached.as_deref().unwrap_or_default());
-            anstream::println!(
-                "{FAINT}`{}` was attached at {folder}; the home keeps it now{FAINT:#}",
-                workspace.name
-            );
+            out!("{FAINT}`{}` was attached at {folder}; the home keeps it now{FAINT:#}", workspace.name);
         }
         for path in &restored.left_out {
-            anstream::println!(
-                "{BAD}missing{BAD:#} {}: it could not be read when the backup was made",
-                output::safe(path)
-            );
+            out!("{BAD}missing{BAD:#} {}: it could not be read when the backup was made", output::safe(path));
         }
         for finding in &findings {
-            anstream::println!(
+            out!(
                 "{BAD}{}{BAD:#} {}: {}",
                 finding.code,
                 output::safe(&finding.at),
                 output::safe(&finding.what)
             );
         }
-        anstream::println!(
+        out!(
             "{FAINT}the index is built by `waypost serve` or `waypost index`, and a search takes the words in before it answers; serve only one of the two homes, for both would deliver to the same webhooks{FAINT:#}"
         );
     }

@@ -112,7 +112,7 @@ pub fn run(globals: &Globals, args: &BenchArgs) -> Outcome {
     let session = engine.owner_session();
     let known = known_items(&session, &engine, &name, &folder, args.queries)?;
     if known.is_empty() {
-        anstream::eprintln!("{FAINT}no file of `{}` has a line to ask for{FAINT:#}", folder.display());
+        err!("{FAINT}no file of `{}` has a line to ask for{FAINT:#}", folder.display());
         return Ok(NOTHING);
     }
     let modes: &[(&str, Mode)] = match &embedder {
@@ -259,29 +259,25 @@ fn peak_memory_bytes() -> Option<u64> {
 fn print(report: &Report) {
     let indexing = &report.indexing;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {} files, {} left out, {} chunks",
         output::safe(&report.folder.display().to_string()),
         indexing.files,
         indexing.left_out,
         indexing.chunks
     );
-    anstream::println!("model              {}", report.model.as_deref().unwrap_or("none"));
-    anstream::println!(
+    out!("model              {}", report.model.as_deref().unwrap_or("none"));
+    out!(
         "indexed in         {:.1} s, {:.0} chunks a second; again, with nothing changed: {:.2} s",
         indexing.seconds,
         indexing.chunks_per_second,
         indexing.again_seconds
     );
-    anstream::println!(
-        "index              {:.1} MiB, opened in {:.0} ms",
-        mib(indexing.index_bytes),
-        indexing.open_ms
-    );
+    out!("index              {:.1} MiB, opened in {:.0} ms", mib(indexing.index_bytes), indexing.open_ms);
     if let Some(bytes) = indexing.peak_memory_bytes {
-        anstream::println!("memory at most     {:.0} MiB", mib(bytes));
+        out!("memory at most     {:.0} MiB", mib(bytes));
     }
-    anstream::println!(
+    out!(
         "\n{FAINT}{:10}{:>10}{:>10}{:>10}{:>10}{:>10}{FAINT:#}",
         "",
         "first",
@@ -291,7 +287,7 @@ fn print(report: &Report) {
         "p99 ms"
     );
     for row in &report.searching {
-        anstream::println!(
+        out!(
             "{:10}{:>10.3}{:>10.3}{:>10.2}{:>10.2}{:>10.2}",
             row.mode,
             row.first,
@@ -301,7 +297,7 @@ fn print(report: &Report) {
             row.p99_ms
         );
     }
-    anstream::println!(
+    out!(
         "{FAINT}{} sentences of these files, each looked for; {:.0} queries a second on {} threads{FAINT:#}",
         report.searching.first().map_or(0, |row| row.queries),
         report.queries_per_second,

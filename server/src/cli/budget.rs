@@ -187,10 +187,10 @@ fn print_usage(reply: &Value) {
     for row in items(reply, "items") {
         let keys = ["principal", "target", "kind", "day"];
         let key = keys.iter().find_map(|key| row[*key].as_str()).unwrap_or_default();
-        anstream::println!("{STRONG}{}{STRONG:#}  {}", output::safe(key), sums(row));
+        out!("{STRONG}{}{STRONG:#}  {}", output::safe(key), sums(row));
     }
     let (from, to) = (output::safe(text(reply, "from")), output::safe(text(reply, "to")));
-    anstream::println!("{FAINT}{from} to {to}, in all{FAINT:#}  {}", sums(&reply["total"]));
+    out!("{FAINT}{from} to {to}, in all{FAINT:#}  {}", sums(&reply["total"]));
 }
 
 fn sums(row: &Value) -> String {
@@ -213,7 +213,7 @@ fn line(budget: &Value) {
     let state = &budget["state"];
     let resets =
         state["resets_at"].as_str().map(|at| format!("  resets at {}", output::safe(at))).unwrap_or_default();
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}{} per {}: {}{FAINT}{resets}{}{FAINT:#}",
         output::safe(text(budget, "id")),
         output::safe(text(budget, "holder")),

@@ -31,24 +31,24 @@ pub fn run(globals: &Globals, args: &CheckArgs) -> Outcome {
         output::json(&report)?;
     } else {
         for finding in &report.findings {
-            anstream::println!(
+            out!(
                 "{BAD}{}{BAD:#} {}: {}",
                 finding.code,
                 output::safe(&finding.at),
                 output::safe(&finding.what)
             );
         }
-        anstream::println!(
+        out!(
             "{FAINT}compared {} files, {} chunks, {} acts{FAINT:#}",
             report.files,
             report.chunks,
             report.acts
         );
         if report.findings.is_empty() {
-            anstream::println!("{GOOD}everything fits{GOOD:#}");
+            out!("{GOOD}everything fits{GOOD:#}");
         }
         for what in &report.repaired {
-            anstream::println!("{GOOD}repaired{GOOD:#} {}", output::safe(what));
+            out!("{GOOD}repaired{GOOD:#} {}", output::safe(what));
         }
     }
     let is_sound = report.findings.is_empty() || (args.repair && engine.check(false)?.findings.is_empty());
@@ -63,7 +63,7 @@ pub fn reindex(globals: &Globals) -> Outcome {
     if globals.json {
         output::json(&serde_json::json!({"chunks": chunks}))?;
     } else {
-        anstream::println!("{chunks} chunks");
+        out!("{chunks} chunks");
     }
     Ok(0)
 }

@@ -74,16 +74,16 @@ pub fn run(globals: &Globals) -> Outcome {
 }
 
 fn print(home: &Path, findings: &[Finding]) {
-    anstream::println!("{STRONG}{}{STRONG:#}", output::safe(&home.display().to_string()));
+    out!("{STRONG}{}{STRONG:#}", output::safe(&home.display().to_string()));
     for finding in findings {
         let (style, word) = match finding.state {
             State::Good => (GOOD, "good"),
             State::Warning => (MATCH, "look"),
             State::Bad => (BAD, "bad "),
         };
-        anstream::println!("{style}{word}{style:#} {:10} {}", finding.check, output::safe(&finding.says));
+        out!("{style}{word}{style:#} {:10} {}", finding.check, output::safe(&finding.says));
         if let Some(next) = &finding.next {
-            anstream::println!("     {:10} {FAINT}{}{FAINT:#}", "", output::safe(next));
+            out!("     {:10} {FAINT}{}{FAINT:#}", "", output::safe(next));
         }
     }
 }

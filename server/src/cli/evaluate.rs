@@ -48,7 +48,7 @@ pub fn run(globals: &Globals, args: &EvalArgs) -> Outcome {
     if globals.json {
         output::json(&report)?;
     } else {
-        anstream::println!("{}", report.table());
+        out!("{}", report.table());
     }
     Ok(0)
 }

@@ -22,7 +22,7 @@ pub fn tell(error: &anyhow::Error, for_programs: bool) -> ExitCode {
     if for_programs {
         tell_program(&message, code);
     }
-    anstream::eprintln!("{BAD}error{BAD:#}: {}", output::safe(&message));
+    err!("{BAD}error{BAD:#}: {}", output::safe(&message));
     ExitCode::from(code)
 }
 

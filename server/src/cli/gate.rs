@@ -1,19 +1,32 @@
 //! `waypost gate`: places where a change waits until somebody with `approve` lets it through.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use waypost_engine::access::{Gate, Verb};
-use waypost_engine::api::Error;
+use waypost_engine::api::{Error, Session};
 
-use super::grant::words;
-use super::{Globals, Outcome, home};
+use super::place::{Ask, At, joined, text};
+use super::{Globals, Outcome};
 use crate::output::{self, FAINT, STRONG};
 
 /// Said below the flags of `waypost gate add`.
 const ADD_EXAMPLE: &str =
     "Example: waypost gate add '/contracts/approved/**' --verb write --note 'a person reads it first'";
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost gate add '/contracts/approved/**'\n  \
+                        waypost gate list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct GateArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: GateCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost gate add '/contracts/approved/**'")]
 pub enum GateCommand {
     /// All gates
     #[command(after_help = "Example: waypost gate list")]
@@ -38,34 +51,33 @@ pub enum GateCommand {
     },
 }
 
-pub fn run(globals: &Globals, command: &GateCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
-        GateCommand::List => output::list(globals.json, &session.gates()?, line)?,
+pub fn run(globals: &Globals, args: &GateArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
+        GateCommand::List => {
+            output::list(globals.json, &place.all(Session::gates, Ask::get(&["gates"]))?, line)?;
+        }
         GateCommand::Add { pattern, verbs, note } => {
             let note = note.as_deref().unwrap_or_default();
             let gate = Gate::new(pattern, verbs.iter().copied().collect(), note).map_err(Error::from)?;
-            let (gate, _) = session.put_gate(&gate)?;
-            if globals.json {
-                output::json(&gate)?;
-            } else {
-                line(&gate);
-            }
+            let body = json!({"path": pattern, "verbs": gate.verbs, "note": note});
+            let at_home = |session: &Session| session.put_gate(&gate).map(|(gate, _)| gate);
+            output::one(globals.json, &place.one(at_home, Ask::post(&["gates"], body))?, line)?;
         }
         GateCommand::Remove { id } => {
-            session.remove_gate(id)?;
+            place.one(|session| session.remove_gate(id), Ask::delete(&["gates", id]))?;
             output::done(globals.json, "removed", id)?;
         }
     }
     Ok(0)
 }
 
-fn line(gate: &Gate) {
-    anstream::println!(
+fn line(gate: &Value) {
+    out!(
         "{STRONG}{}{STRONG:#}  {} on {}{FAINT}{}{FAINT:#}",
-        gate.id,
-        words(&gate.verbs),
-        output::safe(gate.pattern.as_str()),
-        output::aside(&gate.note)
+        output::safe(text(gate, "id")),
+        output::safe(&joined(gate, "verbs", ", ")),
+        output::safe(text(gate, "pattern")),
+        output::aside(text(gate, "note"))
     );
 }

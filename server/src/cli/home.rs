@@ -162,11 +162,11 @@ pub fn init(globals: &Globals, args: &InitArgs) -> Outcome {
         output::json(&serde_json::json!({"home": engine.home(), "token": token}))?;
         return Ok(0);
     }
-    anstream::println!("{STRONG}{}{STRONG:#} is a home", engine.home().display());
+    out!("{STRONG}{}{STRONG:#} is a home", engine.home().display());
     if let Some(token) = token {
-        anstream::println!("admin token, shown once: {token}");
+        out!("admin token, shown once: {token}");
     }
-    anstream::println!("next: waypost serve --home {}", engine.home().display());
+    out!("next: waypost serve --home {}", engine.home().display());
     Ok(0)
 }
 
@@ -182,11 +182,7 @@ pub fn config(globals: &Globals) -> Outcome {
     }
     let serde_json::Value::Object(settings) = serde_json::to_value(&config)? else { return Ok(0) };
     for (name, setting) in settings {
-        anstream::println!(
-            "{name:16} {}  {FAINT}{}{FAINT:#}",
-            setting["value"],
-            setting["from"].as_str().unwrap_or("")
-        );
+        out!("{name:16} {}  {FAINT}{}{FAINT:#}", setting["value"], setting["from"].as_str().unwrap_or(""));
     }
     Ok(check_settings(&home, &config))
 }
@@ -200,6 +196,6 @@ fn check_settings(home: &Path, config: &Config) -> u8 {
         models::check(config)
     };
     let Err(error) = checked() else { return 0 };
-    anstream::eprintln!("{BAD}error{BAD:#}: {}", output::safe(&output::causes(&error)));
+    err!("{BAD}error{BAD:#}: {}", output::safe(&output::causes(&error)));
     failure::exit_code(&error)
 }

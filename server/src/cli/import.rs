@@ -99,19 +99,16 @@ fn show_file(file: &ImportedFile) {
         ImportStatus::Unchanged => "unchanged",
     };
     let (path, mime_type) = (output::safe(&file.path), output::safe(&file.mime_type));
-    anstream::println!(
-        "{GOOD}{did}{GOOD:#} {STRONG}{path}{STRONG:#} {FAINT}{mime_type}, {} bytes{FAINT:#}",
-        file.size
-    );
+    out!("{GOOD}{did}{GOOD:#} {STRONG}{path}{STRONG:#} {FAINT}{mime_type}, {} bytes{FAINT:#}", file.size);
 }
 
 fn show_section(section: &ImportedSection) {
     section.items.iter().for_each(show_file);
     for failure in &section.failures {
         let (url, detail) = (output::safe(&failure.url), output::safe(&failure.detail));
-        anstream::println!("{BAD}failed   {BAD:#} {url} {FAINT}{detail}{FAINT:#}");
+        out!("{BAD}failed   {BAD:#} {url} {FAINT}{detail}{FAINT:#}");
     }
     if let Some(why) = section.cut {
-        anstream::eprintln!("{FAINT}note: pages were left out ({why}){FAINT:#}");
+        err!("{FAINT}note: pages were left out ({why}){FAINT:#}");
     }
 }

@@ -126,7 +126,7 @@ fn shown(name: &WorkspaceName, report: &IndexReport, seconds: f64) -> Value {
 
 fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
     let scan = &report.scan;
-    anstream::println!(
+    out!(
         "{STRONG}/{name}{STRONG:#}  {} files ({} new, {} changed, {} gone), {} chunks, {} embedded, {seconds:.1} s",
         scan.found,
         scan.created,
@@ -136,7 +136,7 @@ fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
         report.chunks_embedded,
     );
     if report.statuses.failed > 0 {
-        anstream::println!("{FAINT}  {} could not be read{FAINT:#}", report.statuses.failed);
+        out!("{FAINT}  {} could not be read{FAINT:#}", report.statuses.failed);
     }
     let mut by_code: BTreeMap<&str, (usize, &str, &str)> = BTreeMap::new();
     for (path, code, reason) in skipped(report) {
@@ -146,6 +146,6 @@ fn print(name: &WorkspaceName, report: &IndexReport, seconds: f64) {
     for (code, (count, example, reason)) in by_code {
         let word = if waypost_engine::text::SkipReason::is_failure(code) { "failed" } else { "skipped" };
         let (example, reason) = (output::safe(example), output::safe(reason));
-        anstream::println!("{FAINT}  {word} {count} · {code} · such as {example}: {reason}{FAINT:#}");
+        out!("{FAINT}  {word} {count} · {code} · such as {example}: {reason}{FAINT:#}");
     }
 }

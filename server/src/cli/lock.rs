@@ -1,15 +1,30 @@
 //! `waypost lock`: leases that keep others from writing.
 
-use clap::Subcommand;
-use waypost_engine::api::LockInfo;
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::Session;
 use waypost_engine::store::LockMode;
 
-use super::{Globals, Outcome, home};
+use super::place::{Ask, At, Place, text};
+use super::{Globals, Outcome};
 use crate::output::{self, FAINT, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost lock take '/marketing/campaigns/**' --ttl 300\n  \
+                        waypost lock list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct LockArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: LockCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost lock take '/marketing/campaigns/**' --ttl 300")]
-pub enum LockCommand {
+enum LockCommand {
     /// All locks that hold
     #[command(after_help = "Example: waypost lock list")]
     List,
@@ -33,36 +48,38 @@ pub enum LockCommand {
     },
 }
 
-pub fn run(globals: &Globals, command: &LockCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
-        LockCommand::List => output::list(globals.json, &session.locks()?, line)?,
+pub fn run(globals: &Globals, args: &LockArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
+        LockCommand::List => {
+            output::list(globals.json, &place.all(Session::locks, Ask::get(&["locks"]))?, line)?;
+        }
         LockCommand::Take { pattern, shared, ttl } => {
             let mode = if *shared { LockMode::Shared } else { LockMode::Exclusive };
-            let ttl_ms = ttl.map(|seconds| seconds.saturating_mul(1000));
-            let lock = session.lock(pattern, mode, ttl_ms)?;
-            if globals.json {
-                output::json(&lock)?;
-            } else {
-                line(&lock);
-            }
+            output::one(globals.json, &take(&place, pattern, mode, *ttl)?, line)?;
         }
         LockCommand::Release { id } => {
-            session.unlock(id)?;
+            place.one(|session| session.unlock(id), Ask::delete(&["locks", id]))?;
             output::done(globals.json, "released", id)?;
         }
     }
     Ok(0)
 }
 
-fn line(lock: &LockInfo) {
-    let mode = if lock.mode == LockMode::Shared { "shared" } else { "exclusive" };
-    anstream::println!(
-        "{STRONG}{}{STRONG:#}  {}  {mode}, {}, fence {}  {FAINT}until {}{FAINT:#}",
-        lock.id,
-        output::safe(&lock.path),
-        output::safe(&lock.principal),
-        lock.fence,
-        lock.expires_at
+fn take(place: &Place, pattern: &str, mode: LockMode, ttl_s: Option<u64>) -> Result<Value> {
+    let ttl_ms = ttl_s.map(|seconds| seconds.saturating_mul(1000));
+    let ask = Ask::post(&["locks"], json!({"path": pattern, "mode": mode, "ttl_ms": ttl_ms}));
+    place.one(|session| session.lock(pattern, mode, ttl_ms), ask)
+}
+
+fn line(lock: &Value) {
+    out!(
+        "{STRONG}{}{STRONG:#}  {}  {}, {}, fence {}  {FAINT}until {}{FAINT:#}",
+        output::safe(text(lock, "id")),
+        output::safe(text(lock, "path")),
+        output::safe(text(lock, "mode")),
+        output::safe(text(lock, "principal")),
+        lock["fence"],
+        output::safe(text(lock, "expires_at"))
     );
 }

@@ -273,11 +273,7 @@ fn append(globals: &Globals, at: &At, args: &AppendArgs) -> Outcome {
     let reply = place.asked(at_home, &["memory", "threads", thread, "messages"], body).map_err(with_flag)?;
     index(engine, text(&reply, "path"))?;
     output::one(globals.json, &reply, |reply| {
-        anstream::println!(
-            "{STRONG}{}{STRONG:#}  message {}",
-            output::safe(text(reply, "path")),
-            reply["last"]
-        );
+        out!("{STRONG}{}{STRONG:#}  message {}", output::safe(text(reply, "path")), reply["last"]);
     })?;
     Ok(0)
 }
@@ -324,13 +320,13 @@ fn recall(globals: &Globals, at: &At, args: &RecallArgs) -> Outcome {
 
 fn print_kept(reply: &Value) {
     let path = output::safe(text(reply, "path"));
-    anstream::println!("{STRONG}{}{STRONG:#}  {path}", output::safe(text(reply, "status")));
+    out!("{STRONG}{}{STRONG:#}  {path}", output::safe(text(reply, "status")));
     for similar in items(reply, "similar") {
         let kind = match similar["differs"].as_str() {
             Some(differs) => format!("{BAD}contradiction{BAD:#} ({})", output::safe(differs)),
             None => output::safe(text(similar, "kind")),
         };
-        anstream::println!(
+        out!(
             "  {kind} {:.2}  {FAINT}{}{FAINT:#}\n    {}",
             similar["score"].as_f64().unwrap_or_default(),
             output::safe(text(similar, "path")),
@@ -342,13 +338,13 @@ fn print_kept(reply: &Value) {
 
 fn print_thread(reply: &Value) {
     if let Some(left_out @ 1..) = reply["left_out"].as_u64() {
-        anstream::println!("{FAINT}{left_out} older messages left out{FAINT:#}");
+        out!("{FAINT}{left_out} older messages left out{FAINT:#}");
     }
     if reply["cut"] == true {
-        anstream::println!("{FAINT}the last message is longer than that, and cut{FAINT:#}");
+        out!("{FAINT}the last message is longer than that, and cut{FAINT:#}");
     }
     for message in items(reply, "messages") {
-        anstream::println!(
+        out!(
             "{STRONG}{}{STRONG:#} {FAINT}{}{FAINT:#}  {}",
             output::safe(text(message, "role")),
             message["n"],
@@ -363,7 +359,7 @@ fn print_recalled(recalled: &Value) {
         _ => String::new(),
     };
     let by = Some(text(recalled, "by")).filter(|by| !by.is_empty()).unwrap_or("somebody");
-    anstream::println!(
+    out!(
         "{:.2}  {}\n      {FAINT}{}{place}  by {}, {}{FAINT:#}",
         recalled["score"].as_f64().unwrap_or_default(),
         output::safe(text(recalled, "text").trim()),
@@ -381,5 +377,5 @@ fn line(memory: &Value) {
     };
     let expired = if memory["expired"] == true { " (expired)" } else { "" };
     let path = output::safe(text(memory, "path"));
-    anstream::println!("{STRONG}{path}{STRONG:#}{expired}  {FAINT}{what}{FAINT:#}");
+    out!("{STRONG}{path}{STRONG:#}{expired}  {FAINT}{what}{FAINT:#}");
 }

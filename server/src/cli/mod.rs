@@ -26,6 +26,7 @@ mod place;
 mod policy;
 mod principal;
 mod prune;
+mod raw;
 mod reading;
 mod route;
 mod search;
@@ -51,6 +52,8 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use waypost_engine::api::Error;
+
+use crate::output;
 
 /// Nothing found, or a check failed.
 pub const NOTHING: u8 = 1;
@@ -140,19 +143,15 @@ enum Command {
     /// Make a home of a backup
     Restore(backup::RestoreArgs),
     /// Manage workspaces
-    #[command(subcommand)]
-    Workspace(workspace::WorkspaceCommand),
+    Workspace(workspace::WorkspaceArgs),
     /// Read and change files, their versions and their past
-    #[command(subcommand)]
-    File(file::FileCommand),
+    File(file::FileArgs),
     /// Name states of whole workspaces, compare, restore, clone and export them
-    #[command(subcommand)]
-    Snapshot(snapshot::SnapshotCommand),
+    Snapshot(snapshot::SnapshotArgs),
     /// Remember, recall, list and forget what agents know
     Memory(memory::MemoryArgs),
     /// Hold files against the writes of others
-    #[command(subcommand)]
-    Lock(lock::LockCommand),
+    Lock(lock::LockArgs),
     /// Forget old versions; today's files, snapshots and pending approvals keep theirs
     Prune(prune::PruneArgs),
     /// Make, follow and review tasks
@@ -160,8 +159,7 @@ enum Command {
     /// Register agents by their cards, and see what lies before one
     Agent(agent::AgentArgs),
     /// See, approve and call tools of other servers, and declare tools that have none
-    #[command(subcommand)]
-    Tool(tool::ToolCommand),
+    Tool(tool::ToolArgs),
     /// Become another program that ends with the process that started this one
     #[command(hide = true)]
     Guard(tool::GuardArgs),
@@ -173,20 +171,15 @@ enum Command {
     /// Manage tokens
     Token(token::TokenArgs),
     /// Manage agents, humans and services that may act here
-    #[command(subcommand)]
-    Principal(principal::PrincipalCommand),
+    Principal(principal::PrincipalArgs),
     /// Manage groups of principals
-    #[command(subcommand)]
-    Group(principal::GroupCommand),
+    Group(principal::GroupArgs),
     /// Manage who may do what, and explain what decides
-    #[command(subcommand)]
-    Grant(grant::GrantCommand),
+    Grant(grant::GrantArgs),
     /// Manage the places where a change waits for an approval
-    #[command(subcommand)]
-    Gate(gate::GateCommand),
+    Gate(gate::GateArgs),
     /// Compare a policy file with what holds, and make it hold
-    #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(policy::PolicyArgs),
     /// Decide about changes that wait at a gate
     Approval(approval::ApprovalArgs),
     /// Limit what agents may spend, and see what was spent
@@ -213,7 +206,7 @@ pub fn run() -> ExitCode {
         Err(error) => return failure::tell_usage(&error),
     };
     let json = cli.globals.json;
-    match dispatch(cli) {
+    match dispatch(cli).and_then(|code| output::written().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failure::tell(&error, json),
     }
@@ -251,24 +244,24 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Backup(args) => backup::run(&globals, &args),
         Command::Restore(args) => backup::restore(&globals, &args),
         Command::Reindex => check::reindex(&globals),
-        Command::Workspace(command) => workspace::run(&globals, &command),
-        Command::File(command) => file::run(&globals, &command),
-        Command::Snapshot(command) => snapshot::run(&globals, &command),
+        Command::Workspace(args) => workspace::run(&globals, &args),
+        Command::File(args) => file::run(&globals, &args),
+        Command::Snapshot(args) => snapshot::run(&globals, &args),
         Command::Memory(args) => memory::run(&globals, &args),
-        Command::Lock(command) => lock::run(&globals, &command),
+        Command::Lock(args) => lock::run(&globals, &args),
         Command::Prune(args) => prune::run(&globals, &args),
         Command::Task(args) => task::run(&globals, &args),
         Command::Agent(args) => agent::run(&globals, &args),
-        Command::Tool(command) => tool::run(&globals, &command),
+        Command::Tool(args) => tool::run(&globals, &args),
         Command::Guard(args) => tool::run_guard(&args),
         Command::ExtractWorker => Ok(waypost_engine::reader::work()),
         Command::Webhook(args) => webhook::run(&globals, &args),
         Command::Token(args) => token::run(&globals, &args),
-        Command::Principal(command) => principal::run(&globals, &command),
-        Command::Group(command) => principal::run_group(&globals, &command),
-        Command::Grant(command) => grant::run(&globals, &command),
-        Command::Gate(command) => gate::run(&globals, &command),
-        Command::Policy(command) => policy::run(&globals, &command),
+        Command::Principal(args) => principal::run(&globals, &args),
+        Command::Group(args) => principal::run_group(&globals, &args),
+        Command::Grant(args) => grant::run(&globals, &args),
+        Command::Gate(args) => gate::run(&globals, &args),
+        Command::Policy(args) => policy::run(&globals, &args),
         Command::Approval(args) => approval::run(&globals, &args),
         Command::Budget(args) => budget::run(&globals, &args),
         Command::Audit(command) => audit::run(&globals, &command),

@@ -111,17 +111,17 @@ fn list(globals: &Globals, config: &Config) -> Outcome {
         let default = if item["default"] == true { " (default)" } else { "" };
         let here =
             if item["installed"].is_null() { "not here".to_owned() } else { format!("{GOOD}here{GOOD:#}") };
-        anstream::println!(
+        out!(
             "{STRONG}{}{STRONG:#}{default}  {} numbers, {} tokens, {size}, {}, {here}",
             text("name"),
             item["dim"],
             item["max_tokens"],
             text("license"),
         );
-        anstream::println!("  {FAINT}{} @ {}{FAINT:#}", text("hub"), text("revision"));
+        out!("  {FAINT}{} @ {}{FAINT:#}", text("hub"), text("revision"));
         for file in item["files"].as_array().into_iter().flatten() {
             let hash = file["sha256"].as_str().unwrap_or("recorded at the first pull");
-            anstream::println!("  {FAINT}{:20} sha256 {hash}{FAINT:#}", file["name"].as_str().unwrap_or(""));
+            out!("  {FAINT}{:20} sha256 {hash}{FAINT:#}", file["name"].as_str().unwrap_or(""));
         }
     }
     Ok(0)
@@ -141,7 +141,7 @@ fn pull(globals: &Globals, config: &Config, name: Option<&str>, refresh: bool) -
             &json!({"name": spec.name, "folder": resolved.folder, "source": source, "id": resolved.id.to_string()}),
         )?;
     } else {
-        anstream::println!(
+        out!(
             "{STRONG}{}{STRONG:#} is in {} (from {})",
             spec.name,
             resolved.folder.display(),
@@ -175,25 +175,20 @@ fn measure(
         output::json(&report)?;
         return Ok(0);
     }
-    anstream::println!(
-        "{STRONG}{}{STRONG:#}  {} kernels, {} threads",
-        report.model,
-        report.kernels,
-        report.threads
-    );
-    anstream::println!(
+    out!("{STRONG}{}{STRONG:#}  {} kernels, {} threads", report.model, report.kernels, report.threads);
+    out!(
         "{:.1} chunks/s of {:.0} tokens, {:.0} tokens/s",
         report.chunks_per_second,
         report.mean_tokens,
         report.tokens_per_second
     );
-    anstream::println!(
+    out!(
         "{:.0} GFLOP/s, {:.0} % of the measured peak of {:.0} in 32-bit floats",
         report.gflops,
         report.share_of_peak * 100.0,
         report.peak_gflops
     );
-    anstream::println!("a query of {} tokens: {:.1} ms", report.query_tokens, report.query_ms);
+    out!("a query of {} tokens: {:.1} ms", report.query_tokens, report.query_ms);
     Ok(0)
 }
 

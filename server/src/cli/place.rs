@@ -18,6 +18,8 @@ use super::{Globals, home};
 
 /// Longer than a server takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// For a file over a slow connection, or for a tool.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(2 * 3600);
 /// Of an answer; a page of a list is far shorter.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Pages of a list that are asked for at most.
@@ -130,12 +132,15 @@ pub struct Ask<'a> {
     method: Method,
     way: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
-    body: Option<Value>,
+    body: Option<(&'static str, Vec<u8>)>,
+    if_match: Option<String>,
+    patience: Duration,
 }
 
 impl<'a> Ask<'a> {
     fn new(method: Method, way: &[&'a str], body: Option<Value>) -> Self {
-        Self { method, way: way.to_vec(), query: Vec::new(), body }
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        Self { method, way: way.to_vec(), query: Vec::new(), body, if_match: None, patience: PATIENCE }
     }
 
     /// Reads; each part of the way is one name.
@@ -161,6 +166,24 @@ impl<'a> Ask<'a> {
     /// Takes something away.
     pub fn delete(way: &[&'a str]) -> Self {
         Self::new(Method::Delete, way, None)
+    }
+
+    /// With a body that is no JSON.
+    pub fn carrying(mut self, media_type: &'static str, body: Vec<u8>) -> Self {
+        self.body = Some((media_type, body));
+        self
+    }
+
+    /// Only where this version stands there.
+    pub fn standing_on(mut self, version: Option<&str>) -> Self {
+        self.if_match = version.map(|version| format!("\"{version}\""));
+        self
+    }
+
+    /// What may take its time.
+    pub fn patiently(mut self) -> Self {
+        self.patience = LONG_PATIENCE;
+        self
     }
 
     /// With a parameter, where there is a value for it.
@@ -247,28 +270,32 @@ impl Server {
         Ok(list)
     }
 
-    fn ask(&self, ask: Ask<'_>) -> Result<Value> {
-        let Ask { method, way, query, body } = ask;
+    /// As [`Self::route`], of names that a person gave.
+    pub fn route_of(&self, way: &[&str]) -> Result<Url> {
         // In an address they would lead elsewhere.
-        if let Some(name) = way.iter().find(|name| matches!(**name, "" | "." | "..")) {
-            bail!("`{name}` is no name");
+        match way.iter().find(|name| matches!(**name, "" | "." | "..")) {
+            Some(name) => bail!("`{name}` is no name"),
+            None => Ok(self.route(way)),
         }
-        let mut url = self.route(&way);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+    }
+
+    /// What it answers.
+    pub fn ask(&self, ask: Ask<'_>) -> Result<Value> {
+        let mut url = self.route_of(&ask.way)?;
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
         }
-        let has_body = body.is_some();
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let json = ("content-type", "application/json");
-        let headers = [self.authorization(), json];
+        let mut headers = vec![self.authorization()];
+        headers.extend(ask.body.as_ref().map(|(media_type, _)| ("content-type", *media_type)));
+        headers.extend(ask.if_match.as_deref().map(|version| ("if-match", version)));
         let answer = self
             .client
             .send(&Outgoing {
-                method,
+                method: ask.method,
                 url: url.as_str(),
-                headers: if has_body { &headers } else { &headers[..1] },
-                body: body.as_bytes(),
-                deadline: PATIENCE,
+                headers: &headers,
+                body: ask.body.as_ref().map_or(&[], |(_, body)| body),
+                deadline: ask.patience,
                 max_answer_bytes: MAX_ANSWER_BYTES,
                 cut: false,
                 max_hops: 0,
@@ -315,4 +342,10 @@ pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 /// The items of a list of an answer; none where there is no list.
 pub fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The texts of a list of an answer, in one.
+pub fn joined(value: &Value, name: &str, between: &str) -> String {
+    let texts: Vec<&str> = items(value, name).iter().filter_map(Value::as_str).collect();
+    texts.join(between)
 }

@@ -3,14 +3,27 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
-use waypost_engine::access::PolicyDiff;
+use clap::{Args, Subcommand};
+use serde_json::Value;
 
-use super::{Globals, NOTHING, Outcome, home};
+use super::place::{Ask, At, items};
+use super::{Globals, NOTHING, Outcome};
 use crate::output::{self, BAD, FAINT, GOOD};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost policy diff policy.toml\n  \
+                        waypost policy diff policy.toml --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PolicyArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost policy diff policy.toml")]
 pub enum PolicyCommand {
     /// What a policy file would change; exit code 1 where it would change anything
     #[command(after_help = "Example: waypost policy diff policy.toml")]
@@ -32,36 +45,47 @@ pub enum PolicyCommand {
     },
 }
 
-pub fn run(globals: &Globals, command: &PolicyCommand) -> Outcome {
-    let (PolicyCommand::Diff { file } | PolicyCommand::Apply { file, .. }) = command;
+pub fn run(globals: &Globals, args: &PolicyArgs) -> Outcome {
+    let (PolicyCommand::Diff { file } | PolicyCommand::Apply { file, .. }) = &args.command;
     let text = String::from_utf8(super::input(Some(file))?)
         .with_context(|| format!("`{}` is no policy: expected UTF-8 text", file.display()))?;
-    let session = home::owner(globals)?;
-    match command {
+    let place = args.at.place(globals)?;
+    let carried = |ask: Ask<'static>| ask.carrying("text/plain", text.clone().into_bytes());
+    match &args.command {
         PolicyCommand::Diff { .. } => {
-            let diff = session.diff_policy(&text)?;
+            let ask = carried(Ask::post(&["policy", "diff"], Value::Null));
+            let diff = place.one(|session| session.diff_policy(&text), ask)?;
             print(globals, &diff, "it is what holds")?;
-            Ok(if diff.is_empty() { 0 } else { NOTHING })
+            Ok(if is_empty(&diff) { 0 } else { NOTHING })
         }
         PolicyCommand::Apply { keep, empty, .. } => {
-            print(globals, &session.apply_policy(&text, *keep, *empty)?, "nothing changed")?;
+            let ask = carried(Ask::put(&["policy"], Value::Null))
+                .with("keep", keep.then_some("true"))
+                .with("confirm", empty.then_some("empty"));
+            let diff = place.one(|session| session.apply_policy(&text, *keep, *empty), ask)?;
+            print(globals, &diff, "nothing changed")?;
             Ok(0)
         }
     }
 }
 
-fn print(globals: &Globals, diff: &PolicyDiff, where_empty: &str) -> Result<()> {
+fn is_empty(diff: &Value) -> bool {
+    items(diff, "added").is_empty() && items(diff, "removed").is_empty()
+}
+
+fn print(globals: &Globals, diff: &Value, where_empty: &str) -> Result<()> {
     if globals.json {
         return output::json(diff);
     }
-    for line in &diff.removed {
-        anstream::println!("{BAD}- {}{BAD:#}", output::safe(line));
+    let lines = |name: &str| items(diff, name).iter().filter_map(Value::as_str).map(output::safe);
+    for line in lines("removed") {
+        out!("{BAD}- {line}{BAD:#}");
     }
-    for line in &diff.added {
-        anstream::println!("{GOOD}+ {}{GOOD:#}", output::safe(line));
+    for line in lines("added") {
+        out!("{GOOD}+ {line}{GOOD:#}");
     }
-    if diff.is_empty() {
-        anstream::eprintln!("{FAINT}{where_empty}{FAINT:#}");
+    if is_empty(diff) {
+        err!("{FAINT}{where_empty}{FAINT:#}");
     }
     Ok(())
 }

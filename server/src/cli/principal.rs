@@ -3,19 +3,32 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use clap::Subcommand;
-use serde::Serialize;
-use waypost_engine::api::{PrincipalInfo, Session};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::{Error, Session};
 
-use super::{Globals, Outcome, find, home};
+use super::place::{Ask, At, Place, joined, text};
+use super::{Globals, Outcome, find};
 use crate::output::{self, FAINT, STRONG};
 
 /// Said below the flags of `waypost principal add`.
 const ADD_EXAMPLES: &str = "Examples:\n  waypost principal add agent:drafter\n  \
                             waypost principal add human:marguerite-holt --name 'Marguerite Holt' --group group:finance";
 
+/// Said below the list of commands of `waypost principal`.
+const EXAMPLES: &str = "Examples:\n  waypost principal add agent:drafter\n  \
+                        waypost principal list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PrincipalArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: PrincipalCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost principal add agent:drafter")]
 pub enum PrincipalCommand {
     /// All principals but the home's owner, who is always there
     #[command(after_help = "Example: waypost principal list")]
@@ -50,8 +63,16 @@ pub enum PrincipalCommand {
 const SET_EXAMPLE: &str =
     "Example: waypost group set group:marketing agent:marketing-writer agent:translator-de";
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Example: waypost group list")]
+pub struct GroupArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: GroupCommand,
+}
+
+#[derive(Subcommand)]
 pub enum GroupCommand {
     /// All groups with their members
     #[command(after_help = "Example: waypost group list")]
@@ -67,75 +88,74 @@ pub enum GroupCommand {
     },
 }
 
-/// A group, as it is listed.
-#[derive(Serialize)]
-struct Group {
-    id: String,
-    members: BTreeSet<String>,
-}
-
-pub fn run(globals: &Globals, command: &PrincipalCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
+pub fn run(globals: &Globals, args: &PrincipalArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
         PrincipalCommand::List => {
-            let mut all = session.principals()?;
-            all.retain(|principal| !principal.built_in);
+            let mut all = place.all(Session::principals, Ask::get(&["principals"]))?;
+            all.retain(|principal| principal["built_in"] != true);
             output::list(globals.json, &all, line)?;
         }
-        PrincipalCommand::Add { id, name, groups } => add(globals, &session, id, name.as_deref(), groups)?,
+        PrincipalCommand::Add { id, name, groups } => {
+            output::one(globals.json, &add(&place, id, name.as_deref(), groups)?, line)?;
+        }
         PrincipalCommand::Show { id } => {
-            let all = session.principals()?;
-            output::one(globals.json, find(&all, "principal", id, |principal| &principal.id)?, line)?;
+            let at_home = |session: &Session| {
+                find(&session.principals()?, "principal", id, |principal| &principal.id).cloned()
+            };
+            output::one(globals.json, &place.one(at_home, Ask::get(&["principals", id]))?, line)?;
         }
         PrincipalCommand::Remove { id } => {
-            session.remove_principal(id)?;
+            place.one(|session| session.remove_principal(id), Ask::delete(&["principals", id]))?;
             output::done(globals.json, "removed", id)?;
         }
     }
     Ok(0)
 }
 
-fn add(globals: &Globals, session: &Session, id: &str, name: Option<&str>, groups: &[String]) -> Result<()> {
-    let info = session.put_principal(id, name, groups)?;
-    if globals.json {
-        return output::json(&info);
-    }
-    line(&info);
-    Ok(())
+fn add(place: &Place, id: &str, name: Option<&str>, groups: &[String]) -> Result<Value> {
+    let body = json!({"id": id, "name": name.unwrap_or_default(), "groups": groups});
+    place.one(|session| session.put_principal(id, name, groups), Ask::post(&["principals"], body))
 }
 
-fn line(info: &PrincipalInfo) {
-    anstream::println!(
+fn line(info: &Value) {
+    out!(
         "{STRONG}{}{STRONG:#}{}  {FAINT}{}{FAINT:#}",
-        info.id,
-        output::aside(&info.name),
-        info.groups.join(", ")
+        output::safe(text(info, "id")),
+        output::aside(text(info, "name")),
+        output::safe(&joined(info, "groups", ", "))
     );
 }
 
-pub fn run_group(globals: &Globals, command: &GroupCommand) -> Outcome {
-    let session = home::owner(globals)?;
-    match command {
+pub fn run_group(globals: &Globals, args: &GroupArgs) -> Outcome {
+    let place = args.at.place(globals)?;
+    match &args.command {
         GroupCommand::List => {
-            let groups = session.groups()?.into_iter();
-            let groups: Vec<Group> = groups.map(|(id, members)| Group { id, members }).collect();
-            output::list(globals.json, &groups, group_line)?;
+            output::list(globals.json, &place.all(groups, Ask::get(&["groups"]))?, group_line)?;
         }
         GroupCommand::Set { id, members } => {
-            let group = Group { id: id.clone(), members: members.iter().cloned().collect() };
-            session.put_group(&group.id, &group.members)?;
-            if globals.json {
-                output::json(&group)?;
-            } else {
-                group_line(&group);
-            }
+            let members: BTreeSet<String> = members.iter().cloned().collect();
+            let at_home = |session: &Session| session.put_group(id, &members).map(|()| group(id, &members));
+            let ask = Ask::put(&["groups", id], json!({"members": members}));
+            output::one(globals.json, &place.one(at_home, ask)?, group_line)?;
         }
     }
     Ok(0)
 }
 
-fn group_line(group: &Group) {
-    let members: Vec<&str> = group.members.iter().map(String::as_str).collect();
-    let members = if members.is_empty() { "no members".to_owned() } else { members.join(", ") };
-    anstream::println!("{STRONG}{}{STRONG:#}  {members}", group.id);
+fn groups(session: &Session) -> Result<Vec<Value>, Error> {
+    Ok(session.groups()?.iter().map(|(id, members)| group(id, members)).collect())
+}
+
+/// As it is listed.
+fn group(id: &str, members: &BTreeSet<String>) -> Value {
+    json!({"id": id, "members": members})
+}
+
+fn group_line(group: &Value) {
+    let members = match joined(group, "members", ", ") {
+        members if members.is_empty() => "no members".to_owned(),
+        members => members,
+    };
+    out!("{STRONG}{}{STRONG:#}  {}", output::safe(text(group, "id")), output::safe(&members));
 }

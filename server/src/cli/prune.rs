@@ -37,6 +37,6 @@ pub fn run(globals: &Globals, args: &PruneArgs) -> Outcome {
         return Ok(0);
     }
     let did = if report.dry_run { "would forget" } else { "forgot" };
-    anstream::println!("{did} {} versions, {} bytes", report.versions, report.bytes);
+    out!("{did} {} versions, {} bytes", report.versions, report.bytes);
     Ok(0)
 }

@@ -72,14 +72,14 @@ fn as_json(found: &ReadingExplanation, left_out: Option<&LeftOut>) -> serde_json
 fn print(found: &ReadingExplanation, left_out: Option<&LeftOut>) {
     let status = serde_json::to_value(found.status).unwrap_or_default();
     let status = left_out.map_or(status.as_str().unwrap_or_default(), |left_out| left_out.status);
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {} · {} bytes · {status}",
         output::safe(found.path.as_deref().unwrap_or(&found.name)),
         found.mime_type,
         found.size
     );
     if let Some(reason) = left_out.map(|left_out| &left_out.reason).or(found.reason.as_ref()) {
-        anstream::println!("  {}", output::safe(reason));
+        out!("  {}", output::safe(reason));
     }
     if let Some(document) = &found.document {
         print_document(document);
@@ -88,7 +88,7 @@ fn print(found: &ReadingExplanation, left_out: Option<&LeftOut>) {
 
 fn print_document(document: &DocumentExplanation) {
     let or_none = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), output::safe);
-    anstream::println!(
+    out!(
         "  read as {} · language {} · title {} · {} bytes of text in {} blocks",
         document.kind,
         or_none(&document.language),
@@ -97,12 +97,12 @@ fn print_document(document: &DocumentExplanation) {
         document.blocks
     );
     for warning in &document.warnings {
-        anstream::println!("  warning: {}", output::safe(warning));
+        out!("  warning: {}", output::safe(warning));
     }
     for (ordinal, chunk) in document.chunks.iter().enumerate() {
         let place = chunk.location.as_ref().map(|place| format!(" · {place}")).unwrap_or_default();
         let vector = if chunk.vector { "vector" } else { "no vector" };
-        anstream::println!(
+        out!(
             "{FAINT}  chunk {ordinal} · bytes {}..{} · lines {}–{} · {} tokens · {vector}{} · {}{FAINT:#}",
             chunk.span.start,
             chunk.span.end,
@@ -113,11 +113,11 @@ fn print_document(document: &DocumentExplanation) {
             output::safe(&chunk.headings.join(" > "))
         );
     }
-    anstream::println!();
+    out!("");
     for line in document.text.lines() {
-        anstream::println!("{}", output::safe(line));
+        out!("{}", output::safe(line));
     }
     if document.text.len() < document.text_bytes {
-        anstream::println!("{FAINT}… {} bytes more{FAINT:#}", document.text_bytes - document.text.len());
+        out!("{FAINT}… {} bytes more{FAINT:#}", document.text_bytes - document.text.len());
     }
 }

@@ -61,7 +61,7 @@ pub fn run(globals: &Globals, args: &RouteArgs) -> Outcome {
     if globals.json {
         output::json(&said)?;
     } else {
-        anstream::println!("{}", text(&reply));
+        out!("{}", text(&reply));
     }
     Ok(if reply.outcome == RouteOutcome::None { NOTHING } else { 0 })
 }

@@ -111,19 +111,19 @@ pub fn run(globals: &Globals, args: &SearchArgs) -> Outcome {
 
 fn print(hit: &Value) -> Result<()> {
     let citation = Citation::deserialize(&hit["citation"])?;
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {FAINT}{:.3}{}{FAINT:#}",
         standing(&citation, false),
         hit["score"].as_f64().unwrap_or_default(),
         output::aside(&citation.headings.join(" › "))
     );
     let highlights = Vec::<[usize; 2]>::deserialize(&hit["highlights"])?;
-    anstream::println!("  {}", marked(text(hit, "snippet"), &highlights));
+    out!("  {}", marked(text(hit, "snippet"), &highlights));
     let ranks = &hit["ranks"];
     if !ranks.is_null() {
         let rank = |arm: &str| ranks[arm].as_u64().map_or_else(|| "–".to_owned(), |rank| format!("#{rank}"));
         let figure = |name: &str| ranks[name].as_f64().unwrap_or(f64::NAN);
-        anstream::println!(
+        out!(
             "  {FAINT}words {} (bm25 {:.2}) · meaning {} (cosine {:.3}) · weight of meaning {:.2}{FAINT:#}",
             rank("lexical"),
             figure("bm25"),
@@ -133,7 +133,7 @@ fn print(hit: &Value) -> Result<()> {
         );
     }
     for copy in items(hit, "copies").iter().filter_map(Value::as_str) {
-        anstream::println!("  {FAINT}also in {}{FAINT:#}", output::safe(copy));
+        out!("  {FAINT}also in {}{FAINT:#}", output::safe(copy));
     }
     Ok(())
 }
@@ -170,7 +170,7 @@ pub fn print_status(reply: &Value, n_found: usize) {
         _ => String::new(),
     };
     let took_ms = reply["took_ms"].as_f64().unwrap_or_default();
-    anstream::println!("{FAINT}{found}{took_ms:.1} ms{pending}{FAINT:#}");
+    out!("{FAINT}{found}{took_ms:.1} ms{pending}{FAINT:#}");
     print_degraded(items(&reply["index"], "degraded"));
 }
 
@@ -178,6 +178,6 @@ pub fn print_status(reply: &Value, n_found: usize) {
 pub fn print_degraded(stages: &[Value]) {
     for degraded in stages {
         let (stage, reason) = (text(degraded, "stage"), text(degraded, "reason"));
-        anstream::println!("{FAINT}{} did not run: {}{FAINT:#}", output::safe(stage), output::safe(reason));
+        out!("{FAINT}{} did not run: {}{FAINT:#}", output::safe(stage), output::safe(reason));
     }
 }

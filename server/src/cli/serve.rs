@@ -201,11 +201,9 @@ fn announce(scheme: &str, address: SocketAddr, engine: &Engine, greeting: Greeti
         let _ = output::json(&told);
         return;
     }
-    anstream::println!(
-        "serving {STRONG}{url}{STRONG:#} (console there, REST under /v1, MCP at /mcp); stop with Ctrl-C"
-    );
+    out!("serving {STRONG}{url}{STRONG:#} (console there, REST under /v1, MCP at /mcp); stop with Ctrl-C");
     if let Some(token) = token {
-        anstream::println!("admin token, shown once: {token}");
+        out!("admin token, shown once: {token}");
     }
 }
 

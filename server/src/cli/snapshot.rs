@@ -3,20 +3,32 @@
 use std::io::{BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
-use serde_json::json;
-use waypost_engine::api::{Engine, Error, RestoreReport, Session, SnapshotDiff, SnapshotInfo};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use waypost_engine::api::{Engine, Error, Session};
 use waypost_engine::id::WorkspaceName;
 
-use super::{Globals, Outcome, check, find, home};
+use super::place::{Ask, At, Place, items, text};
+use super::{Globals, Outcome, check, home, raw};
 use crate::output::{self, BAD, FAINT, GOOD, MATCH, STRONG};
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost snapshot create finance --name 'before the audit'\n  \
+                        waypost snapshot list --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SnapshotArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: SnapshotCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost snapshot create finance --name 'before the audit'")]
-pub enum SnapshotCommand {
+enum SnapshotCommand {
     /// All snapshots, newest first
     #[command(after_help = "Example: waypost snapshot list")]
     List,
@@ -75,139 +87,145 @@ pub enum SnapshotCommand {
     },
 }
 
-pub fn run(globals: &Globals, command: &SnapshotCommand) -> Outcome {
-    let engine = home::manage(globals)?;
-    let session = engine.owner_session();
-    match command {
-        SnapshotCommand::List => output::list(globals.json, &session.snapshots()?, line)?,
+pub fn run(globals: &Globals, args: &SnapshotArgs) -> Outcome {
+    let place = args.at.place_or(globals, || opened(globals, &args.command))?;
+    match &args.command {
+        SnapshotCommand::List => {
+            output::list(globals.json, &place.all(Session::snapshots, Ask::get(&["snapshots"]))?, line)?;
+        }
         SnapshotCommand::Create { workspace, name } => {
-            let name = name.as_deref().unwrap_or_default();
-            create(globals, &engine, workspace.as_deref(), name)?;
+            let taken = create(&place, workspace.as_deref(), name.as_deref().unwrap_or_default())?;
+            output::list(globals.json, &taken, line)?;
         }
         SnapshotCommand::Show { id } => {
-            output::one(
-                globals.json,
-                find(&session.snapshots()?, "snapshot", id, |snapshot| &snapshot.id)?,
-                line,
-            )?;
+            let snapshot = place.one(|session| session.snapshot(id), Ask::get(&["snapshots", id]))?;
+            output::one(globals.json, &snapshot, line)?;
         }
         SnapshotCommand::Diff { id, other } => {
-            if other.is_none() {
-                catch_up(&engine, id)?;
-            }
-            print_diff(globals, &session.diff_snapshot(id, other.as_deref())?)?;
+            let other = other.as_deref();
+            let ask = Ask::get(&["snapshots", id, "diff"]).with("with", other);
+            let diff = place.one(|session| session.diff_snapshot(id, other), ask)?;
+            output::one(globals.json, &diff, print_diff)?;
         }
         SnapshotCommand::Restore { id } => {
-            catch_up(&engine, id)?;
-            print_restored(globals, &session.restore_snapshot(id)?)?;
+            let ask = Ask::post(&["snapshots", id, "restore"], json!({}));
+            let report = place.one(|session| session.restore_snapshot(id), ask)?;
+            output::one(globals.json, &report, print_restored)?;
         }
         SnapshotCommand::Clone { id, name } => {
-            let made = session.clone_snapshot(id, name)?;
-            if globals.json { output::json(&made)? } else { print_restored(globals, &made.files)? }
+            let ask = Ask::post(&["snapshots", id, "clone"], json!({"name": name}));
+            let made = place.one(|session| session.clone_snapshot(id, name), ask)?;
+            output::one(globals.json, &made, print_restored)?;
         }
-        SnapshotCommand::Export { id, file } => export(globals, &session, id, file)?,
+        SnapshotCommand::Export { id, file } => export(globals, &place, id, file)?,
         SnapshotCommand::Remove { id } => {
-            session.remove_snapshot(id)?;
+            place.one(|session| session.remove_snapshot(id), Ask::delete(&["snapshots", id]))?;
             output::done(globals.json, "removed", id)?;
         }
     }
     Ok(0)
 }
 
-/// What other programs have written is part of the state; no server was there to notice it.
-fn create(globals: &Globals, engine: &Arc<Engine>, workspace: Option<&str>, name: &str) -> Result<()> {
+/// Opens the home. What other programs have written is part of the state of today; where that is asked about it is taken in
+/// first, for no server was there to notice it.
+fn opened(globals: &Globals, command: &SnapshotCommand) -> Result<Session> {
+    let engine = home::manage(globals)?;
     let session = engine.owner_session();
-    match workspace {
-        Some(workspace) => index(engine, &session.workspace(workspace)?.name)?,
-        None => check::index_all(engine)?,
+    match command {
+        SnapshotCommand::Create { workspace: Some(workspace), .. } => {
+            index(&engine, &session.workspace(workspace)?.name)?;
+        }
+        SnapshotCommand::Create { workspace: None, .. } => check::index_all(&engine)?,
+        SnapshotCommand::Diff { id, other: None } | SnapshotCommand::Restore { id } => {
+            // One that is not there is refused by the command itself.
+            if let Ok(snapshot) = session.snapshot(id) {
+                index(&engine, &snapshot.workspace)?;
+            }
+        }
+        _ => {}
     }
-    output::list(globals.json, &session.take_snapshot(workspace, name)?, line)
-}
-
-/// Takes in what other programs have written to a snapshot's workspace since a server last looked.
-fn catch_up(engine: &Arc<Engine>, id: &str) -> Result<()> {
-    let snapshots = engine.owner_session().snapshots()?;
-    // One that is not there is refused by the command itself.
-    match snapshots.iter().find(|snapshot| snapshot.id == id) {
-        Some(snapshot) => index(engine, &snapshot.workspace),
-        None => Ok(()),
-    }
+    Ok(session)
 }
 
 fn index(engine: &Engine, workspace: &str) -> Result<()> {
     check::index(engine, &[WorkspaceName::new(workspace).map_err(Error::from)?])
 }
 
-fn line(snapshot: &SnapshotInfo) {
-    anstream::println!(
+fn create(place: &Place, workspace: Option<&str>, name: &str) -> Result<Vec<Value>> {
+    let at_home = |session: &Session| -> Result<Value, Error> {
+        Ok(json!({"items": session.take_snapshot(workspace, name)?}))
+    };
+    let ask = Ask::post(&["snapshots"], json!({"workspace": workspace, "name": name}));
+    let taken = place.one(at_home, ask)?;
+    // A server that was asked for one gives that one.
+    Ok(if taken["items"].is_array() { items(&taken, "items").to_vec() } else { vec![taken] })
+}
+
+fn line(snapshot: &Value) {
+    out!(
         "{STRONG}{}{STRONG:#}  {}{}  {FAINT}{} by {}, seq {}{FAINT:#}",
-        snapshot.id,
-        snapshot.workspace,
-        output::aside(&snapshot.name),
-        snapshot.created_at,
-        output::safe(&snapshot.actor),
-        snapshot.seq
+        output::safe(text(snapshot, "id")),
+        output::safe(text(snapshot, "workspace")),
+        output::aside(text(snapshot, "name")),
+        output::safe(text(snapshot, "created_at")),
+        output::safe(text(snapshot, "actor")),
+        output::safe(text(snapshot, "seq"))
     );
 }
 
-fn print_diff(globals: &Globals, diff: &SnapshotDiff) -> Result<()> {
-    if globals.json {
-        return output::json(diff);
+fn print_diff(diff: &Value) {
+    let paths = |which: &str| -> Vec<String> {
+        items(diff, which).iter().filter_map(Value::as_str).map(output::safe).collect()
+    };
+    let (removed, added, changed) = (paths("removed"), paths("added"), paths("changed"));
+    removed.iter().for_each(|path| out!("{BAD}- {path}{BAD:#}"));
+    added.iter().for_each(|path| out!("{GOOD}+ {path}{GOOD:#}"));
+    changed.iter().for_each(|path| out!("{MATCH}~ {path}{MATCH:#}"));
+    if removed.is_empty() && added.is_empty() && changed.is_empty() {
+        err!("{FAINT}nothing differs{FAINT:#}");
     }
-    for path in &diff.removed {
-        anstream::println!("{BAD}- {}{BAD:#}", output::safe(path));
-    }
-    for path in &diff.added {
-        anstream::println!("{GOOD}+ {}{GOOD:#}", output::safe(path));
-    }
-    for path in &diff.changed {
-        anstream::println!("{MATCH}~ {}{MATCH:#}", output::safe(path));
-    }
-    if *diff == SnapshotDiff::default() {
-        anstream::eprintln!("{FAINT}nothing differs{FAINT:#}");
-    }
-    Ok(())
 }
 
-fn print_restored(globals: &Globals, report: &RestoreReport) -> Result<()> {
-    if globals.json {
-        return output::json(report);
+fn print_restored(report: &Value) {
+    let (restored, removed) = (&report["restored"], &report["removed"]);
+    let seq = output::safe(text(report, "seq"));
+    out!("{restored} files written, {removed} removed  {FAINT}seq {seq}{FAINT:#}");
+    let before = output::safe(text(report, "before"));
+    if !before.is_empty() {
+        out!("undo it with `waypost snapshot restore {before}`");
     }
-    anstream::println!(
-        "{} files written, {} removed  {FAINT}seq {}{FAINT:#}",
-        report.restored,
-        report.removed,
-        report.seq
-    );
-    if !report.before.is_empty() {
-        anstream::println!("undo it with `waypost snapshot restore {}`", report.before);
+    for path in items(report, "pruned").iter().filter_map(Value::as_str) {
+        out!("{BAD}{}{BAD:#}: its bytes of then are pruned", output::safe(path));
     }
-    for path in &report.pruned {
-        anstream::println!("{BAD}{}{BAD:#}: its bytes of then are pruned", output::safe(path));
-    }
-    Ok(())
 }
 
-fn export(globals: &Globals, session: &Session, id: &str, file: &Path) -> Result<()> {
+fn export(globals: &Globals, place: &Place, id: &str, file: &Path) -> Result<()> {
     if file == Path::new("-") {
         let out = std::io::stdout().lock();
         if out.is_terminal() {
             bail!("an archive is nothing for a terminal: name a file, or send it on with `|` or `>`");
         }
         let mut out = BufWriter::new(out);
-        session.export_snapshot(id, &mut out)?;
+        write_archive(place, id, &mut out)?;
         return Ok(out.flush()?);
     }
-    export_to(session, id, file)?;
+    export_to(place, id, file)?;
     if globals.json {
         return output::json(&json!({"id": id, "file": file}));
     }
-    anstream::println!("wrote {STRONG}{}{STRONG:#}", output::safe(&file.to_string_lossy()));
+    out!("wrote {STRONG}{}{STRONG:#}", output::safe(&file.to_string_lossy()));
     Ok(())
 }
 
+fn write_archive(place: &Place, id: &str, out: &mut dyn Write) -> Result<()> {
+    match place {
+        Place::Home(session) => Ok(session.export_snapshot(id, out)?),
+        Place::Server(server) => raw::copy(&mut raw::open(server, &["snapshots", id, "export"], &[])?, out),
+    }
+}
+
 /// Written aside first, so that a file of that name stays whole where the export fails.
-fn export_to(session: &Session, id: &str, file: &Path) -> Result<()> {
+fn export_to(place: &Place, id: &str, file: &Path) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritable = || format!("can't write `{}`", file.display());
     let mut aside = tempfile::Builder::new()
@@ -217,7 +235,7 @@ fn export_to(session: &Session, id: &str, file: &Path) -> Result<()> {
         .tempfile_in(folder)
         .with_context(unwritable)?;
     let mut out = BufWriter::new(aside.as_file_mut());
-    session.export_snapshot(id, &mut out)?;
+    write_archive(place, id, &mut out)?;
     out.flush().with_context(unwritable)?;
     drop(out);
     aside.as_file().sync_all().with_context(unwritable)?;

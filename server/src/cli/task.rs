@@ -176,17 +176,17 @@ fn show(task: &Value) {
         let said = |field: &str| output::safe(text(note, field));
         let reason = said("reason");
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        anstream::println!("  {FAINT}{}{FAINT:#}  {} {}{reason}", said("at"), said("by"), said("what"));
+        out!("  {FAINT}{}{FAINT:#}  {} {}{reason}", said("at"), said("by"), said("what"));
     }
     for path in items(task, "artifacts").iter().filter_map(Value::as_str) {
-        anstream::println!("  {}", output::safe(path));
+        out!("  {}", output::safe(path));
     }
 }
 
 fn line(task: &Value) {
     let held = task["holder"].as_str().map(|holder| format!(", held by {}", output::safe(holder)));
     let to = task["to"].as_str().map(|to| format!(" for {}", output::safe(to)));
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}  {}{}{}  {FAINT}{} of {} attempts{}{FAINT:#}",
         output::safe(text(task, "task_id")),
         output::safe(text(task, "path")),
@@ -203,6 +203,6 @@ fn line(task: &Value) {
 /// What went wrong with a task the last time, where something did.
 pub fn print_trouble(task: &Value) {
     if let Some(error) = task["last_error"].as_str() {
-        anstream::println!("  {BAD}last error{BAD:#}: {}", output::safe(error));
+        out!("  {BAD}last error{BAD:#}: {}", output::safe(error));
     }
 }

@@ -105,7 +105,7 @@ fn add(globals: &Globals, place: &Place, args: &AddArgs) -> Result<()> {
     if globals.json {
         return output::json(&issued);
     }
-    anstream::println!("{}", text(&issued, "token"));
+    out!("{}", text(&issued, "token"));
     Ok(())
 }
 
@@ -131,7 +131,7 @@ fn line(token: &Value) {
     };
     let used =
         token["last_used_at"].as_str().map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}{}  {state}{}  {FAINT}{used}{FAINT:#}",
         output::safe(text(token, "id")),
         output::safe(text(token, "principal")),

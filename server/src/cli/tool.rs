@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use waypost::serve::engine_bridge;
 use waypost::upstream::{self, Call, Upstreams};
 use waypost_engine::api::{
-    CallOptions, CallReply, Engine, Error, Session, ToolDeclaration, ToolInfo, ToolState, ToolsFilter,
+    CallOptions, CallReply, Engine, Error, Session, ToolDeclaration, ToolState, ToolsFilter,
 };
 
 use super::agent::print_findings;
-use super::place::items;
+use super::place::{Ask, At, Place, Server, items, text};
 use super::{Globals, NOTHING, Outcome, home, input};
 use crate::output::{self, BAD, FAINT, STRONG};
 
@@ -31,9 +31,21 @@ const LIST_EXAMPLES: &str = "Examples:\n  waypost tool list --state quarantined\
 const ADD_EXAMPLES: &str = "Examples:\n  waypost tool add mail.send --description 'Sends a mail' --example 'write to Kestrel'\n  \
                             waypost tool add calendar.book --description 'Books a room' --input-schema book.json";
 
+/// Said below the list of commands.
+const EXAMPLES: &str = "Examples:\n  waypost tool list --state quarantined\n  \
+                        waypost tool call git.log --url http://127.0.0.1:7077 --token wp_…";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ToolArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: ToolCommand,
+}
+
 #[derive(Subcommand)]
-#[command(after_help = "Example: waypost tool list --state quarantined")]
-pub enum ToolCommand {
+enum ToolCommand {
     /// The tools in use, or those in another state
     #[command(after_help = LIST_EXAMPLES)]
     List {
@@ -68,7 +80,7 @@ pub enum ToolCommand {
         /// Such as `git.push`
         id: String,
     },
-    /// Use a tool as it is now; it was new or has changed
+    /// Use a tool as it is now; it was new or has changed. One that was refused is approved at home alone
     #[command(after_help = "Example: waypost tool approve git.push --reason 'the description is clearer'")]
     Approve {
         /// Such as `git.push`
@@ -92,7 +104,7 @@ pub enum ToolCommand {
         /// Such as `git.push`
         id: String,
     },
-    /// Start the tool's server, call the tool, and end it
+    /// Call a tool; at home its server is started for that, and ended
     #[command(after_help = "Example: waypost tool call git.log '{\"branch\": \"main\"}'")]
     Call {
         /// Such as `git.push`
@@ -123,35 +135,36 @@ pub struct GuardArgs {
     run: Vec<OsString>,
 }
 
-pub fn run(globals: &Globals, command: &ToolCommand) -> Outcome {
-    if let ToolCommand::Call { id, arguments } = command {
-        return call(globals, id, arguments);
+pub fn run(globals: &Globals, args: &ToolArgs) -> Outcome {
+    if let ToolCommand::Call { id, arguments } = &args.command {
+        return call(globals, &args.at, id, arguments);
     }
-    let session = home::owner(globals)?;
-    match command {
+    let place = args.at.place(globals)?;
+    match &args.command {
         ToolCommand::List { state, server } => {
             let filter = ToolsFilter { state: state.map(StateArg::state), server: server.clone() };
-            output::list(globals.json, &session.tools(&filter)?, line)?;
+            let ask = Ask::get(&["tools"])
+                .with("state", filter.state.map(ToolState::as_str))
+                .with("server", server.as_deref());
+            output::list(globals.json, &place.all(|session| session.tools(&filter), ask)?, line)?;
         }
         ToolCommand::Add { id, description, examples, input_schema, usd_per_call } => {
-            let declaration = ToolDeclaration {
-                description: Some(description.clone()),
-                examples: (!examples.is_empty()).then(|| examples.clone()),
-                input_schema: input_schema.as_deref().map(read_schema).transpose()?,
-                usd_per_call: *usd_per_call,
-                ..ToolDeclaration::default()
-            };
-            let tool = session.put_tool(id, declaration)?;
-            output::one(globals.json, &tool, line)?;
-            if !globals.json {
-                print_findings(items(&serde_json::to_value(&tool)?, "lint"));
-            }
+            let declaration = json!({
+                "description": description,
+                "examples": (!examples.is_empty()).then_some(examples),
+                "input_schema": input_schema.as_deref().map(read_schema).transpose()?,
+                "usd_per_call": usd_per_call,
+            });
+            output::one(globals.json, &declare(&place, id, declaration)?, |tool| {
+                line(tool);
+                print_findings(items(tool, "lint"));
+            })?;
         }
-        ToolCommand::Show { id } => show(globals, &session.tool(id)?)?,
-        ToolCommand::Approve { id, reason } => settle(globals, &session, id, true, reason.as_deref())?,
-        ToolCommand::Refuse { id, reason } => settle(globals, &session, id, false, reason.as_deref())?,
+        ToolCommand::Show { id } => show(globals, &one(&place, id)?)?,
+        ToolCommand::Approve { id, reason } => settle(globals, &place, id, true, reason.as_deref())?,
+        ToolCommand::Refuse { id, reason } => settle(globals, &place, id, false, reason.as_deref())?,
         ToolCommand::Remove { id } => {
-            session.forget_tool(id)?;
+            place.one(|session| session.forget_tool(id), Ask::delete(&["tools", id]))?;
             output::done(globals.json, "removed", id)?;
         }
         ToolCommand::Call { .. } => {}
@@ -178,38 +191,82 @@ fn read_schema(file: &Path) -> Result<Map<String, Value>> {
         .with_context(|| format!("`{}` is no JSON Schema: expected a JSON object", file.display()))
 }
 
-fn settle(globals: &Globals, session: &Session, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
-    session.settle_tool(id, grant, reason)?;
+fn one(place: &Place, id: &str) -> Result<Value> {
+    place.one(|session| session.tool(id), Ask::get(&["tools", id]))
+}
+
+fn declare(place: &Place, id: &str, declaration: Value) -> Result<Value> {
+    let put: ToolDeclaration = serde_json::from_value(declaration.clone())?;
+    place.one(|session| session.put_tool(id, put), Ask::put(&["tools", id], declaration))
+}
+
+fn settle(globals: &Globals, place: &Place, id: &str, grant: bool, reason: Option<&str>) -> Result<()> {
+    let approval = match place {
+        Place::Home(_) => String::new(),
+        Place::Server(server) => approval_of(place, server, id)?,
+    };
+    let way = ["approvals", &approval, if grant { "grant" } else { "deny" }];
+    let ask = Ask::post(&way, json!({"reason": reason}));
+    place.one(|session| session.settle_tool(id, grant, reason), ask)?;
     output::done(globals.json, if grant { "approved" } else { "refused" }, id)
 }
 
-fn line(tool: &ToolInfo) {
-    let state =
-        if tool.state == ToolState::Approved { String::new() } else { format!("  {}", tool.state.as_str()) };
-    let declared = if tool.declared { "  declared" } else { "" };
-    let about = tool.spec.description.lines().next().unwrap_or_default();
-    anstream::println!(
-        "{STRONG}{}{STRONG:#}{BAD}{state}{BAD:#}{}{FAINT}{declared}{}{FAINT:#}",
-        tool.id,
-        output::aside(&tool.reason),
+/// By which a server decides about a tool.
+fn approval_of(place: &Place, server: &Server, id: &str) -> Result<String> {
+    let tool = one(place, id)?;
+    let waiting = server.whole(Ask::get(&["approvals"]).with("state", Some("pending")))?;
+    let is_about = |approval: &&Value| text(approval, "path") == id && approval["act"]["act"] == "tool";
+    if let Some(approval) = items(&waiting, "items").iter().find(is_about) {
+        return Ok(text(approval, "id").to_owned());
+    }
+    match serde_json::from_value(tool["state"].clone())? {
+        ToolState::Quarantined => bail!(
+            "no approval waits for `{}`: it was refused, or is not for you to decide; with the server stopped it is decided at the home",
+            output::safe(id)
+        ),
+        state => Err(Error::ApprovalClosed { approval: id.to_owned(), state: state.as_str() }.into()),
+    }
+}
+
+fn line(tool: &Value) {
+    let state = Some(text(tool, "state")).filter(|state| *state != ToolState::Approved.as_str());
+    let declared = if tool["declared"] == true { "  declared" } else { "" };
+    let about = text(tool, "description").lines().next().unwrap_or_default();
+    out!(
+        "{STRONG}{}{STRONG:#}{BAD}{}{BAD:#}{}{FAINT}{declared}{}{FAINT:#}",
+        output::safe(text(tool, "id")),
+        output::aside(state.unwrap_or_default()),
+        output::aside(text(tool, "reason")),
         output::aside(about)
     );
 }
 
-fn show(globals: &Globals, tool: &ToolInfo) -> Result<()> {
+fn show(globals: &Globals, tool: &Value) -> Result<()> {
     if globals.json {
         return output::json(tool);
     }
     line(tool);
     let whole = serde_json::to_string_pretty(tool)?;
     for line in whole.lines() {
-        anstream::println!("  {}", output::safe(line));
+        out!("  {}", output::safe(line));
     }
     Ok(())
 }
 
-fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
+fn call(globals: &Globals, at: &At, id: &str, arguments: &str) -> Outcome {
     let arguments: Value = serde_json::from_str(arguments).context("the arguments are no JSON")?;
+    let reply = match at.server(globals)? {
+        Some(server) => {
+            let body = json!({"arguments": arguments});
+            server.ask(Ask::post(&["tools", id, "call"], body).patiently())?
+        }
+        None => serde_json::to_value(call_at_home(globals, id, arguments)?)?,
+    };
+    output::one(globals.json, &reply, print)?;
+    Ok(if reply["is_error"] == true { NOTHING } else { 0 })
+}
+
+fn call_at_home(globals: &Globals, id: &str, arguments: Value) -> Result<CallReply> {
     let (engine, config) = home::manage_with_config(globals)?;
     if engine.owner_session().tool(id).is_ok_and(|tool| tool.declared) {
         return Err(Error::ToolDeclared { tool: id.to_owned() }.into());
@@ -224,14 +281,12 @@ fn call(globals: &Globals, id: &str, arguments: &str) -> Outcome {
         );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let reply = runtime.block_on(async {
+    runtime.block_on(async {
         let upstreams = Upstreams::start(&engine, &plan);
         let reply = call_once(&engine, &upstreams, id, arguments).await;
         upstreams.stop().await;
         reply
-    })?;
-    print(globals, &reply)?;
-    Ok(if reply.is_error { NOTHING } else { 0 })
+    })
 }
 
 async fn call_once(
@@ -262,18 +317,14 @@ async fn wait_until_ready(session: &Session) -> Result<()> {
     }
 }
 
-fn print(globals: &Globals, reply: &CallReply) -> Result<()> {
-    if globals.json {
-        return output::json(reply);
-    }
-    for block in &reply.content {
+fn print(reply: &Value) {
+    for block in items(reply, "content") {
         match block["text"].as_str() {
-            Some(text) => text.lines().for_each(|line| anstream::println!("{}", output::safe(line))),
-            None => anstream::println!("{}", output::safe(&block.to_string())),
+            Some(text) => text.lines().for_each(|line| out!("{}", output::safe(line))),
+            None => out!("{}", output::safe(&block.to_string())),
         }
     }
-    if reply.truncated {
-        anstream::eprintln!("{FAINT}cut: the answer was longer than is allowed{FAINT:#}");
+    if reply["truncated"] == true {
+        err!("{FAINT}cut: the answer was longer than is allowed{FAINT:#}");
     }
-    Ok(())
 }

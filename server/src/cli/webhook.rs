@@ -199,7 +199,7 @@ pub fn run(globals: &Globals, args: &WebhookArgs) -> Outcome {
             if json {
                 output::json(&json!({"replayed": told["replayed"]}))?;
             } else {
-                anstream::println!("{} put back; they are brought while the server runs", told["replayed"]);
+                out!("{} put back; they are brought while the server runs", told["replayed"]);
             }
         }
     }
@@ -221,7 +221,7 @@ fn ping(json: bool, attempt: &Value) -> Outcome {
             (Some(status), _) => status.to_string(),
             (None, error) => output::safe(error.unwrap_or("nothing")),
         };
-        anstream::println!("answered {said} after {} ms", attempt["took_ms"]);
+        out!("answered {said} after {} ms", attempt["took_ms"]);
     }
     Ok(if status.is_some_and(|status| (200..300).contains(&status)) { 0 } else { NOTHING })
 }
@@ -232,7 +232,7 @@ fn show(json: bool, webhook: &Value) -> Result<()> {
     }
     line(webhook);
     if let Some(secret) = webhook["secret"].as_str() {
-        anstream::println!("secret, shown once: {secret}");
+        out!("secret, shown once: {secret}");
     }
     Ok(())
 }
@@ -246,7 +246,7 @@ fn line(webhook: &Value) {
     let target = webhook["url"].as_str().map_or_else(|| listed("command", " "), str::to_owned);
     let is_active = webhook["active"].as_bool().unwrap_or_default();
     let state = if is_active { "active" } else { text(webhook, "paused_because") };
-    anstream::println!(
+    out!(
         "{STRONG}{}{STRONG:#}  {}  {} on {}  {FAINT}{}, {}{}{FAINT:#}",
         output::safe(text(webhook, "id")),
         output::safe(&target),
@@ -268,7 +268,7 @@ fn delivery_line(delivery: &Value) {
         Some(status) => status.to_string(),
         None => text(delivery, "last_error").to_owned(),
     };
-    anstream::println!(
+    out!(
         "{}  {state}  {} {}  {FAINT}{} attempts, {}  {}{FAINT:#}",
         output::safe(text(delivery, "updated_at")),
         output::safe(text(delivery, "event")),

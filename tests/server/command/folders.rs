@@ -84,19 +84,18 @@ fn an_answer_that_can_not_be_written_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.md"), "A walrus swims in the bay.\n");
     assert_eq!(waypost(folder.path(), &["index", "."]).status.code(), Some(0));
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = bare_command()
-        .current_dir(folder.path())
-        .env("WAYPOST_MODELS", folder.path().join("no-models"))
-        .args(["--offline", "search", "walrus", "--json"])
-        .stdout(Stdio::from(full))
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
-    assert!(
-        told(&output).contains("standard output") && !told(&output).contains("panicked"),
-        "{}",
-        told(&output)
-    );
+    for form in [&["--json"][..], &[]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = bare_command()
+            .current_dir(folder.path())
+            .env("WAYPOST_MODELS", folder.path().join("no-models"))
+            .args([&["--offline", "search", "walrus"], form].concat())
+            .stdout(Stdio::from(full))
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(4), "{told}");
+        assert!(told.contains("standard output") && !told.contains("panicked"), "{told}");
+    }
 }

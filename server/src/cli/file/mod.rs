@@ -5,22 +5,34 @@ mod look;
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use waypost_engine::api::Error;
+use waypost_engine::id::split_path;
 
+use super::place::At;
 use super::{Globals, Outcome};
 
 /// Said below the list of commands.
 const NOTE: &str = "Paths are `/workspace/folder/file`. A change is durable, has a version and stands in the audit log \
                     at once; `waypost search` finds its words at once, and its meaning once `waypost serve` or `waypost index` has taken it in.\n\n\
-                    Example: waypost file read /finance/policies/travel-policy-2025.md";
+                    Examples:\n  waypost file read /finance/policies/travel-policy-2025.md\n  \
+                    waypost file list /finance --url http://127.0.0.1:7077 --token wp_…";
 
 /// Said below the flags of `waypost file move`.
 const MOVE_EXAMPLE: &str =
     "Example: waypost file move /finance/inbox/kestrel.md /finance/contracts/kestrel.md";
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = NOTE)]
-pub enum FileCommand {
+pub struct FileArgs {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    command: FileCommand,
+}
+
+#[derive(Subcommand)]
+enum FileCommand {
     /// Write a file's bytes to standard output, of today or of some time ago
     #[command(disable_version_flag = true)]
     Read(look::ReadArgs),
@@ -128,24 +140,52 @@ pub enum FileCommand {
     },
 }
 
-pub fn run(globals: &Globals, command: &FileCommand) -> Outcome {
-    match command {
-        FileCommand::Read(args) => look::read(globals, args),
+pub fn run(globals: &Globals, args: &FileArgs) -> Outcome {
+    let at = &args.at;
+    match &args.command {
+        FileCommand::Read(args) => look::read(globals, at, args),
         FileCommand::Write { path, file, if_version } => {
-            change::write(globals, path, file.as_deref(), if_version.as_deref())
+            change::write(globals, at, path, file.as_deref(), if_version.as_deref())
         }
-        FileCommand::Edit(args) => change::edit(globals, args),
-        FileCommand::Append { path, file } => change::append(globals, path, file.as_deref()),
-        FileCommand::Move { from, to } => change::move_path(globals, from, to),
-        FileCommand::Copy { from, to } => change::copy_path(globals, from, to),
-        FileCommand::Delete { path, recursive } => change::delete(globals, path, *recursive),
-        FileCommand::List { path } => look::list(globals, path),
-        FileCommand::Tree { path, depth } => look::tree(globals, path, *depth),
-        FileCommand::Info { path } => look::info(globals, path),
-        FileCommand::Find(args) => look::find(globals, args),
-        FileCommand::History { path } => look::history(globals, path),
-        FileCommand::Diff { path, from, to } => look::diff(globals, path, from, to.as_deref()),
-        FileCommand::Restore { path, old } => change::restore(globals, path, old),
-        FileCommand::Mkdir { path } => change::make_folder(globals, path),
+        FileCommand::Edit(args) => change::edit(globals, at, args),
+        FileCommand::Append { path, file } => change::append(globals, at, path, file.as_deref()),
+        FileCommand::Move { from, to } => change::move_path(globals, at, from, to),
+        FileCommand::Copy { from, to } => change::copy_path(globals, at, from, to),
+        FileCommand::Delete { path, recursive } => change::delete(globals, at, path, *recursive),
+        FileCommand::List { path } => look::list(globals, at, path),
+        FileCommand::Tree { path, depth } => look::tree(globals, at, path, *depth),
+        FileCommand::Info { path } => look::info(globals, at, path),
+        FileCommand::Find(args) => look::find(globals, at, args),
+        FileCommand::History { path } => look::history(globals, at, path),
+        FileCommand::Diff { path, from, to } => look::diff(globals, at, path, from, to.as_deref()),
+        FileCommand::Restore { path, old } => change::restore(globals, at, path, old),
+        FileCommand::Mkdir { path } => change::make_folder(globals, at, path),
+    }
+}
+
+/// The way to a route about a path; `/` is the route alone.
+fn way<'a>(route: &'a str, path: &'a str) -> Result<Vec<&'a str>, Error> {
+    if !matches!(path, "" | "/") {
+        split_path(path)?;
+    }
+    let names = path.split('/').filter(|name| !name.is_empty());
+    Ok(std::iter::once(route).chain(names).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_path_is_a_way_of_names() {
+        for (path, names) in [
+            ("/", vec!["list"]),
+            ("/docs", vec!["list", "docs"]),
+            ("docs/a b/", vec!["list", "docs", "a b"]),
+            ("/docs/a/b.md", vec!["list", "docs", "a", "b.md"]),
+        ] {
+            assert_eq!(super::way("list", path).unwrap(), names, "{path}");
+        }
+        for path in ["//docs", "/docs//a", "/docs/../a", "/docs/."] {
+            assert!(super::way("list", path).is_err(), "{path}");
+        }
     }
 }
