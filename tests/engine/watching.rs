@@ -12,7 +12,7 @@ use waypost_engine::embed::{EmbedError, Embedder, ModelId};
 use waypost_engine::id::{VersionId, WorkspaceName};
 use waypost_engine::search::Mode;
 
-use crate::house::{self, House, WordTable, paths};
+use crate::house::{self, House, WordTable, name, paths};
 
 /// Looks until `found` holds; how long that took.
 fn wait_until(what: &str, found: impl Fn() -> bool) -> Duration {
@@ -53,6 +53,22 @@ fn edits_saves_by_rename_bursts_and_removals_show_up() {
     drop(indexer);
     assert_eq!(Arc::strong_count(&house.engine), 1, "the threads have ended");
     assert!(house.engine.check(false).unwrap().findings.is_empty());
+}
+
+#[test]
+fn who_writes_faster_than_is_read_keeps_nobody_else_waiting() {
+    let house = House::new("//- a.md\nfirst\n");
+    let session = house.session();
+    let mut n_written = 0;
+    house.write("b.md", "second\n");
+    let mut write_one = |_| {
+        assert!(n_written < 20, "what came after the beginning is read in the same turn");
+        session.write_file(&format!("/w/late/{n_written}.md"), b"late\n", &WriteOptions::default()).unwrap();
+        n_written += 1;
+    };
+    house.engine.index(&name(), &AtomicBool::new(false), &mut write_one).unwrap();
+    let info = session.workspace("w").unwrap();
+    assert!(info.index.pending_files > 0, "what is written while a turn ends waits for the next one");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,8 @@ use super::workspace::OpenWorkspace;
 use crate::id::WorkspaceName;
 use crate::ingest::{self, Background, CHUNKS_PER_SLICE, IngestError, Progress, Turns, Watcher};
 
-/// Waiting signals at most; a workspace that is already waiting needs no second one.
-const MAX_SIGNALS: usize = 64;
+/// Warnings kept at most.
+const MAX_WARNINGS: usize = 64;
 /// A turn of embedding ends after so long; what comes new is heard after each slice.
 const TURN: Duration = Duration::from_secs(10);
 /// How often merged segments are taken up, and folders looked for that came, went or were replaced; after [`TURN`] at the
@@ -30,24 +29,24 @@ pub struct Indexer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What wakes the thread.
-enum Signal {
-    /// Something moved in a workspace's folder: look at its tree.
-    Seen(WorkspaceName),
-    /// Waypost itself wrote, and made an entry in the journal; or the workspace came or went.
-    Written(WorkspaceName),
-    /// Time to end.
-    End,
+/// What the thread is told, each workspace once, however often it is named.
+#[derive(Default)]
+struct News {
+    /// Something moved in their folders: look at the trees.
+    seen: BTreeSet<WorkspaceName>,
+    /// Waypost itself wrote, and made entries in the journal; or the workspace came or went.
+    written: BTreeSet<WorkspaceName>,
 }
 
+#[derive(Default)]
 struct Shared {
-    signals: SyncSender<Signal>,
+    news: Mutex<News>,
+    /// There is news, or it is time to end.
+    told: Condvar,
     /// Somebody waits: a turn of embedding ends after its slice.
     called: AtomicBool,
     /// What is under way ends.
     halted: AtomicBool,
-    /// A signal found no room: everything is to be looked at.
-    overflown: AtomicBool,
     ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
 }
@@ -55,25 +54,17 @@ struct Shared {
 impl Indexer {
     /// Starts the thread and a watcher per workspace; every workspace is looked at first.
     pub fn start(engine: &Arc<Engine>) -> Self {
-        let (signals, received) = sync_channel(MAX_SIGNALS);
-        let shared = Arc::new(Shared {
-            signals,
-            called: AtomicBool::new(false),
-            halted: AtomicBool::new(false),
-            overflown: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            warnings: Mutex::new(Vec::new()),
-        });
+        let shared = Arc::new(Shared::default());
         let told = Arc::clone(&shared);
-        engine.set_waker(Box::new(move |name| told.signal(Signal::Written(name.clone()))));
+        engine.set_waker(Box::new(move |name| told.tell(|news| &mut news.written, name)));
         let (worker_engine, worker_shared) = (Arc::clone(engine), Arc::clone(&shared));
-        let thread = std::thread::spawn(move || Worker::new(worker_engine, worker_shared).work(&received));
+        let thread = std::thread::spawn(move || Worker::new(worker_engine, worker_shared).work());
         Self { shared, thread: Some(thread) }
     }
 
     /// Asks for a look at one workspace; returns at once.
     pub fn wake(&self, name: &WorkspaceName) {
-        self.shared.signal(Signal::Seen(name.clone()));
+        self.shared.tell(|news| &mut news.seen, name);
     }
 
     /// What does not work as it should, for an operator.
@@ -84,10 +75,7 @@ impl Indexer {
 
 impl Drop for Indexer {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::SeqCst);
-        self.shared.halt();
-        // A full queue wakes the thread as well.
-        let _ = self.shared.signals.try_send(Signal::End);
+        self.shared.end();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -115,18 +103,47 @@ impl Shared {
         self.called.load(Ordering::SeqCst) || self.ended.load(Ordering::SeqCst)
     }
 
-    fn signal(&self, signal: Signal) {
-        match self.signals.try_send(signal) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(_)) => self.overflown.store(true, Ordering::SeqCst),
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Tells of one workspace.
+    fn tell(&self, what: impl FnOnce(&mut News) -> &mut BTreeSet<WorkspaceName>, name: &WorkspaceName) {
+        let mut news = self.news();
+        let names = what(&mut news);
+        if !names.contains(name) {
+            names.insert(name.clone());
         }
-        // Afterwards: a call that is cleared before its signal is there would be answered by nobody.
         self.called.store(true, Ordering::SeqCst);
+        self.told.notify_one();
+    }
+
+    /// What was told since the last time; nobody is owed anything by a call that it answers.
+    fn take_news(&self) -> News {
+        let mut news = self.news();
+        self.called.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *news)
+    }
+
+    /// Waits until there is news, for so long, or until it is time to end.
+    fn wait(&self, patience: Duration) {
+        let is_quiet = |news: &mut News| {
+            news.seen.is_empty() && news.written.is_empty() && !self.ended.load(Ordering::SeqCst)
+        };
+        drop(self.told.wait_timeout_while(self.news(), patience, is_quiet));
+    }
+
+    /// Ends the thread after what it can't break off.
+    fn end(&self) {
+        let _news = self.news();
+        self.ended.store(true, Ordering::SeqCst);
+        self.halt();
+        self.told.notify_one();
     }
 
     fn warn(&self, line: String) {
         let mut warnings = self.warnings.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if !warnings.contains(&line) && warnings.len() < MAX_SIGNALS {
+        if !warnings.contains(&line) && warnings.len() < MAX_WARNINGS {
             warnings.push(line);
         }
     }
@@ -165,21 +182,19 @@ impl Worker {
         }
     }
 
-    fn work(mut self, signals: &Receiver<Signal>) {
+    fn work(mut self) {
         self.watch_all();
         while !self.shared.ended.load(Ordering::Relaxed) {
             if !self.words_wait() && self.turns.is_empty() {
-                self.wait(signals);
+                self.wait();
             }
             if self.looked_after.elapsed() >= REFRESH {
                 self.look_after();
                 std::mem::take(&mut self.late).into_iter().for_each(|name| self.see(name));
             }
-            self.shared.called.store(false, Ordering::SeqCst);
-            signals.try_iter().for_each(|signal| self.take(signal));
-            if self.shared.overflown.swap(false, Ordering::SeqCst) {
-                self.engine.workspace_names().into_iter().for_each(|name| self.see(name));
-            }
+            let News { seen, written } = self.shared.take_news();
+            seen.into_iter().for_each(|name| self.see(name));
+            self.behind.extend(written);
             self.watch_all();
             for name in std::mem::take(&mut self.behind) {
                 self.read(name);
@@ -193,7 +208,7 @@ impl Worker {
             if !has_to_wait {
                 self.take_turn();
             } else if !self.words_wait() {
-                self.wait(signals);
+                self.wait();
             }
         }
     }
@@ -248,13 +263,9 @@ impl Worker {
         None
     }
 
-    /// Waits for a signal, until it is time to look after what gives none.
-    fn wait(&mut self, signals: &Receiver<Signal>) {
-        match signals.recv_timeout(REFRESH.saturating_sub(self.looked_after.elapsed())) {
-            Ok(signal) => self.take(signal),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => self.shared.ended.store(true, Ordering::Relaxed),
-        }
+    /// Waits for news, until it is time to look after what gives none.
+    fn wait(&self) {
+        self.shared.wait(REFRESH.saturating_sub(self.looked_after.elapsed()));
     }
 
     fn embed(&self, workspace: &OpenWorkspace) -> Result<()> {
@@ -276,14 +287,6 @@ impl Worker {
         workspace.notify();
         done?;
         Ok(())
-    }
-
-    fn take(&mut self, signal: Signal) {
-        match signal {
-            Signal::Seen(name) => self.see(name),
-            Signal::Written(name) => drop(self.behind.insert(name)),
-            Signal::End => {}
-        }
     }
 
     /// Lets a tree wait for a look.
@@ -346,7 +349,7 @@ impl Worker {
             let (watcher, warning) = Watcher::start(
                 workspace.tree.root(),
                 Box::new(is_news),
-                Box::new(move || told.signal(Signal::Seen(signalled.clone()))),
+                Box::new(move || told.tell(|news| &mut news.seen, &signalled)),
             );
             if let Some(warning) = warning {
                 tracing::warn!(workspace = %name, warning, "no events from the file system");

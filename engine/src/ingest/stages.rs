@@ -20,20 +20,19 @@ const CHUNKS_PER_COMMIT: usize = 256;
 /// Chunks embedded between two looks at progress and cancellation.
 pub const CHUNKS_PER_SLICE: usize = 64;
 
-/// Reads the journal from where the lexical arm stands to its end.
+/// Reads the journal from where the lexical arm stands to where it ends now: whoever writes faster than this reads keeps it from
+/// nothing else.
 ///
 /// # Errors
 /// [`IngestError`] where the home can't be read or written; what is committed stays.
 pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>) -> Result<u64, IngestError> {
-    let total = journal::files_after(
-        context.place.catalog,
-        context.place.workspace.id,
-        context.index.position().lexical(),
-    )?;
+    let Place { catalog, workspace, .. } = context.place;
+    let end = journal::last_seq(catalog, workspace.id)?;
+    let total = journal::files_after(catalog, workspace.id, context.index.position().lexical())?;
     let mut done = 0;
-    loop {
+    while context.index.position().lexical() < end {
         let position = context.index.position();
-        let Some((files, last)) = next_files(context, position.lexical())? else { return Ok(done) };
+        let Some((files, last)) = next_files(context, position.lexical())? else { break };
         let mut published = Instant::now();
         for group in files.chunks(FILES_PER_LOOK) {
             for prepared in prepare(context, group)? {
@@ -58,6 +57,7 @@ pub fn catch_up_lexical(context: &Context<'_>, on_progress: &mut OnProgress<'_>)
         }
         on_progress(Progress { stage: Stage::Reading, done, total: total.max(done) });
     }
+    Ok(done)
 }
 
 /// Reads the journal from where the semantic arm stands up to the lexical arm, and adds what vectors are missing.

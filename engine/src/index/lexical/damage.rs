@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tantivy::index::SegmentComponent;
 use tantivy::{Index, TantivyError};
 
@@ -15,17 +16,19 @@ use crate::index::IndexError;
 /// [`IndexError::Damaged`] where a part does not hold, [`IndexError::Engine`] where one can't be read.
 pub(super) fn verify(index: &Index) -> Result<(), IndexError> {
     use SegmentComponent::{Delete, FastFields, FieldNorms, Postings, Terms};
+    let mut files = Vec::new();
     for segment in index.searchable_segment_metas()? {
         let deletes = segment.has_deletes().then_some(Delete);
-        for part in [Terms, Postings, FastFields, FieldNorms].into_iter().chain(deletes) {
-            let file = segment.relative_path(part);
-            if !index.directory().validate_checksum(&file).map_err(TantivyError::from)? {
-                let what = "does not fit its checksum".to_owned();
-                return Err(IndexError::Damaged { file: file.display().to_string(), what });
-            }
-        }
+        let parts = [Postings, Terms, FastFields, FieldNorms].into_iter().chain(deletes);
+        files.extend(parts.map(|part| segment.relative_path(part)));
     }
-    Ok(())
+    files.par_iter().try_for_each(|file| {
+        if index.directory().validate_checksum(file).map_err(TantivyError::from)? {
+            return Ok(());
+        }
+        let what = "does not fit its checksum".to_owned();
+        Err(IndexError::Damaged { file: file.display().to_string(), what })
+    })
 }
 
 /// Reads a part of the index; a panic over its bytes is damage.
