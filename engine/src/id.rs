@@ -93,7 +93,7 @@ impl RelPath {
     pub fn new(text: &str) -> Result<Self, IdError> {
         use unicode_normalization::UnicodeNormalization;
         let refuse = |expected| Err(IdError::Path { path: text.chars().take(200).collect(), expected });
-        let composed: String = text.nfc().collect();
+        let composed = if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) };
         let inner = composed.strip_prefix('/').unwrap_or(&composed);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         if inner.len() > 4096 {

@@ -225,7 +225,7 @@ fn weigh_meaning(
     match embedder.embed_documents(&texts) {
         Ok(vectors) => {
             for (one, vector) in all.iter_mut().zip(vectors) {
-                one.support.cosine = Some(vector.iter().zip(question).map(|(a, b)| a * b).sum());
+                one.support.cosine = Some(vector.iter().zip(&question.values).map(|(a, b)| a * b).sum());
             }
         }
         Err(error) => degraded.push(Degraded { stage: "semantic", reason: error.to_string() }),

@@ -451,15 +451,13 @@ impl Session {
     }
 
     /// Those hits whose file is still what was indexed, `limit` at most.
-    fn current(&self, asked: &[Asked], mut hits: Vec<Hit>, limit: usize) -> Result<Vec<Hit>> {
+    fn current(&self, asked: &[Asked], hits: Vec<Hit>, limit: usize) -> Result<Vec<Hit>> {
         // A path that can't be one is no file's.
-        hits.retain(|hit| RelPath::new(&hit.record.path).is_ok());
-        let places: Vec<(WorkspaceId, RelPath)> = hits
-            .iter()
-            .filter_map(|hit| {
-                Some((asked[hit.source].workspace.row.id, RelPath::new(&hit.record.path).ok()?))
-            })
-            .collect();
+        let placed = hits.into_iter().filter_map(|hit| {
+            let path = RelPath::new(&hit.record.path).ok()?;
+            Some(((asked[hit.source].workspace.row.id, path), hit))
+        });
+        let (places, hits): (Vec<(WorkspaceId, RelPath)>, Vec<Hit>) = placed.unzip();
         let rows = self.engine.catalog.files_at(&places)?;
         let mut current = Vec::with_capacity(limit);
         for ((hit, row), (_, path)) in hits.into_iter().zip(rows).zip(&places) {

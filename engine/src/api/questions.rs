@@ -5,12 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
 
+use crate::search::QueryVector;
+
 /// Questions kept, of all principals together: 1.5 MiB of vectors of 384 numbers.
 const MAX_KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("more than 0");
 
 /// Kept for each principal alone: how long an answer takes must not tell what others have asked.
 pub struct Questions {
-    kept: Mutex<LruCache<[u8; 32], Vec<f32>>>,
+    kept: Mutex<LruCache<[u8; 32], QueryVector>>,
 }
 
 impl Default for Questions {
@@ -21,14 +23,14 @@ impl Default for Questions {
 
 impl Questions {
     /// The vector of a text that this principal has asked before.
-    pub fn vector(&self, principal: &str, text: &str) -> Option<Vec<f32>> {
+    pub fn vector(&self, principal: &str, text: &str) -> Option<QueryVector> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&name(principal, text)).cloned()
     }
 
     /// Keeps a vector; the one that was asked for the longest time ago makes room.
-    pub fn keep(&self, principal: &str, text: &str, vector: &[f32]) {
+    pub fn keep(&self, principal: &str, text: &str, vector: &QueryVector) {
         let name = name(principal, text);
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(name, vector.to_vec());
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(name, vector.clone());
     }
 }
 
@@ -45,11 +47,12 @@ mod tests {
     #[test]
     fn a_question_is_remembered_for_whoever_asked_it() {
         let questions = Questions::default();
-        questions.keep("agent:a", "tides", &[1.0, 2.0]);
-        assert_eq!(questions.vector("agent:a", "tides"), Some(vec![1.0, 2.0]));
+        let tides = QueryVector { values: vec![1.0, 2.0], pieces_per_word: 1.5 };
+        questions.keep("agent:a", "tides", &tides);
+        assert_eq!(questions.vector("agent:a", "tides").as_ref(), Some(&tides));
         assert_eq!(questions.vector("agent:b", "tides"), None);
         assert_eq!(questions.vector("agent:", "atides"), None, "the two are not run together");
-        (0..MAX_KEPT.get()).for_each(|n| questions.keep("agent:a", &n.to_string(), &[0.0]));
+        (0..MAX_KEPT.get()).for_each(|n| questions.keep("agent:a", &n.to_string(), &tides));
         assert_eq!(questions.vector("agent:a", "tides"), None, "the oldest one makes room");
     }
 }

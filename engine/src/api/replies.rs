@@ -156,6 +156,16 @@ pub struct SearchReply {
     pub took_ms: f64,
 }
 
+impl SearchReply {
+    /// As JSON. It is written here because the engine is built to be fast, and what stands around it to be built soon.
+    ///
+    /// # Errors
+    /// None in practice: all of it can be written as JSON.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+}
+
 /// A citation with its mark in the answer.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct NumberedCitation {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ParsedQuery, SearchError};
+use super::{ParsedQuery, QueryVector, SearchError};
 use crate::index::{Bm25Query, ChunkRef, DocSet, FileSet, Nearest, Searcher, nearest};
 
 /// One workspace's generation, and the files of it that may be seen.
@@ -50,7 +50,7 @@ pub struct Answers {
     pub bm25_max: f32,
     /// The largest share of the query's weight that one of the [`COVERAGE_DEPTH`] best lexical hits holds, in `[0, 1]`.
     pub coverage: f32,
-    /// Word pieces of the model per word of the query, from 1 up.
+    /// See [`QueryVector::pieces_per_word`]; 1 where the semantic arm was not asked.
     pub pieces_per_word: f32,
     /// Whether the semantic arm was asked.
     pub has_semantic: bool,
@@ -78,10 +78,11 @@ pub fn order(mut ranked: Vec<(Candidate, f32)>) -> Vec<(Candidate, f32)> {
 pub fn ask(
     sources: &[Source],
     query: &ParsedQuery,
-    vector: Option<&[f32]>,
+    question: Option<&QueryVector>,
     wants_lexical: bool,
     pool: usize,
 ) -> Result<Answers, SearchError> {
+    let vector = question.map(|question| question.values.as_slice());
     let scopes: Vec<Arc<DocSet>> =
         sources.iter().map(|source| source.searcher.doc_set(source.files.as_deref())).collect();
     let allowed: Vec<Arc<DocSet>> = sources
@@ -93,6 +94,7 @@ pub fn ask(
         n_chunks: allowed.iter().map(|set| set.n_chunks).sum(),
         n_scored: if vector.is_some() { allowed.iter().map(|set| set.n_vectors).sum() } else { 0 },
         has_semantic: vector.is_some(),
+        pieces_per_word: question.map_or(1.0, |question| question.pieces_per_word),
         ..Answers::default()
     };
     let ask_words = || ask_lexical(sources, query, &scopes, &allowed, if wants_lexical { pool } else { 0 });

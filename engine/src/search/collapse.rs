@@ -55,7 +55,13 @@ pub fn hits(
 fn words_hash(text: &str) -> [u8; 32] {
     let mut words = String::with_capacity(text.len() + 16);
     for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
-        words.extend(word.chars().flat_map(char::to_lowercase));
+        let start = words.len();
+        if word.is_ascii() {
+            words.push_str(word);
+            words[start..].make_ascii_lowercase();
+        } else {
+            words.extend(word.chars().flat_map(char::to_lowercase));
+        }
         words.push('\0');
     }
     *blake3::hash(words.as_bytes()).as_bytes()

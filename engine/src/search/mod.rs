@@ -51,8 +51,17 @@ pub struct SearchRequest<'a> {
     pub mode: Mode,
     /// Hits at most.
     pub limit: usize,
-    /// The query's embedding, where it is known already.
-    pub vector: Option<Vec<f32>>,
+    /// The query as the model reads it, where that is known already.
+    pub vector: Option<QueryVector>,
+}
+
+/// A query as the model reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryVector {
+    /// Its embedding, `[dim] f32`, of length 1.
+    pub values: Vec<f32>,
+    /// Word pieces of the model per word of the query, from 1 up: how foreign the query is to the model.
+    pub pieces_per_word: f32,
 }
 
 /// One hit.
@@ -96,8 +105,8 @@ pub struct Hits {
     pub degraded: Vec<Degraded>,
     /// Each term of the query with its weight in the scope: how rare it is, times how often it was said.
     pub terms: Vec<(String, f32)>,
-    /// The query's embedding, where there is one.
-    pub vector: Option<Vec<f32>>,
+    /// The query as the model reads it, where there is one.
+    pub vector: Option<QueryVector>,
 }
 
 /// An arm that could not run, wholly or for a part of the files.
@@ -148,10 +157,7 @@ pub fn search(
     if request.query.text.is_empty() {
         out.degraded.push(Degraded::no_words(request.mode));
     }
-    let mut answers = arms::ask(sources, request.query, vector.as_deref(), wants_lexical, pool)?;
-    if answers.has_semantic && request.mode == Mode::Hybrid {
-        answers.pieces_per_word = pieces_per_word(embedder, &request.query.text);
-    }
+    let answers = arms::ask(sources, request.query, vector.as_ref(), wants_lexical, pool)?;
     if vector.is_some() && answers.n_chunks > answers.n_scored {
         let n_bare = answers.n_chunks - answers.n_scored;
         out.degraded.push(Degraded {
@@ -178,9 +184,8 @@ pub fn search(
     Ok(out)
 }
 
-/// How foreign a text is to the model: word pieces per word.
-fn pieces_per_word(embedder: Option<&Arc<dyn Embedder>>, text: &str) -> f32 {
-    let Some(embedder) = embedder else { return 1.0 };
+/// See [`QueryVector::pieces_per_word`].
+fn pieces_per_word(embedder: &dyn Embedder, text: &str) -> f32 {
     // Two tokens mark the start and the end.
     let n_pieces = embedder.count_tokens(text).saturating_sub(2);
     let n_words =
@@ -192,16 +197,17 @@ fn query_vector(
     embedder: Option<&Arc<dyn Embedder>>,
     request: &SearchRequest<'_>,
     degraded: &mut Vec<Degraded>,
-) -> Option<Vec<f32>> {
-    if request.query.text.is_empty() {
+) -> Option<QueryVector> {
+    let text = &request.query.text;
+    if text.is_empty() {
         return None;
     }
     let Some(embedder) = embedder else {
         degraded.push(Degraded::no_model());
         return None;
     };
-    match embedder.embed_query(&request.query.text) {
-        Ok(vector) => Some(vector),
+    match embedder.embed_query(text) {
+        Ok(values) => Some(QueryVector { values, pieces_per_word: pieces_per_word(embedder.as_ref(), text) }),
         Err(error) => {
             degraded.push(Degraded { stage: "semantic", reason: error.to_string() });
             None

@@ -5,6 +5,8 @@ use crate::index::each_term_from;
 
 /// An excerpt is at most this long, without the dots at its ends.
 pub const MAX_SNIPPET_BYTES: usize = 280;
+/// What an excerpt is laid around is at most this long, so that something stands before and after it.
+const MAX_STRETCH_BYTES: usize = MAX_SNIPPET_BYTES * 3 / 4;
 
 /// What of a chunk is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub fn snippet(text: &str, query: &ParsedQuery) -> Snippet {
         let idx = wanted.iter().position(|(wanted, _)| *wanted == term.text);
         matched.extend(idx.map(|idx| (term.start, term.end, idx)));
     });
-    let (start, end) = window(text, &matched);
+    let (start, end) = window(text, &matched, wanted.len());
     let body = &text[start..end];
     let mut out = String::with_capacity(body.len() + 8);
     if start > 0 {
@@ -52,28 +54,39 @@ pub fn snippet(text: &str, query: &ParsedQuery) -> Snippet {
     Snippet { text: out, highlights: merge(highlights), matched_at }
 }
 
-/// The stretch that holds the most different words of the query, then the most of them, then the earliest.
-fn window(text: &str, matched: &[(usize, usize, usize)]) -> (usize, usize) {
-    let mut best = (0, 0, 0);
-    for (first_idx, (from, _, _)) in matched.iter().enumerate() {
-        let inside =
-            matched[first_idx..].iter().take_while(|(_, to, _)| to - from <= MAX_SNIPPET_BYTES * 3 / 4);
-        let mut different: Vec<usize> = Vec::new();
-        let mut count = 0;
-        for (_, _, idx) in inside {
-            count += 1;
-            if !different.contains(idx) {
-                different.push(*idx);
-            }
-        }
-        if (different.len(), count) > (best.0, best.1) {
-            best = (different.len(), count, *from);
-        }
-    }
-    let room_before = if best.0 == 0 { 0 } else { MAX_SNIPPET_BYTES / 5 };
-    let start = word_start(text, best.2.saturating_sub(room_before));
+/// Where an excerpt begins and ends.
+fn window(text: &str, matched: &[(usize, usize, usize)], n_words: usize) -> (usize, usize) {
+    let best = best_stretch(matched, n_words);
+    let room_before = best.map_or(0, |_| MAX_SNIPPET_BYTES / 5);
+    let start = word_start(text, best.unwrap_or(0).saturating_sub(room_before));
     let end = word_end(text, (start + MAX_SNIPPET_BYTES).min(text.len()), start);
     (start, end)
+}
+
+/// The first byte of the stretch that holds the most different words of the query, then the most of them, then the earliest.
+/// `matched` gives for each the bytes from and to, ascending, and which of `n_words` it is.
+fn best_stretch(matched: &[(usize, usize, usize)], n_words: usize) -> Option<usize> {
+    let mut best = ((0, 0), None);
+    let mut counts = vec![0_usize; n_words];
+    let (mut n_different, mut end) = (0, 0);
+    for (first, (from, _, word)) in matched.iter().enumerate() {
+        while let Some((_, _, word)) = matched.get(end).filter(|(_, to, _)| to - from <= MAX_STRETCH_BYTES) {
+            counts[*word] += 1;
+            n_different += usize::from(counts[*word] == 1);
+            end += 1;
+        }
+        // A word that is longer than that is in no stretch.
+        if end <= first {
+            end = first + 1;
+            continue;
+        }
+        if (n_different, end - first) > best.0 {
+            best = ((n_different, end - first), Some(*from));
+        }
+        counts[*word] -= 1;
+        n_different -= usize::from(counts[*word] == 0);
+    }
+    best.1
 }
 
 /// The next start of a word at or after a place, or the place itself moved onto a character.
@@ -122,8 +135,29 @@ fn merge(sorted: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::search::parse;
+
+    proptest! {
+        #[test]
+        fn the_best_stretch_is_the_best_of_all(
+            steps in prop::collection::vec((0..80_usize, 1..260_usize, 0..4_usize), 0..40),
+        ) {
+            let mut at = 0;
+            let matched: Vec<(usize, usize, usize)> =
+                steps.into_iter().map(|(step, length, word)| { at += step; (at, at + length, word) }).collect();
+            let stretches = matched.iter().enumerate().map(|(first, (from, ..))| {
+                let inside = matched[first..].iter().take_while(|(_, to, _)| to - from <= MAX_STRETCH_BYTES);
+                let words: Vec<usize> = inside.map(|(_, _, word)| *word).collect();
+                let different: std::collections::BTreeSet<usize> = words.iter().copied().collect();
+                ((different.len(), words.len()), std::cmp::Reverse(first), *from)
+            });
+            let best = stretches.max().filter(|((_, n), ..)| *n > 0).map(|(_, _, from)| from);
+            prop_assert_eq!(best_stretch(&matched, 4), best);
+        }
+    }
 
     #[test]
     fn the_excerpt_shows_what_matched_and_marks_it() {

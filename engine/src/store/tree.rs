@@ -17,6 +17,12 @@ use crate::id::{RelPath, is_home_name, is_private_name, is_unsearched_name};
 const ASIDE: &str = ".waypost-aside-";
 /// What makes a folder a home.
 const HOME_MARK: &str = ".waypost";
+/// How a folder is opened that only leads to what it holds: it can be neither read nor synced, and whoever watches it is told
+/// nothing (open(2), `O_PATH`).
+#[cfg(target_os = "linux")]
+const LEADS: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const LEADS: OFlags = OFlags::RDONLY;
 
 /// A workspace's folder. Everything is opened below it one name at a time, and no link is ever followed, so that no
 /// link, no `..` and no folder that is swapped meanwhile leads out of it or past a grant. Paths are in composed form;
@@ -168,7 +174,7 @@ impl Tree {
 
     /// Whether a folder is a home; one that can't be looked into counts as one.
     fn is_home(&self, folder: &str) -> bool {
-        match self.open_below(folder) {
+        match self.open_below(folder, LEADS) {
             Ok(Some(at)) => has_mark(&at),
             Ok(None) => false,
             Err(_) => true,
@@ -321,7 +327,7 @@ impl Tree {
 
     fn stat(&self, path: &RelPath) -> Result<Option<Stat>, StoreError> {
         let failed = |error: Errno| StoreError::io("look at", path.as_str(), error.into());
-        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
+        let Some(folder) = self.folder_above(path, LEADS)? else { return Ok(None) };
         match rustix::fs::statat(&folder, &*held_as(&folder, path.file_name()), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(error) if is_absent(error) => Ok(None),
@@ -330,23 +336,23 @@ impl Tree {
     }
 
     /// The folder that holds a path; `None` where it, or one above it, is none, or is a link, and for what is a home's.
-    fn folder_above(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
+    fn folder_above(&self, path: &RelPath, access: OFlags) -> Result<Option<OwnedFd>, StoreError> {
         match path.parent() {
             Some(_) if self.is_of_home(path) => Ok(None),
-            Some(parent) => self.folder(&parent),
-            None => self.folder(path),
+            Some(parent) => self.folder(&parent, access),
+            None => self.folder(path, access),
         }
     }
 
-    fn folder(&self, path: &RelPath) -> Result<Option<OwnedFd>, StoreError> {
-        if self.is_of_home(path) { Ok(None) } else { self.open_below(path.as_str()) }
+    fn folder(&self, path: &RelPath, access: OFlags) -> Result<Option<OwnedFd>, StoreError> {
+        if self.is_of_home(path) { Ok(None) } else { self.open_below(path.as_str(), access) }
     }
 
-    fn open_below(&self, path: &str) -> Result<Option<OwnedFd>, StoreError> {
+    fn open_below(&self, path: &str, access: OFlags) -> Result<Option<OwnedFd>, StoreError> {
         let failed = |error: Errno| StoreError::io("open", path, error.into());
         let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            at = match open_folder(&at, name) {
+            at = match open_folder(&at, name, access) {
                 Ok(next) => next,
                 Err(error) if is_absent(error) => return Ok(None),
                 Err(error) => return Err(failed(error)),
@@ -361,7 +367,7 @@ impl Tree {
     /// [`StoreError::Io`].
     pub fn open_file(&self, path: &RelPath) -> Result<Option<(std::fs::File, Entry)>, StoreError> {
         let failed = |error: io::Error| StoreError::io("read", path.as_str(), error);
-        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
+        let Some(folder) = self.folder_above(path, LEADS)? else { return Ok(None) };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file =
             match rustix::fs::openat(&folder, &*held_as(&folder, path.file_name()), flags, Mode::empty()) {
@@ -405,7 +411,7 @@ impl Tree {
     /// [`StoreError::Io`] where it may not be read.
     pub fn list(&self, path: &RelPath) -> Result<Option<Vec<Named>>, StoreError> {
         let failed = |error: Errno| StoreError::io("list", path.as_str(), error.into());
-        let Some(folder) = self.folder(path)? else { return Ok(None) };
+        let Some(folder) = self.folder(path, OFlags::RDONLY)? else { return Ok(None) };
         let is_home = has_mark(&folder);
         let mut names = Vec::new();
         for entry in Dir::read_from(&folder).map_err(failed)? {
@@ -479,7 +485,7 @@ impl Tree {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn remove(&self, path: &RelPath) -> Result<Option<Folder>, StoreError> {
-        let Some(folder) = self.folder_above(path)? else { return Ok(None) };
+        let Some(folder) = self.folder_above(path, OFlags::RDONLY)? else { return Ok(None) };
         match rustix::fs::unlinkat(&folder, &*held_as(&folder, path.file_name()), AtFlags::empty()) {
             Ok(()) => Ok(Some(Folder { folder, path: path.clone() })),
             Err(error) if is_absent(error) => Ok(None),
@@ -493,7 +499,7 @@ impl Tree {
     /// [`StoreError::Io`] where it holds something.
     pub fn remove_folder(&self, path: &RelPath) -> Result<(), StoreError> {
         let failed = |error: Errno| StoreError::io("remove", path.as_str(), error.into());
-        let Some(folder) = self.folder_above(path)? else { return Ok(()) };
+        let Some(folder) = self.folder_above(path, OFlags::RDONLY)? else { return Ok(()) };
         let held = held_as(&folder, path.file_name());
         rustix::fs::unlinkat(&folder, &*held, AtFlags::REMOVEDIR).map_err(failed)?;
         rustix::fs::fsync(&folder).map_err(failed)
@@ -506,7 +512,7 @@ impl Tree {
     /// [`StoreError::Io`], also where something stands at `to` already.
     pub fn rename(&self, from: &RelPath, to: &RelPath) -> Result<[Folder; 2], StoreError> {
         let failed = |error: Errno| StoreError::io("move", from.as_str(), error.into());
-        let source = self.folder_above(from)?.ok_or_else(|| failed(Errno::NOENT))?;
+        let source = self.folder_above(from, OFlags::RDONLY)?.ok_or_else(|| failed(Errno::NOENT))?;
         self.check_no_home("move", to)?;
         let target = self.make_folder(&to.parent().unwrap_or_else(|| to.clone()))?;
         let held = held_as(&target, to.file_name());
@@ -527,7 +533,7 @@ impl Tree {
         self.check_no_home("make", path)?;
         let mut at = self.dir.try_clone().map_err(|error| StoreError::io("open", &self.root, error))?;
         for name in path.as_str().split('/').filter(|name| !name.is_empty()) {
-            at = match open_folder(&at, name) {
+            at = match open_folder(&at, name, OFlags::RDONLY) {
                 Ok(next) => next,
                 Err(Errno::NOENT) => {
                     match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)) {
@@ -535,7 +541,7 @@ impl Tree {
                         Err(Errno::EXIST) => {}
                         Err(error) => return Err(failed(error)),
                     }
-                    open_folder(&at, name).map_err(failed)?
+                    open_folder(&at, name, OFlags::RDONLY).map_err(failed)?
                 }
                 Err(error) => return Err(failed(error)),
             };
@@ -594,8 +600,8 @@ fn has_mark(folder: &OwnedFd) -> bool {
     }
 }
 
-fn open_folder(at: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+fn open_folder(at: &OwnedFd, name: &str, access: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(at, &*held_as(at, name), flags, Mode::empty())
 }
 

@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument;
-use waypost_engine::api::{
-    AskProgress, AskReply, AskRequest, SearchReply, SearchRequest, Session, VerifiedCitation,
-};
+use waypost_engine::api::{AskProgress, AskReply, AskRequest, SearchRequest, Session, VerifiedCitation};
 use waypost_engine::search::Citation;
 
 use super::extract::{Body, NoParams, Params};
@@ -50,12 +48,18 @@ pub async fn search(
     Extension(session): Extension<Session>,
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<SearchRequest>,
-) -> Result<Json<SearchReply>, Problem> {
+) -> Result<Response, Problem> {
     check_bound(request.max_tokens)?;
-    let done = app.bridge.run_timed(move || session.search(&request)).await?;
+    let search = move || {
+        let reply = session.search(&request)?;
+        let written = reply.to_json().map_err(|_| Problem::internal())?;
+        Ok::<_, Problem>((reply.took_ms, written))
+    };
+    let done = app.bridge.run_timed(search).await?;
+    let (took_ms, written) = done.value;
     app.telemetry.stage("search", Stage::Queue, done.queued);
-    app.telemetry.stage("search", Stage::Engine, milliseconds(done.value.took_ms));
-    Ok(Json(done.value))
+    app.telemetry.stage("search", Stage::Engine, milliseconds(took_ms));
+    Ok(([(header::CONTENT_TYPE, "application/json")], written).into_response())
 }
 
 /// `POST /v1/ask`, as JSON or as server-sent events.

@@ -251,7 +251,7 @@ impl Session {
         let mut ranked: Vec<Recalled> = Vec::with_capacity(candidates.len());
         for (candidate, vector) in candidates.into_iter().zip(vectors) {
             let words = word_share(hits, &candidate.text);
-            let cosine = hits.vector.as_ref().zip(vector.as_ref()).map(|(a, b)| dot(a, b));
+            let cosine = hits.vector.as_ref().zip(vector.as_ref()).map(|(a, b)| dot(&a.values, b));
             if words <= 0.0 && cosine.is_none_or(|cosine| cosine < MIN_COSINE) {
                 continue;
             }
