@@ -50,7 +50,7 @@ pub fn terms(text: &str) -> Vec<Term> {
     out
 }
 
-/// Calls `emit` for each term of a text, in order.
+/// Calls `emit` for each term of a text, in the order of their starts.
 pub fn each_term(text: &str, emit: impl FnMut(Term)) {
     each_term_from(text, |_| true, emit);
 }
@@ -331,6 +331,7 @@ mod tests {
             let places = |text: &str| terms(text).into_iter().map(|term| term.position).collect::<Vec<_>>();
             prop_assert_eq!(places(&composed), places(&decomposed));
             for text in [&text, &composed, &decomposed] {
+                prop_assert!(terms(text).is_sorted_by_key(|term| term.start), "{:?}", terms(text));
                 for term in terms(text) {
                     prop_assert!(text.get(term.start..term.end).is_some_and(|said| !said.is_empty()), "{term:?}");
                 }
