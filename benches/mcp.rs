@@ -31,7 +31,7 @@ const N_QUERIES: usize = 200;
 const N_TURNS: usize = 500;
 const N_SESSIONS: usize = 64;
 /// Calls of one session in a second, which is what an agent does that thinks about what it finds; `None`: one after the other.
-const PACES: [Option<u32>; 4] = [Some(1), Some(2), Some(4), None];
+const PACES: [Option<u32>; 5] = [Some(1), Some(2), Some(4), Some(8), None];
 const CALLS_OF_ONE: usize = 40;
 
 /// The server over its files, and what is asked of it.

@@ -27,6 +27,17 @@ fn the_document_is_openapi_and_needs_no_token() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     assert_eq!(document["paths"]["/v1/search"]["post"]["operationId"], "answers.search");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for code in ["200", "201"] {
+                let reply = &operation["responses"][code];
+                assert!(
+                    reply.is_null() || reply["content"].is_object(),
+                    "{method} {path}: {code} holds nothing"
+                );
+            }
+        }
+    }
     let cache = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
     let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
     let tools = std::env::var_os("WAYPOST_TEST_TOOLS").map(std::path::PathBuf::from);

@@ -530,9 +530,9 @@ impl Session {
                     done.after.or(done.before).map(|version| version.to_string()).unwrap_or_default();
                 self.record_in(tx, act.action(), act.verb(), &done.path, &version, &approval.gate)
             })
-        })?;
+        });
         self.engine.wake(&name);
-        Ok(done)
+        Ok(done?)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::catalog::Tx;
 use crate::change::{self, Author, ChangeError, Done, Expected, Step};
 use crate::id::{RelPath, VersionId, join_path};
 use crate::journal::{self, Outcome};
-use crate::store::StoreError;
 use crate::text;
 
 /// How often a change that stands on no version is tried again when somebody was faster.
@@ -120,10 +119,9 @@ impl Session {
                 self.record_in(tx, action, verb, &done.path, &version, &site.rule)
             })
         });
-        // Whoever keeps the indexes opens a folder anew that was moved, too.
-        if matches!(done, Ok(_) | Err(ChangeError::Store(StoreError::Moved))) {
-            self.engine.wake(&site.workspace.row.name);
-        }
+        // Also where it was refused: what another program did there was taken in before, and whoever keeps the indexes opens a
+        // folder anew that was moved.
+        self.engine.wake(&site.workspace.row.name);
         Ok(done?)
     }
 

@@ -484,7 +484,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings one workspace's index up to its files, in this thread, to the end.
+    /// Brings one workspace's index up to its files as they are now, in this thread.
     ///
     /// # Errors
     /// [`Error::NotFound`], or what the stages give; everything committed so far stays.

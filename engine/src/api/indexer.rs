@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::workspace::OpenWorkspace;
 use crate::id::WorkspaceName;
-use crate::ingest::{self, Background, CHUNKS_PER_SLICE, IngestError, Progress, Turns, Watcher};
+use crate::ingest::{self, Background, CHUNKS_PER_SLICE, IngestError, Turns, Watcher};
 
 /// Warnings kept at most.
 const MAX_WARNINGS: usize = 64;
@@ -317,11 +317,8 @@ impl Worker {
         }
         let shared = &self.shared;
         let context = self.engine.context(&workspace, shared.begin());
-        let mut look_up = |progress: Progress| {
-            if progress.done < progress.total {
-                shared.halt();
-            }
-        };
+        // Where that was the last one, it is not broken off.
+        let mut look_up = |_| shared.halt();
         let read = ingest::catch_up_lexical(&context, &mut look_up);
         workspace.notify();
         self.turns.join(name.clone());

@@ -326,10 +326,7 @@ impl Tx<'_> {
         workspace: WorkspaceId,
         path: &RelPath,
     ) -> Result<Option<FileRow>, CatalogError> {
-        let query = format!(
-            "SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path <> ?3
-                     AND (key = ?2 OR (key > ?2 || '/' AND key < ?2 || '0')) LIMIT 1"
-        );
+        let query = clash_query();
         let params = params![workspace.0, path.key(), path.as_str()];
         Ok(self.sql().prepare_cached(&query)?.query_row(params, read_row).optional()?)
     }
@@ -440,6 +437,16 @@ pub(super) fn fill_keys(sql: &Connection) -> Result<(), CatalogError> {
     Ok(())
 }
 
+/// Two questions, for one with an `OR` in it looks at all files of the workspace.
+fn clash_query() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND key = ?2 AND path <> ?3
+         UNION ALL
+         SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND key > ?2 || '/' AND key < ?2 || '0' AND path <> ?3
+         LIMIT 1"
+    )
+}
+
 fn find(sql: &Connection, workspace: WorkspaceId, path: &RelPath) -> Result<Option<FileRow>, CatalogError> {
     let query = format!("SELECT {COLUMNS} FROM files WHERE workspace = ?1 AND path = ?2");
     Ok(sql.prepare_cached(&query)?.query_row(params![workspace.0, path.as_str()], read_row).optional()?)
@@ -474,4 +481,28 @@ fn read_row(row: &Row<'_>) -> Result<FileRow, rusqlite::Error> {
 fn read_version(row: &Row<'_>, column: usize) -> Result<VersionId, rusqlite::Error> {
     let bytes: [u8; 32] = row.get(column)?;
     Ok(VersionId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_a_name_is_taken_is_not_asked_of_all_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).unwrap();
+        let steps = catalog
+            .read(|sql| {
+                let mut plan = sql.prepare(&format!("EXPLAIN QUERY PLAN {}", clash_query()))?;
+                let steps = plan.query_map(params![1, "k", "p"], |row| row.get::<_, String>(3))?;
+                Ok::<_, CatalogError>(steps.collect::<Result<Vec<_>, _>>()?)
+            })
+            .unwrap();
+        let looks: Vec<&String> =
+            steps.iter().filter(|step| step.contains("SEARCH") || step.contains("SCAN")).collect();
+        assert!(
+            looks.len() == 2 && looks.iter().all(|look| look.contains("workspace=? AND key")),
+            "{steps:?}"
+        );
+    }
 }

@@ -377,7 +377,9 @@ pub fn newest_named(
 ) -> Result<Vec<(RelPath, TaskState)>, CatalogError> {
     catalog.read(|sql| {
         let mut statement = sql.prepare_cached(
-            "SELECT path, state FROM tasks WHERE workspace = ?1 AND (id = ?2 OR name = ?2)
+            "SELECT path, state, created_ms, id FROM tasks WHERE workspace = ?1 AND name = ?2
+             UNION
+             SELECT path, state, created_ms, id FROM tasks WHERE workspace = ?1 AND id = ?2
              ORDER BY created_ms DESC, id",
         )?;
         let rows = statement

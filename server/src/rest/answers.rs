@@ -52,7 +52,7 @@ pub async fn search(
     check_bound(request.max_tokens)?;
     let search = move || {
         let reply = session.search(&request)?;
-        let written = reply.to_json().map_err(|_| Problem::internal())?;
+        let written = reply.to_json().map_err(|error| unwritable(&error))?;
         Ok::<_, Problem>((reply.took_ms, written))
     };
     let done = app.bridge.run_timed(search).await?;
@@ -217,11 +217,13 @@ fn event(name: &str, data: &serde_json::Value) -> Bytes {
 
 /// The whole answer, and the end.
 fn whole(reply: &AskReply) -> Result<Bytes, Problem> {
-    let answer = serde_json::to_string(reply).map_err(|error| {
-        tracing::error!(%error, "an answer can't be written");
-        Problem::internal()
-    })?;
+    let answer = serde_json::to_string(reply).map_err(|error| unwritable(&error))?;
     Ok(Bytes::from(format!("event: answer\ndata: {answer}\n\nevent: done\ndata: {{}}\n\n")))
+}
+
+fn unwritable(error: &serde_json::Error) -> Problem {
+    tracing::error!(%error, "an answer can't be written");
+    Problem::internal()
 }
 
 pub(super) fn milliseconds(ms: f64) -> Duration {

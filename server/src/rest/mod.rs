@@ -35,7 +35,7 @@ mod workspaces;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Html;
 use serde_json::{Map, Value, json};
-use waypost_engine::api::{AskReply, ImportReply, WriteReply};
+use waypost_engine::api::{AskReply, ImportReply, SearchReply, WriteReply};
 
 pub use self::answers::MAX_CITATIONS;
 pub(crate) use self::extract::Path;
@@ -87,6 +87,7 @@ pub fn guarded_routes() -> Routes {
 fn knowledge_routes() -> Routes {
     let search = about("Ranked passages with citations")
         .only_reads()
+        .gives::<SearchReply>()
         .example(json!({"query": "how long are invoices kept", "mode": "hybrid", "limit": 5}));
     let ask = about("A cited answer, or an honest none")
         .only_reads()

@@ -263,11 +263,11 @@ impl Session {
             let version = row.version.to_string();
             self.record_in(tx, action, verb, &site.full, &version, &site.rule)
         });
+        self.engine.wake(&site.workspace.row.name);
         match done {
             Err(ChangeError::VersionConflict { path, .. }) => Err(ChangeError::Exists { path })?,
             done => done?,
         };
-        self.engine.wake(&site.workspace.row.name);
         let mut info = TaskInfo::new(row, site.workspace.row.name.as_str());
         info.seq = told.map(|seq| self.show_seq(seq)).transpose()?;
         Ok(info)

@@ -119,11 +119,10 @@ impl Session {
         } else {
             change::execute(steps, author, &mut act).map(drop)
         };
+        // Also where it was refused: what another program did there was taken in before.
+        self.engine.wake(&seen.workspace.row.name);
         match outcome {
-            Ok(()) => {
-                self.engine.wake(&seen.workspace.row.name);
-                Ok(Some((after, told)))
-            }
+            Ok(()) => Ok(Some((after, told))),
             // The file has moved on, or its new name was taken in between: whoever asks looks again.
             Err(
                 ChangeError::VersionConflict { .. }

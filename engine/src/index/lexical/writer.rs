@@ -9,6 +9,7 @@ use super::damage::{guarded, verify};
 use super::reader::Searcher;
 use super::{Fields, open_or_create};
 use crate::id::FileId;
+use crate::index::graph::GRAPH_MIN_ROWS;
 use crate::index::{Fingerprint, IndexError, NewChunk, Position};
 
 /// Memory for chunks on their way to disk.
@@ -94,6 +95,8 @@ impl WorkspaceIndex {
         let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let mut merging = LogMergePolicy::default();
         merging.set_del_docs_ratio_before_merge(DEAD_SHARE_BEFORE_MERGE);
+        // What has no graph yet is merged with its like, whatever their sizes: until then each of its rows is looked at.
+        merging.set_min_layer_size(GRAPH_MIN_ROWS as u32);
         writer.set_merge_policy(Box::new(merging));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let searcher = newest(&reader, fields, &position, None)?;
