@@ -130,6 +130,9 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// To the engine.
     pub bridge: Bridge,
+    /// For searches that wait for nothing: as many as there are cores, in the order in which they came, so that none of a crowd
+    /// waits much longer than the others.
+    pub searches: Bridge,
     /// To the engine for those who wait for something to happen: they take nobody's place.
     pub waits: Bridge,
     /// To the engine for imports and backups, which wait for others on the network.
@@ -179,6 +182,7 @@ impl App {
             tool_news,
             engine,
             bridge: engine_bridge(),
+            searches: Bridge::new(cores(), MAX_WAITING),
             waits: Bridge::new(MAX_STREAMS, 0),
             imports: Bridge::new(MAX_IMPORTS, MAX_WAITING_IMPORTS),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -239,8 +243,11 @@ impl App {
 
 /// A call may sleep until the index has caught up, so there are more places than cores.
 pub fn engine_bridge() -> Bridge {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Bridge::new((4 * cores).max(8), MAX_WAITING)
+    Bridge::new((4 * cores()).max(8), MAX_WAITING)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Binds, calls `on_ready` with the address, and serves until SIGINT or SIGTERM. At SIGHUP the options are read again.

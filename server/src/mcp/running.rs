@@ -44,7 +44,7 @@ impl Server {
         let mut wish = Wish::new(self.asker.engine());
         let session = session.until(wish.stop());
         let (tell, told) = watch::channel(ImportProgress::default());
-        let call = self.bridge_for(tool).run(move || match tool {
+        let call = self.bridge_for(tool, &arguments).run(move || match tool {
             Tool::UrlImport => imports::call(&session, arguments, &tell),
             _ => calls::call(&session, toolsets, tool, arguments),
         });
@@ -68,8 +68,9 @@ impl Server {
         }
     }
 
-    fn bridge_for(&self, tool: Tool) -> &Bridge {
+    fn bridge_for(&self, tool: Tool, arguments: &Value) -> &Bridge {
         match self.asker.app() {
+            Some(app) if tool == Tool::Search && arguments["wait_for_seq"].is_null() => &app.searches,
             // Who waits for something to happen takes nobody's place.
             Some(app) if tool.waits() => &app.waits,
             Some(app) if tool == Tool::UrlImport => &app.imports,

@@ -50,12 +50,13 @@ pub async fn search(
     Body(request): Body<SearchRequest>,
 ) -> Result<Response, Problem> {
     check_bound(request.max_tokens)?;
+    let bridge = if request.wait_for_seq.is_some() { &app.bridge } else { &app.searches };
     let search = move || {
         let reply = session.search(&request)?;
         let written = reply.to_json().map_err(|error| unwritable(&error))?;
         Ok::<_, Problem>((reply.took_ms, written))
     };
-    let done = app.bridge.run_timed(search).await?;
+    let done = bridge.run_timed(search).await?;
     let (took_ms, written) = done.value;
     app.telemetry.stage("search", Stage::Queue, done.queued);
     app.telemetry.stage("search", Stage::Engine, milliseconds(took_ms));
