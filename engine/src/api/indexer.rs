@@ -118,7 +118,7 @@ impl Shared {
         self.told.notify_one();
     }
 
-    /// What was told since the last time; nobody is owed anything by a call that it answers.
+    /// What was told since the last time. Taking it answers the call, too.
     fn take_news(&self) -> News {
         let mut news = self.news();
         self.called.store(false, Ordering::SeqCst);
